@@ -1,0 +1,15 @@
+/* XXH3-128: fingerprints of content, not authenticity (xxhash.com; `xxh128sum` prints the same digits). */
+#ifndef HONE_BASE_HASH_H
+#define HONE_BASE_HASH_H
+
+#include <stddef.h>
+#include <xxhash.h>
+
+enum { HASH_HEX = 33 };  /* 32 hexadecimal digits and a NUL */
+
+void hash_hex(XXH128_hash_t h, char hex[HASH_HEX]);
+
+/* The hash of n bytes as hexadecimal digits. */
+void hash_bytes(const void *p, size_t n, char hex[HASH_HEX]);
+
+#endif

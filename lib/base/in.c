@@ -1,0 +1,206 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum { IN_BUFFER = 1 << 18 };
+
+static int
+open_input(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, ERR_NOINPUT, "cannot open '%s'", path);
+	struct stat st;
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		close(fd);
+		return err_set(e, ERR_NOINPUT, "'%s' is a directory, a file is wanted", path);
+	}
+	return fd;
+}
+
+int
+file_read(const char *path, size_t max, struct buf *b, struct err *e)
+{
+	struct in in;
+	if (in_open(&in, path, e) < 0)
+		return -1;
+	const uint8_t *p;
+	long n;
+	size_t total = 0;
+	while ((n = in_peek(&in, &p, 1 << 16, e)) > 0) {
+		total += (size_t)n;
+		if (total > max) {
+			in_close(&in);
+			return err_set(e, ERR_DATA, "'%s': larger than the %zu bytes that such a file may have", path, max);
+		}
+		buf_append(b, p, (size_t)n);
+		in.pos += (size_t)n;
+	}
+	buf_append(b, "", 0);
+	in_close(&in);
+	return n < 0 ? -1 : 0;
+}
+
+int
+map_open(struct map *m, const char *path, struct err *e)
+{
+	int fd = open_input(path, e);
+	if (fd < 0)
+		return -1;
+	struct stat st;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_set(e, ERR_NOINPUT, "'%s' is not a regular file", path);
+	}
+	*m = (struct map){.size = (size_t)st.st_size};
+	if (m->size) {
+		void *p = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (p == MAP_FAILED) {
+			err_sys(e, ERR_IO, "cannot map '%s'", path);
+			close(fd);
+			return -1;
+		}
+		m->data = p;
+	}
+	close(fd);
+	return 0;
+}
+
+void
+map_close(struct map *m)
+{
+	if (m->data)
+		munmap((void *)m->data, m->size);
+	*m = (struct map){0};
+}
+
+bool
+path_exists(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0;
+}
+
+bool
+path_is_dir(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *
+path_join(const char *dir, const char *name)
+{
+	size_t n = strlen(dir);
+	return xasprintf("%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
+}
+
+int
+in_open(struct in *in, const char *path, struct err *e)
+{
+	*in = (struct in){.fd = STDIN_FILENO, .name = path};
+	if (strcmp(path, "-") == 0)
+		in->name = "standard input";
+	else if ((in->fd = open_input(path, e)) < 0)
+		return -1;
+	GROW(in->data, in->cap, IN_BUFFER);
+	return 0;
+}
+
+void
+in_close(struct in *in)
+{
+	if (in->fd > STDERR_FILENO)
+		close(in->fd);
+	free(in->data);
+	*in = (struct in){.fd = -1};
+}
+
+/* Reads once more behind what is buffered, making room first. */
+static int
+fill(struct in *in, struct err *e)
+{
+	if (in->pos) {
+		memmove(in->data, in->data + in->pos, in->len - in->pos);
+		in->len -= in->pos;
+		in->pos = 0;
+	}
+	GROW(in->data, in->cap, in->len + 1);
+	ssize_t n;
+	do
+		n = read(in->fd, in->data + in->len, in->cap - in->len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(e, ERR_IO, "cannot read '%s'", in->name);
+	in->eof = n == 0;
+	in->len += (size_t)n;
+	return 0;
+}
+
+long
+in_peek(struct in *in, const uint8_t **p, size_t n, struct err *e)
+{
+	while (in->len - in->pos < n && !in->eof)
+		if (fill(in, e) < 0)
+			return -1;
+	*p = in->data + in->pos;
+	size_t have = in->len - in->pos;
+	return (long)(have < n ? have : n);
+}
+
+int
+in_read(struct in *in, void *p, size_t n, struct err *e)
+{
+	size_t got = 0;
+	while (got < n) {
+		if (in->pos == in->len) {
+			if (!in->eof && fill(in, e) < 0)
+				return -1;
+			if (in->pos == in->len && in->eof)
+				break;
+		}
+		size_t take = in->len - in->pos;
+		if (take > n - got)
+			take = n - got;
+		memcpy((char *)p + got, in->data + in->pos, take);
+		in->pos += take;
+		got += take;
+	}
+	in->taken += got;
+	if (got < n && got > 0)
+		return err_set(e, ERR_DATA, "'%s': ends within a record, at byte %llu", in->name,
+			(unsigned long long)in->taken);
+	return got == n ? 1 : 0;
+}
+
+int
+in_line(struct in *in, size_t max, const char **line, size_t *n, struct err *e)
+{
+	size_t seen = 0;  /* bytes already searched, counted from pos */
+	for (;;) {
+		uint8_t *start = in->data + in->pos;
+		size_t have = in->len - in->pos;
+		uint8_t *lf = memchr(start + seen, '\n', have - seen);
+		size_t length = lf ? (size_t)(lf - start) : have;
+		if (length > max)
+			return err_set(e, ERR_DATA, "'%s': a line is longer than %zu bytes", in->name, max);
+		if (lf || (in->eof && have)) {
+			*line = (const char *)start;
+			*n = length;
+			in->pos += length + (lf != NULL);
+			in->taken += length + (lf != NULL);
+			return 1;
+		}
+		if (in->eof)
+			return 0;
+		seen = have;
+		if (fill(in, e) < 0)
+			return -1;
+	}
+}

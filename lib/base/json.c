@@ -1,0 +1,83 @@
+#include "base/json.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+
+json_t *
+json_read(const char *name, const char *text, size_t n, struct err *e)
+{
+	json_error_t je;
+	json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
+	if (!o)
+		err_set(e, ERR_DATA, "'%s': line %d, column %d: %s", name, je.line, je.column, je.text);
+	return o;
+}
+
+json_t *
+json_read_file(const char *path, size_t max, struct err *e)
+{
+	struct buf b = {0};
+	if (file_read(path, max, &b, e) < 0)
+		return NULL;
+	json_t *o = json_read(path, b.data, b.len, e);
+	buf_release(&b);
+	return o;
+}
+
+static int
+wrong(const char *key, const char *want, struct err *e)
+{
+	return err_set(e, ERR_CONFIG, "'%s' is not %s", key, want);
+}
+
+int
+json_get_int(const json_t *o, const char *key, int64_t min, int64_t max, int64_t *out, struct err *e)
+{
+	const json_t *v = json_object_get(o, key);
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_integer(v))
+		return wrong(key, "a whole number", e);
+	int64_t x = json_integer_value(v);
+	if (x < min || x > max)
+		return err_set(e, ERR_CONFIG, "'%s' is %lld, not within %lld and %lld", key, (long long)x,
+			(long long)min, (long long)max);
+	*out = x;
+	return 0;
+}
+
+int
+json_get_double(const json_t *o, const char *key, double *out, struct err *e)
+{
+	const json_t *v = json_object_get(o, key);
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_number(v))
+		return wrong(key, "a number", e);
+	*out = json_number_value(v);
+	return 0;
+}
+
+int
+json_get_bool(const json_t *o, const char *key, bool *out, struct err *e)
+{
+	const json_t *v = json_object_get(o, key);
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_boolean(v))
+		return wrong(key, "true or false", e);
+	*out = json_is_true(v);
+	return 0;
+}
+
+int
+json_get_string(const json_t *o, const char *key, const char **out, struct err *e)
+{
+	const json_t *v = json_object_get(o, key);
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_string(v))
+		return wrong(key, "a string", e);
+	*out = json_string_value(v);
+	return 0;
+}

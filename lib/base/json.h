@@ -1,0 +1,25 @@
+/* jansson with errors that name the file and the key. Every loader rejects duplicate keys. */
+#ifndef HONE_BASE_JSON_H
+#define HONE_BASE_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* A whole JSON file of at most `max` bytes; a new reference, or NULL. A file that is missing is ERR_NOINPUT,
+ * one that is not JSON is ERR_DATA. */
+json_t *json_read_file(const char *path, size_t max, struct err *e);
+
+/* JSON text in memory; `name` is what errors call it. A new reference, or NULL. */
+json_t *json_read(const char *name, const char *text, size_t n, struct err *e);
+
+/* Members of an object: absent or null leaves *out as it was (the default) and is not an error; a value of
+ * another type, or out of range, is ERR_CONFIG with the key named. */
+int json_get_int(const json_t *o, const char *key, int64_t min, int64_t max, int64_t *out, struct err *e);
+int json_get_double(const json_t *o, const char *key, double *out, struct err *e);
+int json_get_bool(const json_t *o, const char *key, bool *out, struct err *e);
+int json_get_string(const json_t *o, const char *key, const char **out, struct err *e);  /* points into o */
+
+#endif

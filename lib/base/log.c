@@ -1,0 +1,136 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *log_tool = "hone";
+int log_level = 1;
+static bool line_shown;  /* a progress line stands on the terminal */
+
+static void
+clear_line(void)
+{
+	if (line_shown)
+		fputs("\r\033[K", stderr);
+	line_shown = false;
+}
+
+static void
+say(const char *kind, const char *fmt, va_list ap)
+{
+	clear_line();
+	fprintf(stderr, "%s: %s", log_tool, kind);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+void
+die(const struct err *e)
+{
+	clear_line();
+	fprintf(stderr, "%s: %s\n", log_tool, e->msg);
+	exit(e->code);
+}
+
+void
+die_usage(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "%s: try '%s -h'\n", log_tool, log_tool);
+	exit(ERR_USAGE);
+}
+
+#define LOGGER(name, level, kind)            \
+	void name(const char *fmt, ...)      \
+	{                                    \
+		if (log_level < (level))     \
+			return;              \
+		va_list ap;                  \
+		va_start(ap, fmt);           \
+		say(kind, fmt, ap);          \
+		va_end(ap);                  \
+	}
+
+LOGGER(log_warn, 1, "warning: ")
+LOGGER(log_note, 1, "")
+LOGGER(log_detail, 2, "")
+
+double
+clock_seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+uint64_t
+peak_rss_bytes(void)
+{
+	struct rusage u;
+	getrusage(RUSAGE_SELF, &u);
+	return (uint64_t)u.ru_maxrss * 1024;
+}
+
+void
+progress_start(struct progress *p, const char *what, const char *unit, uint64_t total)
+{
+	const char *term = getenv("TERM");
+	*p = (struct progress){.what = what, .total = total, .unit = unit, .started = clock_seconds()};
+	p->on = log_level > 0 && isatty(STDERR_FILENO) && (!term || strcmp(term, "dumb") != 0);
+}
+
+static void
+print_left(double seconds)
+{
+	if (seconds >= 3600)
+		fprintf(stderr, ", %.0f h %02.0f min left", seconds / 3600, seconds / 60 - 60 * (int)(seconds / 3600));
+	else if (seconds >= 60)
+		fprintf(stderr, ", %.0f min left", seconds / 60);
+	else
+		fprintf(stderr, ", %.0f s left", seconds);
+}
+
+void
+progress_show(struct progress *p, uint64_t done, const char *more)
+{
+	double now = clock_seconds();
+	if (!p->on || now - p->shown < 0.2)
+		return;
+	p->shown = now;
+	clear_line();
+	double rate = (double)done / (now - p->started + 1e-9);
+	fprintf(stderr, "%s: %s %llu", log_tool, p->what, (unsigned long long)done);
+	if (p->total)
+		fprintf(stderr, " of %llu", (unsigned long long)p->total);
+	fprintf(stderr, " %s%s%s", p->unit, more ? ", " : "", more ? more : "");
+	if (p->total && done && done <= p->total)
+		print_left((double)(p->total - done) / rate);
+	fflush(stderr);
+	line_shown = true;
+}
+
+void
+progress_end(struct progress *p)
+{
+	if (p->on)
+		clear_line();
+	p->on = false;
+}
+
+void
+tool_exit(int status)
+{
+	if (fflush(stdout) != 0 || fclose(stdout) != 0) {
+		fprintf(stderr, "%s: cannot write 'standard output': %s\n", log_tool, strerror(errno));
+		exit(ERR_IO);
+	}
+	exit(status);
+}

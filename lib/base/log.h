@@ -1,0 +1,40 @@
+/* What tools say on stderr. The library below the tools says nothing; it fills a struct err. */
+#ifndef HONE_BASE_LOG_H
+#define HONE_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+extern const char *log_tool;  /* the program's name, before every message */
+extern int log_level;         /* 0 quiet (-q): errors only; 1: warnings and notes; 2 (-v): detail */
+
+/* Prints `tool: MESSAGE` and ends the process with e's code. */
+_Noreturn void die(const struct err *e);
+_Noreturn void die_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_detail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line that is rewritten in place, at most five times a second, on a terminal only. */
+struct progress {
+	const char *what;   /* "tokenizing" */
+	uint64_t total;     /* in `unit`s; 0 when unknown */
+	const char *unit;
+	double started, shown;
+	bool on;
+};
+
+void progress_start(struct progress *p, const char *what, const char *unit, uint64_t total);
+void progress_show(struct progress *p, uint64_t done, const char *more);  /* `more`: text behind, or NULL */
+void progress_end(struct progress *p);                                     /* clears the line */
+
+double clock_seconds(void);      /* monotonic */
+uint64_t peak_rss_bytes(void);   /* the most memory this process has held */
+
+/* Closes stdout and ends the process with `status`, or with 74 when stdout could not take all of it. */
+_Noreturn void tool_exit(int status);
+
+#endif

@@ -1,0 +1,43 @@
+/* PEFT LoRA adapter directories: adapter_config.json and adapter_model.safetensors. */
+#ifndef HONE_FMT_ADAPTER_H
+#define HONE_FMT_ADAPTER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "fmt/safetensors.h"
+
+/* What adapter_config.json says, in PEFT's names; every string and json_t lives as long as the struct. */
+struct adapter_config {
+	int r;
+	double lora_alpha, lora_dropout;
+	bool use_rslora, use_dora, fan_in_fan_out;
+	const char *bias;               /* "none", "all", "lora_only" */
+	const char *base_model;         /* base_model_name_or_path; may be NULL */
+	const json_t *target_modules;   /* a list of names, or a string: a regex, or "all-linear" */
+	const json_t *exclude_modules;  /* likewise, or NULL */
+	const json_t *modules_to_save;  /* a list, or NULL */
+	const json_t *rank_pattern, *alpha_pattern;  /* objects, or NULL */
+	const json_t *layers_to_transform;           /* a number, a list, or NULL */
+	json_t *root;                   /* the whole file; owned */
+};
+
+/* Reads adapter_config.json of a directory. ERR_CONFIG names anything that a plain LoRA would get wrong
+ * (another peft_type, PiSSA-like initialisation, layer_replication, ...); unknown keys are reported in
+ * *unknown (new, comma-separated, or NULL when none). */
+int adapter_config_read(struct adapter_config *c, const char *dir, char **unknown, struct err *e);
+void adapter_config_release(struct adapter_config *c);
+
+/* Writes adapter_config.json as PEFT does: indent 2, sorted keys. `dir` exists. */
+int adapter_config_write(const struct adapter_config *c, const char *dir, struct err *e);
+
+/* r and scale (alpha/r, or alpha/sqrt(r) with use_rslora) of one module, by PEFT's rules for the patterns
+ * (a key of rank_pattern is a regex that the module's name, or its end after a dot, must match). */
+int adapter_rank(const struct adapter_config *c, const char *module, int *r, double *scale, struct err *e);
+
+/* Whether target_modules, exclude_modules and layers_to_transform choose this module ("model.layers.0.mlp.up_proj").
+ * `output_head` is the module "all-linear" leaves out. 1, 0, or -1 when a pattern is not a regex. */
+int adapter_targets(const struct adapter_config *c, const char *module, bool output_head, struct err *e);
+
+#endif

@@ -1,0 +1,58 @@
+/* safetensors files, read by mapping and written by streaming (huggingface/safetensors).
+ * Everything is validated at open: see docs/formats.md. Tensor data may be unaligned. */
+#ifndef HONE_FMT_SAFETENSORS_H
+#define HONE_FMT_SAFETENSORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum st_dtype { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U8, ST_BOOL };
+
+enum { ST_MAX_RANK = 8 };
+
+struct st_tensor {
+	const char *name;
+	enum st_dtype dtype;
+	int rank;
+	int64_t shape[ST_MAX_RANK];
+	const uint8_t *data;  /* into the mapping; NULL in a declaration for the writer */
+	size_t bytes;
+};
+
+struct st_file;
+
+struct st_file *st_open(const char *path, struct err *e);
+void st_close(struct st_file *f);
+size_t st_count(const struct st_file *f);
+const struct st_tensor *st_at(const struct st_file *f, size_t i);  /* in the order of the data */
+const struct st_tensor *st_find(const struct st_file *f, const char *name);  /* NULL when absent */
+const char *st_metadata(const struct st_file *f, const char *key);  /* NULL when absent */
+
+size_t st_dtype_size(enum st_dtype d);
+const char *st_dtype_name(enum st_dtype d);
+int64_t st_elements(const struct st_tensor *t);
+bool st_is_float(enum st_dtype d);  /* F64 F32 F16 BF16 */
+
+/* Elements [first, first + n) of a floating tensor as fp32. */
+void st_to_f32(const struct st_tensor *t, size_t first, size_t n, float *out);
+
+/* n fp32 values in another floating dtype (F32, F16, BF16), rounded to nearest, ties to even. */
+void st_from_f32(enum st_dtype dtype, const float *in, size_t n, void *out);
+
+/* ---- writing: declare all tensors, then stream their data in that order ---- */
+
+struct st_writer;
+
+/* `decl` gives name, dtype, rank and shape (data and bytes are not read). The file is staged beside `path`; the
+ * metadata is {"format":"pt"}. */
+struct st_writer *st_create(const char *path, bool force, const struct st_tensor *decl, size_t n, struct err *e);
+
+/* The next `bytes` of data; any cut is fine, the total must come to what was declared. */
+void st_write(struct st_writer *w, const void *data, size_t bytes);
+int st_finish(struct st_writer *w, struct err *e);  /* commits; frees w, also on failure */
+void st_abort(struct st_writer *w);
+
+#endif

@@ -1,0 +1,26 @@
+/* The tensors of a model directory: model.safetensors, or model.safetensors.index.json and its shards. */
+#ifndef HONE_FMT_WEIGHTS_H
+#define HONE_FMT_WEIGHTS_H
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "fmt/safetensors.h"
+
+struct weights;
+
+/* NULL and *e on failure: ERR_NOINPUT when there are none, ERR_DATA when a file is damaged. Shard names must be
+ * plain base names, and every tensor must be in the file that the index names. */
+struct weights *weights_open(const char *model_dir, struct err *e);
+void weights_close(struct weights *w);
+size_t weights_count(const struct weights *w);
+const struct st_tensor *weights_at(const struct weights *w, size_t i);
+const struct st_tensor *weights_find(const struct weights *w, const char *name);
+
+/* The files themselves, for a writer that keeps the sharding. */
+size_t weights_files(const struct weights *w);
+const struct st_file *weights_file(const struct weights *w, size_t i, const char **base_name);
+
+/* A cheap fingerprint of the base: the hash of every header and of samples of the data. */
+void weights_fingerprint(const struct weights *w, char hex[HASH_HEX]);
+
+#endif
