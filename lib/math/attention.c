@@ -1,0 +1,224 @@
+#include "math/attention.h"
+
+#include <assert.h>
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "math/gemm.h"
+#include "math/simd.h"
+
+/* One thread's scratch: scores of a block of queries against all keys, and as many again for their gradients. */
+static size_t
+thread_scratch(int max_len, int D)
+{
+	(void)D;
+	return (size_t)2 * ATTN_BLOCK * (size_t)((max_len + 15) / 16 * 16);
+}
+
+size_t
+attention_scratch(int max_len, int D, int threads)
+{
+	return thread_scratch(max_len, D) * (size_t)threads;
+}
+
+/* Queries i0 .. i0+n-1 of one document and one head; keys j0 .. j1-1 are those any of them may see, numbered
+ * from the start of the prefix. */
+struct block {
+	const struct attn_doc *doc;
+	int h, kh;
+	int i0, n;
+	int j0, j1;
+};
+
+static struct block
+block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0)
+{
+	struct block b = {.doc = doc, .h = h, .kh = h / (s->H / s->K), .i0 = i0};
+	b.n = doc->n - i0 < ATTN_BLOCK ? doc->n - i0 : ATTN_BLOCK;
+	int first = doc->n_prefix + i0;  /* the first query's place in the document */
+	b.j1 = first + b.n;
+	b.j0 = s->window && first - s->window + 1 > 0 ? first - s->window + 1 : 0;
+	return b;
+}
+
+/* Keys j0 .. j1-1 lie in two runs of rows: the prefix, then the document's own. Calls f for each run that is not
+ * empty, with its first row and its place (column) in the scores. */
+struct run {
+	int row, n, column;
+};
+
+static int
+key_runs(const struct block *b, struct run runs[2])
+{
+	int n = 0, p = b->doc->n_prefix;
+	if (b->j0 < p) {
+		int end = b->j1 < p ? b->j1 : p;
+		runs[n++] = (struct run){b->doc->prefix + b->j0, end - b->j0, 0};
+	}
+	if (b->j1 > p) {
+		int start = b->j0 > p ? b->j0 : p;
+		runs[n++] = (struct run){b->doc->k + start - p, b->j1 - start, start - b->j0};
+	}
+	return n;
+}
+
+static size_t
+at(int row, int heads, int head, int D)
+{
+	return ((size_t)row * (size_t)heads + (size_t)head) * (size_t)D;
+}
+
+/* S[n, j1-j0] = scale * X K^T for rows x of [*,H,D] and keys y of [*,K,D]. */
+static void
+block_products(float *S, int lds, const float *x, const float *y, const struct block *b, const struct attn_shape *s,
+	float scale)
+{
+	struct run runs[2];
+	int n_runs = key_runs(b, runs);
+	for (int r = 0; r < n_runs; r++)
+		gemm_nt(S + runs[r].column, lds, x + at(b->doc->q + b->i0, s->H, b->h, s->D), s->H * s->D,
+			y + at(runs[r].row, s->K, b->kh, s->D), s->K * s->D, b->n, runs[r].n, s->D, scale, 0);
+}
+
+/* out[n,D] (+)= S Y for keys y of [*,K,D]; beta 0 sets, 1 adds. */
+static void
+block_combine(float *out, int ldo, const float *S, int lds, const float *y, const struct block *b,
+	const struct attn_shape *s, float scale, float beta)
+{
+	struct run runs[2];
+	int n_runs = key_runs(b, runs);
+	for (int r = 0; r < n_runs; r++)
+		gemm_nn(out, ldo, S + runs[r].column, lds, y + at(runs[r].row, s->K, b->kh, s->D), s->K * s->D, b->n,
+			s->D, runs[r].n, scale, r ? 1 : beta);
+}
+
+/* The columns of the scores that query i of the block may see: [*from, *to). */
+static void
+visible(const struct block *b, const struct attn_shape *s, int i, int *from, int *to)
+{
+	int place = b->doc->n_prefix + b->i0 + i;
+	*to = place + 1 - b->j0;
+	*from = s->window && place - s->window + 1 > b->j0 ? place - s->window + 1 - b->j0 : 0;
+}
+
+/* Softmax of columns [from, to) of a row of n; zero elsewhere. Returns the log-sum-exp. */
+HONE_SIMD static float
+softmax_row(float *row, int from, int to, int n)
+{
+	float max = row_max(row + from, to - from);
+	float sum = row_exp_sum(row + from, max, to - from), inv = 1.0f / sum;
+	for (int j = 0; j < from; j++)
+		row[j] = 0;
+	for (int j = from; j < to; j++)
+		row[j] *= inv;
+	for (int j = to; j < n; j++)
+		row[j] = 0;
+	return max + logf(sum);
+}
+
+/* Probabilities again from scores and the log-sum-exp that forward kept. */
+HONE_SIMD static void
+probabilities_row(float *row, float lse, int from, int to, int n)
+{
+	for (int j = 0; j < from; j++)
+		row[j] = 0;
+	for (int j = from; j < to; j++)
+		row[j] = exp_f32(row[j] - lse);
+	for (int j = to; j < n; j++)
+		row[j] = 0;
+}
+
+HONE_SIMD static float
+dot_row(const float *a, const float *b, int n)
+{
+	return row_dot(a, b, n);
+}
+
+/* dS = P (dP - delta) */
+HONE_SIMD static void
+score_gradient_row(float *dS, const float *P, float delta, int n)
+{
+	for (int j = 0; j < n; j++)
+		dS[j] = P[j] * (dS[j] - delta);
+}
+
+static void
+forward_block(float *out, float *lse, const float *q, const float *k, const float *v, const struct block *b,
+	const struct attn_shape *s, float *S)
+{
+	int keys = b->j1 - b->j0;
+	block_products(S, keys, q, k, b, s, s->scale);
+	for (int i = 0; i < b->n; i++) {
+		int from, to;
+		visible(b, s, i, &from, &to);
+		float l = softmax_row(S + (size_t)i * (size_t)keys, from, to, keys);
+		if (lse)
+			lse[(size_t)(b->doc->q + b->i0 + i) * (size_t)s->H + (size_t)b->h] = l;
+	}
+	block_combine(out + at(b->doc->q + b->i0, s->H, b->h, s->D), s->H * s->D, S, keys, v, b, s, 1, 0);
+}
+
+/* Documents differ in length, so blocks are dealt out one by one; each writes rows of its own, so the order does
+ * not matter to the result. */
+void
+attention_forward(float *out, float *lse, const float *q, const float *k, const float *v, const struct attn_doc *docs,
+	int n_docs, const struct attn_shape *s, int max_len, float *scratch)
+{
+	size_t each = thread_scratch(max_len, s->D);
+#pragma omp parallel for collapse(2) schedule(dynamic)
+	for (int d = 0; d < n_docs; d++)
+		for (int h = 0; h < s->H; h++)
+			for (int i0 = 0; i0 < docs[d].n; i0 += ATTN_BLOCK) {
+				struct block b = block_at(&docs[d], s, h, i0);
+				forward_block(out, lse, q, k, v, &b, s, scratch + each * (size_t)omp_get_thread_num());
+			}
+}
+
+struct grads {
+	float *dq, *dk, *dv, *delta;
+	const float *dout, *out, *lse, *q, *k, *v;
+};
+
+static void
+backward_block(const struct grads *g, const struct block *b, const struct attn_shape *s, float *P, float *dS)
+{
+	int keys = b->j1 - b->j0, D = s->D, row = b->doc->q + b->i0;
+	const float *dout = g->dout + at(row, s->H, b->h, D);
+	float *dk = g->dk + at(b->doc->k + b->j0, s->K, b->kh, D), *dv = g->dv + at(b->doc->k + b->j0, s->K, b->kh, D);
+	block_products(P, keys, g->q, g->k, b, s, s->scale);
+	block_products(dS, keys, g->dout, g->v, b, s, 1);
+	for (int i = 0; i < b->n; i++) {
+		int from, to;
+		size_t head = (size_t)(row + i) * (size_t)s->H + (size_t)b->h, r = (size_t)i * (size_t)keys;
+		visible(b, s, i, &from, &to);
+		probabilities_row(P + r, g->lse[head], from, to, keys);
+		g->delta[head] = dot_row(g->dout + head * (size_t)D, g->out + head * (size_t)D, D);
+		score_gradient_row(dS + r, P + r, g->delta[head], keys);
+	}
+	gemm_tn(dv, s->K * D, P, keys, dout, s->H * D, keys, D, b->n, 1, 1);
+	block_combine(g->dq + at(row, s->H, b->h, D), s->H * D, dS, keys, g->k, b, s, s->scale, 1);
+	gemm_tn(dk, s->K * D, dS, keys, g->q + at(row, s->H, b->h, D), s->H * D, keys, D, b->n, s->scale, 1);
+}
+
+/* A task is one document and one key head with all query heads that read it: their gradients at k and v meet. */
+void
+attention_backward(float *dq, float *dk, float *dv, float *delta, const float *dout, const float *out,
+	const float *lse, const float *q, const float *k, const float *v, const struct attn_doc *docs, int n_docs,
+	const struct attn_shape *s, int max_len, float *scratch)
+{
+	struct grads g = {dq, dk, dv, delta, dout, out, lse, q, k, v};
+	size_t each = thread_scratch(max_len, s->D);
+	int group = s->H / s->K;
+#pragma omp parallel for collapse(2) schedule(dynamic)
+	for (int d = 0; d < n_docs; d++)
+		for (int kh = 0; kh < s->K; kh++) {
+			float *P = scratch + each * (size_t)omp_get_thread_num(), *dS = P + each / 2;
+			assert(docs[d].n_prefix == 0 && docs[d].k == docs[d].q);
+			for (int h = kh * group; h < (kh + 1) * group; h++)
+				for (int i0 = 0; i0 < docs[d].n; i0 += ATTN_BLOCK) {
+					struct block b = block_at(&docs[d], s, h, i0);
+					backward_block(&g, &b, s, P, dS);
+				}
+		}
+}

@@ -1,0 +1,38 @@
+/* Causal attention within documents, grouped queries, optional sliding window; forward and backward.
+ *
+ * T rows of q [T,H,D]; keys and values [rows,K,D] with H a multiple of K: query head h reads key head h/(H/K).
+ * A document is a run of rows that sees itself causally, and, before itself, a prefix: other rows of k and v
+ * (a prompt that several answers share, or a key-value cache). Nothing of size T x T is held: queries are taken
+ * in blocks of ATTN_BLOCK, so the cost and the memory are those of each document, not of the row. */
+#ifndef HONE_MATH_ATTENTION_H
+#define HONE_MATH_ATTENTION_H
+
+#include <stddef.h>
+
+enum { ATTN_BLOCK = 64 };
+
+struct attn_doc {
+	int q, n;                  /* queries: rows q .. q+n-1 of q and out */
+	int k;                     /* their own keys: rows k .. k+n-1 of k and v */
+	int prefix, n_prefix;      /* rows seen before them, in order; n_prefix 0 when there are none */
+};
+
+struct attn_shape {
+	int H, K, D;
+	float scale;               /* of the products q.k, as a rule 1/sqrt(D) */
+	int window;                /* keys a query sees, itself included; 0: all */
+};
+
+/* Floats of scratch that the calls below need when no document (with its prefix) is longer than max_len. */
+size_t attention_scratch(int max_len, int D, int threads);
+
+/* out[T,H,D]; lse[T,H] keeps each row's log-sum-exp for backward (may be NULL). */
+void attention_forward(float *out, float *lse, const float *q, const float *k, const float *v,
+	const struct attn_doc *docs, int n_docs, const struct attn_shape *s, int max_len, float *scratch);
+
+/* dq, dk, dv += the gradients; documents must be without prefix and with k = q. delta[T,H] is scratch. */
+void attention_backward(float *dq, float *dk, float *dv, float *delta, const float *dout, const float *out,
+	const float *lse, const float *q, const float *k, const float *v, const struct attn_doc *docs, int n_docs,
+	const struct attn_shape *s, int max_len, float *scratch);
+
+#endif

@@ -1,0 +1,106 @@
+/* What the row kernels share: compilation for several instruction sets with the choice made when the
+ * program starts, sums in a fixed order that the compiler can vectorise, and exp.
+ *
+ * The file's habit: a kernel is a static function over one row, marked HONE_SIMD; the exported function
+ * runs it over rows in parallel. Rows are dealt out in fixed blocks, so one thread count gives one result. */
+#ifndef HONE_MATH_SIMD_H
+#define HONE_MATH_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+	!defined(__SANITIZE_THREAD__)
+#define HONE_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define HONE_SIMD
+#endif
+
+#define HONE_INLINE static inline __attribute__((always_inline))
+
+enum { LANES = 16 };  /* partial sums kept apart: one AVX-512 register, two of AVX2 */
+
+HONE_INLINE float
+lanes_sum(const float acc[LANES])
+{
+	float s = 0;
+	for (int i = 0; i < LANES; i++)
+		s += acc[i];
+	return s;
+}
+
+HONE_INLINE float
+row_dot(const float *a, const float *b, int n)
+{
+	float acc[LANES] = {0};
+	int i = 0;
+	for (; i + LANES <= n; i += LANES)
+		for (int j = 0; j < LANES; j++)
+			acc[j] += a[i + j] * b[i + j];
+	for (int j = 0; i < n; i++, j++)
+		acc[j] += a[i] * b[i];
+	return lanes_sum(acc);
+}
+
+HONE_INLINE float
+row_max(const float *a, int n)
+{
+	float acc[LANES];
+	for (int j = 0; j < LANES; j++)
+		acc[j] = a[0];
+	int i = 0;
+	for (; i + LANES <= n; i += LANES)
+		for (int j = 0; j < LANES; j++)
+			acc[j] = a[i + j] > acc[j] ? a[i + j] : acc[j];
+	for (; i < n; i++)
+		acc[0] = a[i] > acc[0] ? a[i] : acc[0];
+	float m = acc[0];
+	for (int j = 1; j < LANES; j++)
+		m = acc[j] > m ? acc[j] : m;
+	return m;
+}
+
+/* e^x in fp32 within 1.2e-7 relative; arguments are clamped to where the result is a normal number.
+ * x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its Taylor sum to the seventh power; 2^n by its bits. */
+HONE_INLINE float
+exp_f32(float x)
+{
+	x = x > 88.0f ? 88.0f : x;
+	x = x < -87.0f ? -87.0f : x;
+	const float magic = 12582912.0f;  /* 1.5 * 2^23: adding it rounds to a whole number */
+	float n = (x * 1.44269504088896341f + magic) - magic;
+	float r = x - n * 0.693359375f;
+	r = r - n * -2.12194440e-4f;
+	float p = 1.98412698e-4f;
+	p = p * r + 1.38888889e-3f;
+	p = p * r + 8.33333333e-3f;
+	p = p * r + 4.16666667e-2f;
+	p = p * r + 1.66666667e-1f;
+	p = p * r + 0.5f;
+	p = p * r + 1.0f;
+	p = p * r + 1.0f;
+	int32_t bits = ((int32_t)n + 127) << 23;
+	float scale;
+	memcpy(&scale, &bits, sizeof scale);
+	return p * scale;
+}
+
+/* row[i] = e^(row[i] - max); returns their sum. */
+HONE_INLINE float
+row_exp_sum(float *row, float max, int n)
+{
+	float acc[LANES] = {0};
+	int i = 0;
+	for (; i + LANES <= n; i += LANES)
+		for (int j = 0; j < LANES; j++) {
+			row[i + j] = exp_f32(row[i + j] - max);
+			acc[j] += row[i + j];
+		}
+	for (int j = 0; i < n; i++, j++) {
+		row[i] = exp_f32(row[i] - max);
+		acc[j] += row[i];
+	}
+	return lanes_sum(acc);
+}
+
+#endif
