@@ -10,16 +10,15 @@
 
 /* One thread's scratch: scores of a block of queries against all keys, and as many again for their gradients. */
 static size_t
-thread_scratch(int max_len, int D)
+thread_scratch(int max_len)
 {
-	(void)D;
 	return (size_t)2 * ATTN_BLOCK * (size_t)((max_len + 15) / 16 * 16);
 }
 
 size_t
-attention_scratch(int max_len, int D, int threads)
+attention_scratch(int max_len, int threads)
 {
-	return thread_scratch(max_len, D) * (size_t)threads;
+	return thread_scratch(max_len) * (size_t)threads;
 }
 
 /* Queries i0 .. i0+n-1 of one document and one head; keys j0 .. j1-1 are those any of them may see, numbered
@@ -165,7 +164,7 @@ void
 attention_forward(float *out, float *lse, const float *q, const float *k, const float *v, const struct attn_doc *docs,
 	int n_docs, const struct attn_shape *s, int max_len, float *scratch)
 {
-	size_t each = thread_scratch(max_len, s->D);
+	size_t each = thread_scratch(max_len);
 #pragma omp parallel for collapse(2) schedule(dynamic)
 	for (int d = 0; d < n_docs; d++)
 		for (int h = 0; h < s->H; h++)
@@ -176,7 +175,7 @@ attention_forward(float *out, float *lse, const float *q, const float *k, const 
 }
 
 struct grads {
-	float *dq, *dk, *dv, *delta;
+	float *dq, *dk, *dv;
 	const float *dout, *out, *lse, *q, *k, *v;
 };
 
@@ -193,8 +192,8 @@ backward_block(const struct grads *g, const struct block *b, const struct attn_s
 		size_t head = (size_t)(row + i) * (size_t)s->H + (size_t)b->h, r = (size_t)i * (size_t)keys;
 		visible(b, s, i, &from, &to);
 		probabilities_row(P + r, g->lse[head], from, to, keys);
-		g->delta[head] = dot_row(g->dout + head * (size_t)D, g->out + head * (size_t)D, D);
-		score_gradient_row(dS + r, P + r, g->delta[head], keys);
+		float delta = dot_row(g->dout + head * (size_t)D, g->out + head * (size_t)D, D);
+		score_gradient_row(dS + r, P + r, delta, keys);
 	}
 	gemm_tn(dv, s->K * D, P, keys, dout, s->H * D, keys, D, b->n, 1, 1);
 	block_combine(g->dq + at(row, s->H, b->h, D), s->H * D, dS, keys, g->k, b, s, s->scale, 1);
@@ -203,12 +202,12 @@ backward_block(const struct grads *g, const struct block *b, const struct attn_s
 
 /* A task is one document and one key head with all query heads that read it: their gradients at k and v meet. */
 void
-attention_backward(float *dq, float *dk, float *dv, float *delta, const float *dout, const float *out,
-	const float *lse, const float *q, const float *k, const float *v, const struct attn_doc *docs, int n_docs,
+attention_backward(float *dq, float *dk, float *dv, const float *dout, const float *out, const float *lse,
+	const float *q, const float *k, const float *v, const struct attn_doc *docs, int n_docs,
 	const struct attn_shape *s, int max_len, float *scratch)
 {
-	struct grads g = {dq, dk, dv, delta, dout, out, lse, q, k, v};
-	size_t each = thread_scratch(max_len, s->D);
+	struct grads g = {dq, dk, dv, dout, out, lse, q, k, v};
+	size_t each = thread_scratch(max_len);
 	int group = s->H / s->K;
 #pragma omp parallel for collapse(2) schedule(dynamic)
 	for (int d = 0; d < n_docs; d++)

@@ -24,15 +24,15 @@ struct attn_shape {
 };
 
 /* Floats of scratch that the calls below need when no document (with its prefix) is longer than max_len. */
-size_t attention_scratch(int max_len, int D, int threads);
+size_t attention_scratch(int max_len, int threads);
 
 /* out[T,H,D]; lse[T,H] keeps each row's log-sum-exp for backward (may be NULL). */
 void attention_forward(float *out, float *lse, const float *q, const float *k, const float *v,
 	const struct attn_doc *docs, int n_docs, const struct attn_shape *s, int max_len, float *scratch);
 
-/* dq, dk, dv += the gradients; documents must be without prefix and with k = q. delta[T,H] is scratch. */
-void attention_backward(float *dq, float *dk, float *dv, float *delta, const float *dout, const float *out,
-	const float *lse, const float *q, const float *k, const float *v, const struct attn_doc *docs, int n_docs,
+/* dq, dk, dv += the gradients; documents must be without prefix and with k = q. */
+void attention_backward(float *dq, float *dk, float *dv, const float *dout, const float *out, const float *lse,
+	const float *q, const float *k, const float *v, const struct attn_doc *docs, int n_docs,
 	const struct attn_shape *s, int max_len, float *scratch);
 
 #endif

@@ -1,0 +1,50 @@
+#define _DEFAULT_SOURCE  /* MAP_ANONYMOUS */
+#include "base/arena.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/err.h"
+
+_Noreturn static void
+die_of_memory(size_t bytes)
+{
+	fprintf(stderr, "hone: out of memory: %zu bytes asked for\n", bytes);
+	exit(ERR_MEMORY);
+}
+
+void *
+arena_take(struct arena *a, size_t n, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - a->used - 64)
+		die_of_memory(SIZE_MAX);
+	size_t at = a->used;
+	a->used += (bytes + 63) / 64 * 64;
+	if (!a->base)
+		return NULL;
+	assert(a->used <= a->size);
+	return a->base + at;
+}
+
+void
+arena_make(struct arena *a)
+{
+	a->size = a->used ? a->used : 64;
+	a->used = 0;
+	a->base = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (a->base == MAP_FAILED)
+		die_of_memory(a->size);
+}
+
+void
+arena_release(struct arena *a)
+{
+	if (a->base)
+		munmap(a->base, a->size);
+	*a = (struct arena){0};
+}

@@ -1,0 +1,14 @@
+/* One transformer block over the rows of a batch; used by model.c only. */
+#ifndef HONE_MODEL_LAYER_H
+#define HONE_MODEL_LAYER_H
+
+#include "model/model.h"
+
+/* out[T,C] = block(layer->act.x); keeps in layer->act what backward needs. out may be layer->act.x. */
+void layer_forward(struct model *m, struct layer *l, const struct batch *b, float *out);
+
+/* work.dx holds the gradient at the block's output and then that at its input (left unfinished when need_dx
+ * is false, since nothing below is trained). */
+void layer_backward(struct model *m, struct layer *l, const struct batch *b, bool need_dx);
+
+#endif

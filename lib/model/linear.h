@@ -1,0 +1,43 @@
+/* A linear layer y = x W^T + b, with an optional low-rank adapter: y += scale * dropout(x) A^T B^T
+ * (Hu et al. 2021, LoRA). */
+#ifndef HONE_MODEL_LINEAR_H
+#define HONE_MODEL_LINEAR_H
+
+#include <stdint.h>
+
+#include "model/param.h"
+
+struct lora {
+	struct param A;    /* [r, in] */
+	struct param B;    /* [out, r] */
+	int r;
+	float scale;       /* alpha / r, or alpha / sqrt(r) */
+	float dropout;     /* probability that an element of x is dropped, in training */
+	float *xA;         /* [T, r] dropout(x) A^T, kept by forward for backward */
+};
+
+struct linear {
+	char *name;             /* the module: "model.layers.0.self_attn.q_proj" */
+	int in, out;
+	struct param *w;        /* [out, in] */
+	struct param *b;        /* [out], or NULL */
+	struct lora *lora;      /* or NULL; owned */
+};
+
+/* What a pass lends its linear layers. */
+struct linear_pass {
+	float *dropped;         /* [T, in] of the widest adapted layer; NULL when nothing is dropped */
+	float *dxA;             /* [T, r] of the largest rank */
+	uint64_t dropout_key;   /* of this micro-batch; 0: no dropout (evaluation) */
+};
+
+/* y[T,out] = ... (beta 0) or += ... (beta 1). */
+void linear_forward(const struct linear *l, float *y, const float *x, int T, float beta, const struct linear_pass *pass);
+
+/* Adds to the gradients of what is trained here; dx[T,in] = (beta 0) or += (beta 1) unless dx is NULL. */
+void linear_backward(const struct linear *l, float *dx, const float *dy, const float *x, int T, float beta,
+	const struct linear_pass *pass);
+
+bool linear_trains(const struct linear *l);
+
+#endif

@@ -1,0 +1,277 @@
+/* The table of parameters: which a configuration has, where they lie in memory, and their values. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "math/vector.h"
+#include "model/model.h"
+
+enum { PARAMS_PER_LAYER = 2 + 2 + 7 * 2 };
+
+static struct param *
+add_param(struct model *m, char *name, int rows, int columns)
+{
+	struct param *p = &m->param[m->n_params++];
+	*p = (struct param){.name = name, .rank = columns ? 2 : 1, .rows = rows, .columns = columns ? columns : 1,
+		.stored = ST_F32};
+	return p;
+}
+
+static void
+add_linear(struct model *m, struct linear *l, char *name, int in, int out, bool bias)
+{
+	*l = (struct linear){.name = name, .in = in, .out = out};
+	l->w = add_param(m, xasprintf("%s.weight", name), out, in);
+	l->b = bias ? add_param(m, xasprintf("%s.bias", name), out, 0) : NULL;
+}
+
+static void
+add_layer(struct model *m, int i)
+{
+	const struct config *c = &m->config;
+	struct layer *l = &m->layer[i];
+	int HD = c->H * c->D, KD = c->K * c->D;
+	char at[64];
+	snprintf(at, sizeof at, "model.layers.%d", i);
+	l->window = c->window[i];
+	add_linear(m, &l->q, xasprintf("%s.self_attn.q_proj", at), c->C, HD, c->qkv_bias);
+	add_linear(m, &l->k, xasprintf("%s.self_attn.k_proj", at), c->C, KD, c->qkv_bias);
+	add_linear(m, &l->v, xasprintf("%s.self_attn.v_proj", at), c->C, KD, c->qkv_bias);
+	add_linear(m, &l->o, xasprintf("%s.self_attn.o_proj", at), HD, c->C, c->o_bias);
+	if (c->qk_norm) {
+		l->q_norm = add_param(m, xasprintf("%s.self_attn.q_norm.weight", at), c->D, 0);
+		l->k_norm = add_param(m, xasprintf("%s.self_attn.k_norm.weight", at), c->D, 0);
+	}
+	add_linear(m, &l->gate, xasprintf("%s.mlp.gate_proj", at), c->C, c->F, c->mlp_bias);
+	add_linear(m, &l->up, xasprintf("%s.mlp.up_proj", at), c->C, c->F, c->mlp_bias);
+	add_linear(m, &l->down, xasprintf("%s.mlp.down_proj", at), c->F, c->C, c->mlp_bias);
+	l->attn_norm = add_param(m, xasprintf("%s.input_layernorm.weight", at), c->C, 0);
+	l->mlp_norm = add_param(m, xasprintf("%s.post_attention_layernorm.weight", at), c->C, 0);
+}
+
+static void
+build_table(struct model *m)
+{
+	const struct config *c = &m->config;
+	m->param = xcalloc((size_t)c->L * PARAMS_PER_LAYER + 4, sizeof *m->param);
+	m->layer = xcalloc((size_t)c->L, sizeof *m->layer);
+	m->embed = add_param(m, xstrdup("model.embed_tokens.weight"), c->V, c->C);
+	for (int i = 0; i < c->L; i++)
+		add_layer(m, i);
+	m->norm = add_param(m, xstrdup("model.norm.weight"), c->C, 0);
+	m->head = (struct linear){.name = xstrdup("lm_head"), .in = c->C, .out = c->V, .w = m->embed};
+	if (!c->tied)
+		m->head.w = add_param(m, xstrdup("lm_head.weight"), c->V, c->C);
+}
+
+/* ---- values from a checkpoint ---- */
+
+/* A tensor by its name with or without the "model." that checkpoints of the bare decoder lack; a tied model may
+ * store its one table under either name. */
+static const struct st_tensor *
+find_tensor(const struct model *m, const struct param *p)
+{
+	static const char prefix[] = "model.";
+	const struct st_tensor *t = weights_find(m->weights, p->name);
+	if (!t && strncmp(p->name, prefix, sizeof prefix - 1) == 0)
+		t = weights_find(m->weights, p->name + sizeof prefix - 1);
+	if (!t && p == m->embed && m->config.tied)
+		t = weights_find(m->weights, "lm_head.weight");
+	return t;
+}
+
+static int
+check_tensor(const struct param *p, const struct st_tensor *t, struct err *e)
+{
+	if (!st_is_float(t->dtype))
+		return err_set(e, ERR_CONFIG, "tensor '%s' is %s, not a floating-point type", t->name, st_dtype_name(t->dtype));
+	bool fits = t->rank == p->rank && t->shape[0] == p->rows && (p->rank == 1 || t->shape[1] == p->columns);
+	if (fits)
+		return 0;
+	char found[128] = "a scalar";
+	for (int i = 0, n = 0; i < t->rank && n < 100; i++)
+		n += snprintf(found + n, sizeof found - (size_t)n, "%s%lld", i ? " x " : "", (long long)t->shape[i]);
+	if (p->rank == 1)
+		return err_set(e, ERR_CONFIG, "tensor '%s' is %s, config.json wants %d", t->name, found, p->rows);
+	return err_set(e, ERR_CONFIG, "tensor '%s' is %s, config.json wants %d x %d", t->name, found, p->rows, p->columns);
+}
+
+/* Whether fp32 values can be read where they are mapped. */
+static bool
+usable_in_place(const struct st_tensor *t)
+{
+	return t->dtype == ST_F32 && (uintptr_t)t->data % sizeof(float) == 0;
+}
+
+/* A tensor that no parameter takes would be a part of the model that we do not compute. */
+static int
+refuse_unknown(const struct model *m, const struct st_tensor **taken, struct err *e)
+{
+	for (size_t i = 0; i < weights_count(m->weights); i++) {
+		const struct st_tensor *t = weights_at(m->weights, i);
+		bool known = strstr(t->name, "rotary_emb.inv_freq") || (m->config.tied && strcmp(t->name, "lm_head.weight") == 0);
+		for (size_t p = 0; p < m->n_params && !known; p++)
+			known = taken[p]->data == t->data;
+		if (!known)
+			return err_set(e, ERR_CONFIG, "tensor '%s' has no place in a %s model", t->name, m->config.model_type);
+	}
+	return 0;
+}
+
+static int
+load_values(struct model *m, struct err *e)
+{
+	const struct st_tensor **t = xcalloc(m->n_params, sizeof *t);
+	int rc = 0;
+	for (size_t i = 0; i < m->n_params && rc == 0; i++) {
+		t[i] = find_tensor(m, &m->param[i]);
+		if (!t[i])
+			rc = err_set(e, ERR_CONFIG, "tensor '%s' is missing from the checkpoint", m->param[i].name);
+		else
+			rc = check_tensor(&m->param[i], t[i], e);
+	}
+	if (rc == 0)
+		rc = refuse_unknown(m, t, e);
+	for (int pass = 0; pass < 2 && rc == 0; pass++) {
+		for (size_t i = 0; i < m->n_params; i++) {
+			struct param *p = &m->param[i];
+			p->stored = t[i]->dtype;
+			p->value = usable_in_place(t[i]) ? (float *)(uintptr_t)t[i]->data
+				: ARENA_TAKE(&m->value_memory, float, param_size(p));
+			if (pass == 1 && !usable_in_place(t[i]))
+				st_to_f32(t[i], 0, param_size(p), p->value);
+		}
+		if (pass == 0)
+			arena_make(&m->value_memory);
+	}
+	free(t);
+	return rc;
+}
+
+/* ---- random values ---- */
+
+/* Normal with the configuration's deviation; norms 1, biases 0: what transformers gives a new model. Each
+ * parameter has a stream of its own. */
+static void
+random_values(struct model *m, uint64_t seed)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < m->n_params; i++)
+			m->param[i].value = ARENA_TAKE(&m->value_memory, float, param_size(&m->param[i]));
+		if (pass == 0)
+			arena_make(&m->value_memory);
+	}
+#pragma omp parallel for schedule(dynamic)
+	for (size_t i = 0; i < m->n_params; i++) {
+		struct param *p = &m->param[i];
+		struct rng r;
+		rng_init(&r, seed, i);
+		size_t n = strlen(p->name);
+		bool norm = p->rank == 1 && n > 7 && strcmp(p->name + n - 7, ".weight") == 0;
+		for (size_t j = 0; j < param_size(p); j++)
+			p->value[j] = p->rank > 1 ? (float)(m->config.initializer_range * rng_normal(&r)) : norm;
+	}
+}
+
+int
+model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e)
+{
+	*m = (struct model){0};
+	if (config_read(&m->config, dir, e) < 0)
+		return -1;
+	build_table(m);
+	m->lowest = m->config.L;
+	if (opt->from_scratch) {
+		random_values(m, opt->seed);
+		return 0;
+	}
+	m->weights = weights_open(dir, e);
+	if (m->weights && load_values(m, e) == 0)
+		return 0;
+	if (m->weights)
+		err_prefix(e, "'%s': ", dir);
+	model_release(m);
+	return -1;
+}
+
+/* ---- training everything ---- */
+
+/* Gives parameter memory of its own, since the mapped file cannot be written. */
+static void
+own_values(struct model *m)
+{
+	struct arena a = {0};
+	float **old = xcalloc(m->n_params, sizeof *old);
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < m->n_params; i++) {
+			float *to = ARENA_TAKE(&a, float, param_size(&m->param[i]));
+			if (pass == 0) {
+				old[i] = m->param[i].value;
+				continue;
+			}
+			memcpy(to, old[i], param_size(&m->param[i]) * sizeof *to);
+			m->param[i].value = to;
+		}
+		if (pass == 0)
+			arena_make(&a);
+	}
+	free(old);
+	arena_release(&m->value_memory);
+	m->value_memory = a;
+}
+
+void
+model_train_all(struct model *m)
+{
+	if (m->weights)
+		own_values(m);
+	m->trained = xcalloc(m->n_params, sizeof *m->trained);
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < m->n_params; i++)
+			m->param[i].grad = ARENA_TAKE(&m->grad_memory, float, param_size(&m->param[i]));
+		if (pass == 0)
+			arena_make(&m->grad_memory);
+	}
+	for (size_t i = 0; i < m->n_params; i++)
+		m->trained[m->n_trained++] = &m->param[i];
+	m->lowest = -1;
+}
+
+/* ---- release ---- */
+
+static void
+release_linear(struct linear *l)
+{
+	if (l->lora) {
+		free(l->lora->A.name);
+		free(l->lora->B.name);
+	}
+	free(l->lora);
+	free(l->name);
+}
+
+void
+model_release(struct model *m)
+{
+	for (size_t i = 0; i < m->n_params; i++)
+		free(m->param[i].name);
+	for (int i = 0; i < m->config.L && m->layer; i++) {
+		struct layer *l = &m->layer[i];
+		struct linear *all[] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
+		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+			release_linear(all[j]);
+	}
+	release_linear(&m->head);
+	free(m->param);
+	free(m->layer);
+	free(m->trained);
+	arena_release(&m->value_memory);
+	arena_release(&m->grad_memory);
+	arena_release(&m->adapter_memory);
+	arena_release(&m->work_memory);
+	if (m->weights)
+		weights_close(m->weights);
+	config_release(&m->config);
+	*m = (struct model){0};
+}

@@ -1,0 +1,139 @@
+/* A decoder-only transformer: its parameters, and forward and backward over packed documents.
+ *
+ * Shapes: T rows (tokens of a micro-batch, documents one after the other, no padding), C, H, K, D, F, V as in
+ * model/config.h. Everything is fp32. */
+#ifndef HONE_MODEL_MODEL_H
+#define HONE_MODEL_MODEL_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "fmt/weights.h"
+#include "math/attention.h"
+#include "model/config.h"
+#include "model/linear.h"
+
+/* What one layer keeps from forward for backward. In inference all layers share one set but for k and v. */
+struct activations {
+	float *x;             /* [T,C] the residual stream as it comes in */
+	float *attn_rstd;     /* [T] of the norm before attention */
+	float *q_raw, *k_raw; /* [T,H,D], [T,K,D] before the per-head norm; NULL without qk_norm or in inference */
+	float *q_rstd, *k_rstd;
+	float *q;             /* [T,H,D] as attention takes them */
+	float *k, *v;         /* [rows,K,D]; rows = T in training, the length of the cache in generation */
+	float *att;           /* [T,H,D] out of attention */
+	float *lse;           /* [T,H] */
+	float *mid;           /* [T,C] the residual stream between attention and feed-forward */
+	float *mlp_rstd;
+	float *gate, *up;     /* [T,F] */
+};
+
+struct layer {
+	struct param *attn_norm, *mlp_norm;
+	struct param *q_norm, *k_norm;  /* [D]; NULL without qk_norm */
+	struct linear q, k, v, o, gate, up, down;
+	int window;
+	struct activations act;
+};
+
+struct model {
+	struct config config;
+	struct weights *weights;      /* the mapped checkpoint; NULL from scratch */
+	struct param *param;          /* every parameter of the base, in the checkpoint's usual order */
+	size_t n_params;
+	struct param *embed, *norm;
+	struct layer *layer;          /* [L] */
+	struct linear head;           /* lm_head; its w is `embed` when tied */
+
+	/* What is trained, in a fixed order; empty until model_train_all or lora_attach. */
+	struct param **trained;
+	size_t n_trained;
+	int lowest;                   /* the lowest layer with anything trained; -1: the embeddings are */
+
+	struct arena value_memory, grad_memory, adapter_memory, work_memory;
+	struct workspace {
+		int T, max_len, cache_rows, head_rows;
+		float *freq, *cos, *sin;      /* rope: [D/2], [max_len, D/2] */
+		float *x;                     /* [T,C] the residual stream out of the last layer */
+		float *dx;                    /* [T,C] its gradient, then that of each layer's input in turn */
+		float *xn, *dxn;              /* [T,C] a norm's output and its gradient */
+		float *hidden, *dhidden;      /* [head_rows,C] rows that go to the head */
+		float *hidden_x, *dhidden_x;  /* [head_rows,C] the same before the final norm */
+		float *rstd;                  /* [head_rows] */
+		float *logits;                /* [head_rows,V] */
+		float *coef;                  /* [head_rows] */
+		float *act, *dgate, *dup;     /* [T,F] */
+		float *dq, *datt;             /* [T,H,D] */
+		float *dk, *dv;               /* [T,K,D] */
+		float *attn;                  /* attention's own */
+		struct linear_pass pass;
+	} work;
+};
+
+/* ---- opening ---- */
+
+struct model_options {
+	bool from_scratch;   /* random weights from config.json */
+	uint64_t seed;       /* of the random weights */
+};
+
+/* Loads a model directory; F32 weights are used where they lie in the mapped file, others are converted. */
+int model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e);
+void model_release(struct model *m);
+
+/* Gives every parameter a gradient (--method full). Call before model_reserve, and not with an adapter. */
+void model_train_all(struct model *m);
+
+/* Sizes all working memory: micro-batches of at most T rows, documents of at most max_len (with their prefix),
+ * `cache_rows` rows of keys and values a layer (0: T). With `training`, activations are kept for backward. Called
+ * again it starts afresh. After it no pass allocates anything. */
+void model_reserve(struct model *m, int T, int max_len, int cache_rows, bool training);
+size_t model_work_bytes(const struct model *m);  /* of what model_reserve took */
+
+/* ---- passes ---- */
+
+struct batch {
+	int T;
+	const int32_t *ids;             /* [T] */
+	const int32_t *pos;             /* [T] place within the document, prefix counted */
+	const struct attn_doc *docs;    /* [n_docs] */
+	int n_docs;
+	int kv_row;                     /* where this batch's keys and values go in the cache; 0 in training */
+	int n_targets;
+	const int32_t *target_row;      /* [n_targets] ascending: the row whose output predicts */
+	const int32_t *target_id;       /* [n_targets] the token it should predict */
+	const float *target_weight;     /* [n_targets] */
+};
+
+/* The stack of layers; leaves the residual stream in m->work.x. */
+void model_forward(struct model *m, const struct batch *b);
+
+/* Loss at the targets: nll[n_targets] and best[n_targets] (argmax). With coef_scale != 0 also backward through
+ * the head: the gradient of coef_scale * sum(weight * nll) goes into m->work.dx and the head's and norm's gradients. */
+void model_loss(struct model *m, const struct batch *b, float coef_scale, float *nll, int32_t *best);
+
+/* Backward through the layers from m->work.dx, adding to the gradients of all that is trained. */
+void model_backward(struct model *m, const struct batch *b);
+
+/* Logits [n,V] of the given rows of m->work.x, in chunks: f gets rows first .. first+n-1 of `rows` and may
+ * overwrite them. */
+typedef void logits_fn(void *ctx, int first, int n, float *logits);
+void model_logits(struct model *m, const int32_t *rows, int n, logits_fn *f, void *ctx);
+
+/* ---- trained parameters ---- */
+
+void model_zero_grad(struct model *m);
+double model_grad_norm(const struct model *m);   /* global L2 norm */
+size_t model_trained_parameters(const struct model *m);
+
+/* ---- saving ---- */
+
+/* Writes the base's parameters as a Hub model directory's model.safetensors into an existing directory, as
+ * `dtype`, or each in the dtype it was stored in when `as_stored`. */
+int model_save_weights(const struct model *m, const char *dir, bool as_stored, enum st_dtype dtype, struct err *e);
+
+/* Copies config, generation config, tokenizer and template files of a model directory, those that exist. */
+int model_copy_files(const char *from, const char *to, struct err *e);
+
+#endif
