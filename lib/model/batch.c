@@ -1,0 +1,76 @@
+#include "model/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+void
+batch_clear(struct batch_builder *b)
+{
+	b->T = b->n_docs = b->n_targets = 0;
+}
+
+void
+batch_release(struct batch_builder *b)
+{
+	free(b->ids);
+	free(b->pos);
+	free(b->target_row);
+	free(b->target_id);
+	free(b->target_weight);
+	free(b->docs);
+	*b = (struct batch_builder){0};
+}
+
+int
+batch_add_branch(struct batch_builder *b, int prefix_row, int prefix, const int32_t *ids, int n)
+{
+	int row = b->T;
+	size_t need = (size_t)(row + n);
+	GROW(b->ids, b->ids_cap, need);
+	GROW(b->pos, b->pos_cap, need);
+	GROW(b->docs, b->docs_cap, (size_t)b->n_docs + 1);
+	memcpy(b->ids + row, ids, (size_t)n * sizeof *ids);
+	for (int i = 0; i < n; i++)
+		b->pos[row + i] = prefix + i;
+	b->docs[b->n_docs++] = (struct attn_doc){.q = row, .n = n, .k = row, .prefix = prefix_row, .n_prefix = prefix};
+	b->T += n;
+	return row;
+}
+
+int
+batch_add_document(struct batch_builder *b, const int32_t *ids, int n)
+{
+	return batch_add_branch(b, 0, 0, ids, n);
+}
+
+void
+batch_add_target(struct batch_builder *b, int row, int32_t id, float weight)
+{
+	size_t need = (size_t)b->n_targets + 1;
+	GROW(b->target_row, b->row_cap, need);
+	GROW(b->target_id, b->id_cap, need);
+	GROW(b->target_weight, b->weight_cap, need);
+	b->target_row[b->n_targets] = row;
+	b->target_id[b->n_targets] = id;
+	b->target_weight[b->n_targets++] = weight;
+}
+
+void
+batch_add_example(struct batch_builder *b, const struct example *x)
+{
+	int row = batch_add_document(b, x->ids, (int)x->n), t = 0;
+	for (uint32_t s = 0; s < x->n_spans; s++)
+		for (uint32_t i = 0; i < x->spans[s].n; i++, t++)
+			if (x->spans[s].weight > 0 && t > 0)
+				batch_add_target(b, row + t - 1, x->ids[t], x->spans[s].weight);
+}
+
+struct batch
+batch_view(const struct batch_builder *b)
+{
+	return (struct batch){.T = b->T, .ids = b->ids, .pos = b->pos, .docs = b->docs, .n_docs = b->n_docs,
+		.n_targets = b->n_targets, .target_row = b->target_row, .target_id = b->target_id,
+		.target_weight = b->target_weight};
+}

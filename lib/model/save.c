@@ -1,0 +1,65 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "model/model.h"
+
+enum { SAVE_BLOCK = 1 << 16 };  /* elements converted at a time */
+
+static void
+write_param(struct st_writer *w, const struct param *p, enum st_dtype dtype)
+{
+	static const size_t most = 4;
+	uint8_t *bytes = xmalloc(SAVE_BLOCK * most);
+	for (size_t at = 0, n = param_size(p); at < n; at += SAVE_BLOCK) {
+		size_t k = n - at < SAVE_BLOCK ? n - at : SAVE_BLOCK;
+		st_from_f32(dtype, p->value + at, k, bytes);
+		st_write(w, bytes, k * st_dtype_size(dtype));
+	}
+	free(bytes);
+}
+
+static enum st_dtype
+saved_dtype(const struct param *p, bool as_stored, enum st_dtype dtype)
+{
+	if (!as_stored)
+		return dtype;
+	return p->stored == ST_F64 ? ST_F32 : p->stored;
+}
+
+int
+model_save_weights(const struct model *m, const char *dir, bool as_stored, enum st_dtype dtype, struct err *e)
+{
+	struct st_tensor *decl = xcalloc(m->n_params, sizeof *decl);
+	for (size_t i = 0; i < m->n_params; i++) {
+		const struct param *p = &m->param[i];
+		decl[i] = (struct st_tensor){.name = p->name, .dtype = saved_dtype(p, as_stored, dtype), .rank = p->rank,
+			.shape = {p->rows, p->columns}};
+	}
+	char *path = path_join(dir, "model.safetensors");
+	struct st_writer *w = st_create(path, true, decl, m->n_params, e);
+	for (size_t i = 0; w && i < m->n_params; i++)
+		write_param(w, &m->param[i], decl[i].dtype);
+	int rc = w ? st_finish(w, e) : -1;
+	free(path);
+	free(decl);
+	return rc;
+}
+
+int
+model_copy_files(const char *from, const char *to, struct err *e)
+{
+	static const char *const names[] = {"config.json", "generation_config.json", "tokenizer.json",
+		"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",
+		"merges.txt", "chat_template.jinja", "chat_template.json"};
+	int rc = 0;
+	for (size_t i = 0; i < sizeof names / sizeof *names && rc == 0; i++) {
+		char *a = path_join(from, names[i]), *b = path_join(to, names[i]);
+		if (path_exists(a))
+			rc = file_copy(a, b, true, e);
+		free(a);
+		free(b);
+	}
+	return rc;
+}

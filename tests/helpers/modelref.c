@@ -1,0 +1,152 @@
+/* usage: modelref CASE_DIR   (reference/models/<name>)
+ * Holds loss, logits and every gradient of a reference case against ours, and greedy continuations; prints the
+ * largest relative error (Euclidean norm) of each kind and exits 1 when one is above 1e-4. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "math/gemm.h"
+#include "model/batch.h"
+
+static struct err e;
+
+static char *
+at(const char *dir, const char *name)
+{
+	return path_join(dir, name);
+}
+
+static json_t *
+read_json(const char *dir, const char *name)
+{
+	json_t *o = json_read_file(at(dir, name), 1 << 24, &e);
+	if (!o)
+		die(&e);
+	return o;
+}
+
+static double
+relative_error(const float *ours, const struct st_tensor *theirs)
+{
+	size_t n = (size_t)st_elements(theirs);
+	float *want = xreallocarray(NULL, n, sizeof *want);
+	st_to_f32(theirs, 0, n, want);
+	double diff = 0, norm = 0;
+	for (size_t i = 0; i < n; i++) {
+		diff += ((double)ours[i] - want[i]) * ((double)ours[i] - want[i]);
+		norm += (double)want[i] * want[i];
+	}
+	free(want);
+	return norm > 0 ? sqrt(diff / norm) : sqrt(diff);
+}
+
+static void
+add_doc(struct batch_builder *b, const json_t *doc)
+{
+	const json_t *ids = json_object_get(doc, "input_ids"), *labels = json_object_get(doc, "labels");
+	int32_t *v = xreallocarray(NULL, json_array_size(ids), sizeof *v);
+	int n = (int)json_array_size(ids), row;
+	for (int i = 0; i < n; i++)
+		v[i] = (int32_t)json_integer_value(json_array_get(ids, (size_t)i));
+	row = batch_add_document(b, v, n);
+	for (int i = 1; i < n; i++)
+		if (json_integer_value(json_array_get(labels, (size_t)i)) != -100)
+			batch_add_target(b, row + i - 1, v[i], 1);
+	free(v);
+}
+
+struct keep {
+	float *logits;
+	int V;
+};
+
+static void
+keep_logits(void *ctx, int first, int n, float *logits)
+{
+	struct keep *k = ctx;
+	memcpy(k->logits + (size_t)first * (size_t)k->V, logits, (size_t)n * (size_t)k->V * sizeof *logits);
+}
+
+static double
+logits_error(struct model *m, const struct batch *b, const struct st_file *ref)
+{
+	struct keep k = {xreallocarray(NULL, (size_t)b->T * (size_t)m->config.V, sizeof(float)), m->config.V};
+	int32_t *rows = xreallocarray(NULL, (size_t)b->T, sizeof *rows);
+	for (int i = 0; i < b->T; i++)
+		rows[i] = i;
+	model_logits(m, rows, b->T, keep_logits, &k);
+	double worst = 0;
+	for (int d = 0; d < b->n_docs; d++) {
+		char name[32];
+		snprintf(name, sizeof name, "logits.%d", d);
+		const struct st_tensor *t = st_find(ref, name);
+		double x = relative_error(k.logits + (size_t)b->docs[d].q * (size_t)k.V, t);
+		worst = x > worst ? x : worst;
+	}
+	free(k.logits);
+	free(rows);
+	return worst;
+}
+
+static double
+gradient_error(struct model *m, const struct st_file *ref, const char **where)
+{
+	double worst = 0;
+	for (size_t i = 0; i < m->n_trained; i++) {
+		char *name = xasprintf("grad.%s", m->trained[i]->name);
+		const struct st_tensor *t = st_find(ref, name);
+		if (!t) {
+			fprintf(stderr, "no '%s' in the reference\n", name);
+			exit(1);
+		}
+		double x = relative_error(m->trained[i]->grad, t);
+		if (x > worst) {
+			worst = x;
+			*where = m->trained[i]->name;
+		}
+		free(name);
+	}
+	return worst;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct model m;
+	struct batch_builder bb = {0};
+	if (argc != 2)
+		return 64;
+	const char *dir = argv[1];
+	math_set_threads(0);
+	if (model_open(&m, at(dir, "base"), &(struct model_options){0}, &e) < 0)
+		die(&e);
+	json_t *docs = read_json(dir, "docs.json"), *want = read_json(dir, "forward_backward.json");
+	struct st_file *ref = st_open(at(dir, "forward_backward.safetensors"), &e);
+	if (!ref)
+		die(&e);
+	for (size_t i = 0; i < json_array_size(json_object_get(want, "docs")); i++)
+		add_doc(&bb, json_array_get(docs, (size_t)json_integer_value(json_array_get(json_object_get(want, "docs"), i))));
+	struct batch b = batch_view(&bb);
+	model_train_all(&m);
+	model_reserve(&m, b.T, 64, 0, true);
+	model_zero_grad(&m);
+	model_forward(&m, &b);
+	float *nll = xreallocarray(NULL, (size_t)b.n_targets, sizeof *nll);
+	int32_t *best = xreallocarray(NULL, (size_t)b.n_targets, sizeof *best);
+	model_loss(&m, &b, 1.0f / (float)b.n_targets, nll, best);
+	double loss = 0, loss_want = json_number_value(json_object_get(want, "loss"));
+	for (int i = 0; i < b.n_targets; i++)
+		loss += nll[i] / b.n_targets;
+	double loss_err = fabs(loss - loss_want) / loss_want, logits_err = logits_error(&m, &b, ref);
+	model_backward(&m, &b);
+	const char *where = "-";
+	double grad_err = gradient_error(&m, ref, &where);
+	bool targets_ok = b.n_targets == json_integer_value(json_object_get(want, "targets"));
+	printf("%-8s loss %.1e  logits %.1e  gradients %.1e (%s)%s\n", m.config.model_type, loss_err, logits_err, grad_err,
+		where, targets_ok ? "" : "  WRONG NUMBER OF TARGETS");
+	return !(loss_err < 1e-4 && logits_err < 1e-4 && grad_err < 1e-4 && targets_ok);
+}
