@@ -5,15 +5,16 @@
 
 #include "math/simd.h"
 
+/* Sums of a long row are taken by blocks: adding 150,000 small terms to one large one loses digits. */
+enum { SUM_BLOCK = 4096 };
+
 /* Turns a row into exponentials; returns their sum. */
 HONE_SIMD static float
 exp_row(float *row, float max, int V)
 {
-	/* Sums of a long row are taken by blocks: adding 150,000 small terms to one large one loses digits. */
-	enum { BLOCK = 4096 };
 	float sum = 0;
-	for (int v = 0; v < V; v += BLOCK)
-		sum += row_exp_sum(row + v, max, V - v < BLOCK ? V - v : BLOCK);
+	for (int v = 0; v < V; v += SUM_BLOCK)
+		sum += row_exp_sum(row + v, max, V - v < SUM_BLOCK ? V - v : SUM_BLOCK);
 	return sum;
 }
 
@@ -31,16 +32,25 @@ scale_row(float *row, float a, int V)
 }
 
 HONE_SIMD static float
-sum_exp_row(const float *row, float max, int V)
+sum_exp_block(const float *row, float max, int n)
 {
 	float acc[LANES] = {0};
-	int v = 0;
-	for (; v + LANES <= V; v += LANES)
+	int i = 0;
+	for (; i + LANES <= n; i += LANES)
 		for (int j = 0; j < LANES; j++)
-			acc[j] += exp_f32(row[v + j] - max);
-	for (int j = 0; v < V; v++, j++)
-		acc[j] += exp_f32(row[v] - max);
+			acc[j] += exp_f32(row[i + j] - max);
+	for (int j = 0; i < n; i++, j++)
+		acc[j] += exp_f32(row[i] - max);
 	return lanes_sum(acc);
+}
+
+static float
+sum_exp_row(const float *row, float max, int V)
+{
+	float sum = 0;
+	for (int v = 0; v < V; v += SUM_BLOCK)
+		sum += sum_exp_block(row + v, max, V - v < SUM_BLOCK ? V - v : SUM_BLOCK);
+	return sum;
 }
 
 static int32_t
@@ -70,12 +80,13 @@ cross_entropy(float *logits, float *nll, int32_t *best, const int32_t *target, c
 }
 
 void
-log_sum_exp(float *lse, const float *logits, int n, int V)
+log_sum_exp(float *lse, int32_t *best, const float *logits, int n, int V)
 {
 #pragma omp parallel for schedule(static)
 	for (int i = 0; i < n; i++) {
 		const float *row = logits + (size_t)i * (size_t)V;
 		float max = max_row(row, V);
+		best[i] = first_index_of(row, max, V);
 		lse[i] = max + logf(sum_exp_row(row, max, V));
 	}
 }

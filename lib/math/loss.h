@@ -9,7 +9,7 @@
  * coef[i] * nll[i]; otherwise it is left as exponentials of no further use. A row of coef 0 still has its nll. */
 void cross_entropy(float *logits, float *nll, int32_t *best, const int32_t *target, const float *coef, int n, int V);
 
-/* lse[i] = log of the sum of the exponentials of row i; logits are kept. */
-void log_sum_exp(float *lse, const float *logits, int n, int V);
+/* lse[i] = log of the sum of the exponentials of row i, best[i] = argmax; logits are kept. */
+void log_sum_exp(float *lse, int32_t *best, const float *logits, int n, int V);
 
 #endif

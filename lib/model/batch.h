@@ -29,6 +29,9 @@ void batch_add_target(struct batch_builder *b, int row, int32_t id, float weight
 /* A whole training example: a document, and a target for each token of weight > 0 but the first. */
 void batch_add_example(struct batch_builder *b, const struct example *x);
 
+/* ERR_DATA when example number i has a token that a vocabulary of V lacks: data of another tokenizer. */
+int example_fits(const struct example *x, int V, size_t i, struct err *e);
+
 /* A view for the passes; valid until the builder changes. */
 struct batch batch_view(const struct batch_builder *b);
 

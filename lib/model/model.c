@@ -2,7 +2,6 @@
 #include "model/model.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "math/gemm.h"
 #include "math/loss.h"
@@ -39,10 +38,9 @@ largest_rank(const struct model *m)
 }
 
 static void
-take_activations(struct arena *a, const struct config *c, struct activations *act, size_t T, bool training)
+take_activations(struct arena *a, const struct config *c, struct activations *act, size_t T, enum keep keep)
 {
 	size_t C = (size_t)c->C, HD = (size_t)c->H * (size_t)c->D, KD = (size_t)c->K * (size_t)c->D, F = (size_t)c->F;
-	act->x = ARENA_TAKE(a, float, T * C);
 	act->mid = ARENA_TAKE(a, float, T * C);
 	act->attn_rstd = ARENA_TAKE(a, float, T);
 	act->mlp_rstd = ARENA_TAKE(a, float, T);
@@ -54,8 +52,8 @@ take_activations(struct arena *a, const struct config *c, struct activations *ac
 	if (c->qk_norm) {
 		act->q_rstd = ARENA_TAKE(a, float, T * (size_t)c->H);
 		act->k_rstd = ARENA_TAKE(a, float, T * (size_t)c->K);
-		act->q_raw = training ? ARENA_TAKE(a, float, T * HD) : NULL;
-		act->k_raw = training ? ARENA_TAKE(a, float, T * KD) : NULL;
+		act->q_raw = keep != KEEP_NOTHING ? ARENA_TAKE(a, float, T * HD) : NULL;
+		act->k_raw = keep != KEEP_NOTHING ? ARENA_TAKE(a, float, T * KD) : NULL;
 	}
 }
 
@@ -68,25 +66,31 @@ take_adapters(struct arena *a, struct layer *l, size_t T)
 			all[j]->lora->xA = ARENA_TAKE(a, float, T * (size_t)all[j]->lora->r);
 }
 
+/* Keys and values are a layer's own in inference too, where they are the cache. */
 static void
-take_layers(struct model *m, struct arena *a, size_t T, bool training)
+take_layers(struct model *m, struct arena *a)
 {
 	const struct config *c = &m->config;
-	size_t cache = (size_t)m->work.cache_rows * (size_t)c->K * (size_t)c->D;
+	enum keep keep = m->work.keep;
+	size_t T = (size_t)m->work.T, cache = (size_t)m->work.cache_rows * (size_t)c->K * (size_t)c->D;
 	for (int i = 0; i < c->L; i++) {
 		struct layer *l = &m->layer[i];
-		if (training || i == 0)
-			take_activations(a, c, &l->act, T, training);
+		if (i == 0 || keep == KEEP_ALL)
+			take_activations(a, c, &l->act, T, keep);
 		else
 			l->act = m->layer[0].act;
-		l->act.k = ARENA_TAKE(a, float, cache);
-		l->act.v = ARENA_TAKE(a, float, cache);
+		if (i == 0 || keep != KEEP_NOTHING)
+			l->act.x = ARENA_TAKE(a, float, T * (size_t)c->C);
+		if (i == 0 || keep != KEEP_INPUTS) {
+			l->act.k = ARENA_TAKE(a, float, cache);
+			l->act.v = ARENA_TAKE(a, float, cache);
+		}
 		take_adapters(a, l, T);
 	}
 }
 
 static void
-take_workspace(struct model *m, struct arena *a, bool training)
+take_workspace(struct model *m, struct arena *a)
 {
 	struct workspace *w = &m->work;
 	const struct config *c = &m->config;
@@ -109,7 +113,7 @@ take_workspace(struct model *m, struct arena *a, bool training)
 	w->pass.dxA = ARENA_TAKE(a, float, T * rank);
 	if (m->head.lora)
 		m->head.lora->xA = ARENA_TAKE(a, float, R * rank);
-	if (!training)
+	if (w->keep == KEEP_NOTHING)
 		return;
 	w->pass.dropped = ARENA_TAKE(a, float, rank ? T * widest : 0);
 	w->dx = ARENA_TAKE(a, float, T * C);
@@ -126,14 +130,14 @@ take_workspace(struct model *m, struct arena *a, bool training)
 }
 
 void
-model_reserve(struct model *m, int T, int max_len, int cache_rows, bool training)
+model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep)
 {
 	arena_release(&m->work_memory);
-	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows ? cache_rows : T};
+	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows ? cache_rows : T, .keep = keep};
 	m->work.head_rows = head_rows(&m->config, T);
 	for (int pass = 0; pass < 2; pass++) {
-		take_layers(m, &m->work_memory, (size_t)T, training);
-		take_workspace(m, &m->work_memory, training);
+		take_layers(m, &m->work_memory);
+		take_workspace(m, &m->work_memory);
 		if (pass == 0)
 			arena_make(&m->work_memory);
 	}
@@ -161,8 +165,11 @@ model_forward(struct model *m, const struct batch *b)
 void
 model_backward(struct model *m, const struct batch *b)
 {
-	for (int i = m->config.L - 1; i >= 0 && i >= m->lowest; i--)
+	for (int i = m->config.L - 1; i >= 0 && i >= m->lowest; i--) {
+		if (m->work.keep == KEEP_INPUTS)
+			layer_forward(m, &m->layer[i], b, m->work.x);
 		layer_backward(m, &m->layer[i], b, i > m->lowest);
+	}
 	if (m->embed->grad)
 		embedding_backward(m->embed->grad, m->work.dx, b->ids, b->T, m->config.C);
 }

@@ -14,7 +14,7 @@
 #include "model/config.h"
 #include "model/linear.h"
 
-/* What one layer keeps from forward for backward. In inference all layers share one set but for k and v. */
+/* What one layer computes on the way forward and backward reads again. Layers share what need not be kept. */
 struct activations {
 	float *x;             /* [T,C] the residual stream as it comes in */
 	float *attn_rstd;     /* [T] of the norm before attention */
@@ -54,6 +54,7 @@ struct model {
 	struct arena value_memory, grad_memory, adapter_memory, work_memory;
 	struct workspace {
 		int T, max_len, cache_rows, head_rows;
+		enum keep { KEEP_NOTHING, KEEP_INPUTS, KEEP_ALL } keep;
 		float *freq, *cos, *sin;      /* rope: [D/2], [max_len, D/2] */
 		float *x;                     /* [T,C] the residual stream out of the last layer */
 		float *dx;                    /* [T,C] its gradient, then that of each layer's input in turn */
@@ -86,9 +87,10 @@ void model_release(struct model *m);
 void model_train_all(struct model *m);
 
 /* Sizes all working memory: micro-batches of at most T rows, documents of at most max_len (with their prefix),
- * `cache_rows` rows of keys and values a layer (0: T). With `training`, activations are kept for backward. Called
- * again it starts afresh. After it no pass allocates anything. */
-void model_reserve(struct model *m, int T, int max_len, int cache_rows, bool training);
+ * `cache_rows` rows of keys and values a layer (0: T). What forward keeps: nothing (inference), each layer's input,
+ * from which backward computes the rest again (gradient checkpointing), or all that backward needs. Called again it
+ * starts afresh. After it no pass allocates anything. */
+void model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep);
 size_t model_work_bytes(const struct model *m);  /* of what model_reserve took */
 
 /* ---- passes ---- */

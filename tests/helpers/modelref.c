@@ -132,7 +132,7 @@ main(int argc, char **argv)
 		add_doc(&bb, json_array_get(docs, (size_t)json_integer_value(json_array_get(json_object_get(want, "docs"), i))));
 	struct batch b = batch_view(&bb);
 	model_train_all(&m);
-	model_reserve(&m, b.T, 64, 0, true);
+	model_reserve(&m, b.T, 64, 0, KEEP_ALL);
 	model_zero_grad(&m);
 	model_forward(&m, &b);
 	float *nll = xreallocarray(NULL, (size_t)b.n_targets, sizeof *nll);

@@ -1,0 +1,286 @@
+#include "eval/evaluate.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "math/loss.h"
+#include "model/batch.h"
+
+/* A log-probability that is asked for: of token `id` at `row`. */
+struct want {
+	int row;
+	int32_t id;
+	int example;      /* of the micro-batch */
+	int label;        /* -1: a target of the data */
+	float weight;     /* of a target */
+	bool counts;      /* a target within the completion */
+};
+
+struct micro_example {
+	uint64_t line;
+	int label;        /* true class, or -1 */
+	bool scored;      /* it has a prompt that the labels can follow */
+	bool right;       /* every target of the completion is the most probable token */
+};
+
+struct run {
+	const struct eval_options *o;
+	struct model *m;
+	struct batch_builder batch;
+	struct want *want;
+	struct micro_example *example;
+	int32_t *rows, *first_want;     /* distinct rows in order, and where their wants begin */
+	float *lse;
+	int32_t *best;
+	double *score;                  /* [examples][K] log-probabilities */
+	size_t n_wants, want_cap, n_examples, example_cap, rows_cap, first_cap, lse_cap, best_cap, score_cap;
+	int n_rows;
+	double loss, weight;
+	uint64_t right_tokens, counted_tokens, right_examples;
+};
+
+/* ---- how much room it takes ---- */
+
+/* Tokens of label k that are scored on a branch of their own: all but the first, which the prompt's last row
+ * predicts, each read to predict the next. */
+static int
+branch_length(const struct eval_options *o, int k)
+{
+	if (o->first_token)
+		return 0;
+	return o->labels->n_ids[k] - (o->labels->prefix_free ? 1 : 0);
+}
+
+static int
+branch_rows(const struct eval_options *o)
+{
+	int rows = 0;
+	for (int k = 0; o->labels && k < o->labels->K; k++)
+		rows += branch_length(o, k);
+	return rows;
+}
+
+int
+eval_rows(const struct dataset *d, const struct eval_options *o)
+{
+	int need = (int)dataset_max_length(d) + branch_rows(o);
+	return need > o->micro_tokens ? need : o->micro_tokens;
+}
+
+int
+eval_max_length(const struct dataset *d, const struct eval_options *o)
+{
+	int longest = 0;
+	for (int k = 0; o->labels && k < o->labels->K; k++)
+		if (o->labels->n_ids[k] > longest)
+			longest = o->labels->n_ids[k];
+	return (int)dataset_max_length(d) + longest;
+}
+
+/* ---- building a micro-batch ---- */
+
+static void
+add_want(struct run *r, int row, int32_t id, int label, float weight, bool counts)
+{
+	GROW(r->want, r->want_cap, r->n_wants + 1);
+	r->want[r->n_wants++] = (struct want){row, id, (int)r->n_examples, label, weight, counts};
+}
+
+/* Wants of the labels: the first token at the prompt's last row, the others on a branch each. */
+static void
+add_labels(struct run *r, const struct example *x, int row)
+{
+	const struct label_set *s = r->o->labels;
+	int prompt = (int)x->completion;
+	for (int k = 0; k < s->K; k++) {
+		int n = branch_length(r->o, k);
+		add_want(r, row + prompt - 1, s->ids[k][0], k, 0, false);
+		if (n == 0)
+			continue;
+		int at = batch_add_branch(&r->batch, row, prompt, s->ids[k], n);
+		for (int i = 0; i < n; i++)
+			add_want(r, at + i, i + 1 < s->n_ids[k] ? s->ids[k][i + 1] : r->o->eos, k, 0, false);
+	}
+}
+
+static void
+add_example(struct run *r, const struct example *x)
+{
+	int row = batch_add_document(&r->batch, x->ids, (int)x->n);
+	uint32_t t = 0;
+	for (uint32_t s = 0; s < x->n_spans; s++)
+		for (uint32_t i = 0; i < x->spans[s].n; i++, t++)
+			if (x->spans[s].weight > 0 && t > 0)
+				add_want(r, row + (int)t - 1, x->ids[t], -1, x->spans[s].weight, t >= x->completion);
+	struct micro_example ex = {.line = x->line, .label = -1, .right = true};
+	if (r->o->labels) {
+		ex.label = x->label ? label_set_find(r->o->labels, x->label, x->label_len) : -1;
+		ex.scored = x->completion > 0;
+		if (ex.scored)
+			add_labels(r, x, row);
+	}
+	GROW(r->example, r->example_cap, r->n_examples + 1);
+	r->example[r->n_examples++] = ex;
+}
+
+static int
+by_row(const void *a, const void *b)
+{
+	const struct want *x = a, *y = b;
+	if (x->row != y->row)
+		return x->row < y->row ? -1 : 1;
+	return x->label < y->label ? -1 : x->label > y->label;
+}
+
+/* Sorts the wants by row and lists the rows. */
+static void
+list_rows(struct run *r)
+{
+	qsort(r->want, r->n_wants, sizeof *r->want, by_row);
+	GROW(r->rows, r->rows_cap, r->n_wants);
+	GROW(r->first_want, r->first_cap, r->n_wants + 1);
+	GROW(r->lse, r->lse_cap, r->n_wants);
+	GROW(r->best, r->best_cap, r->n_wants);
+	r->n_rows = 0;
+	for (size_t i = 0; i < r->n_wants; i++)
+		if (i == 0 || r->want[i].row != r->want[i - 1].row) {
+			r->first_want[r->n_rows] = (int32_t)i;
+			r->rows[r->n_rows++] = r->want[i].row;
+		}
+	r->first_want[r->n_rows] = (int32_t)r->n_wants;
+}
+
+/* ---- what the logits say ---- */
+
+static void
+settle(struct run *r, const struct want *w, double log_p, int32_t best)
+{
+	if (w->label >= 0) {
+		r->score[(size_t)w->example * (size_t)r->o->labels->K + (size_t)w->label] += log_p;
+		return;
+	}
+	r->loss -= (double)w->weight * log_p;
+	r->weight += (double)w->weight;
+	if (w->counts) {
+		r->counted_tokens++;
+		r->right_tokens += best == w->id;
+		r->example[w->example].right &= best == w->id;
+	}
+}
+
+static void
+read_logits(void *ctx, int first, int n, float *logits)
+{
+	struct run *r = ctx;
+	int V = r->m->config.V;
+	log_sum_exp(r->lse, r->best, logits, n, V);
+	for (int i = 0; i < n; i++)
+		for (int32_t w = r->first_want[first + i]; w < r->first_want[first + i + 1]; w++)
+			settle(r, &r->want[w], (double)logits[(size_t)i * (size_t)V + (size_t)r->want[w].id] - (double)r->lse[i],
+				r->best[i]);
+}
+
+/* From log-probabilities to a prediction: softmax over the labels, in place; returns the most probable. */
+static int
+choose(double *score, int K)
+{
+	int best = 0;
+	double sum = 0, max;
+	for (int k = 1; k < K; k++)
+		if (score[k] > score[best])
+			best = k;
+	max = score[best];
+	for (int k = 0; k < K; k++)
+		sum += score[k] = exp(score[k] - max);
+	for (int k = 0; k < K; k++)
+		score[k] /= sum;
+	return best;
+}
+
+static void
+take_predictions(struct run *r, struct predictions *p)
+{
+	int K = r->o->labels->K;
+	for (size_t i = 0; i < r->n_examples; i++) {
+		double *score = r->score + i * (size_t)K;
+		int best = r->example[i].scored ? choose(score, K) : -1;
+		predictions_add(p, (int64_t)r->example[i].line, r->example[i].label, best, best < 0 ? NULL : score);
+	}
+}
+
+/* ---- running ---- */
+
+static void
+run_micro(struct run *r, struct eval_result *out)
+{
+	if (!r->n_examples)
+		return;
+	list_rows(r);
+	if (r->o->labels) {
+		size_t n = r->n_examples * (size_t)r->o->labels->K;
+		GROW(r->score, r->score_cap, n);
+		for (size_t i = 0; i < n; i++)
+			r->score[i] = 0;
+	}
+	struct batch b = batch_view(&r->batch);
+	model_forward(r->m, &b);
+	model_logits(r->m, r->rows, r->n_rows, read_logits, r);
+	if (r->o->labels)
+		take_predictions(r, &out->predictions);
+	for (size_t i = 0; i < r->n_examples; i++)
+		r->right_examples += r->example[i].right;
+	batch_clear(&r->batch);
+	r->n_wants = r->n_examples = 0;
+}
+
+static void
+release(struct run *r)
+{
+	batch_release(&r->batch);
+	free(r->want);
+	free(r->example);
+	free(r->rows);
+	free(r->first_want);
+	free(r->lse);
+	free(r->best);
+	free(r->score);
+}
+
+int
+evaluate(struct model *m, struct dataset *d, const struct eval_options *o, struct eval_result *out, struct err *e)
+{
+	struct run r = {.o = o, .m = m};
+	size_t n = dataset_count(d);
+	int branches = branch_rows(o), rc = 0;
+	uint64_t kept_key = m->work.pass.dropout_key;
+	if (o->max_samples && o->max_samples < n)
+		n = o->max_samples;
+	*out = (struct eval_result){.examples = n};
+	if (o->labels)
+		predictions_init(&out->predictions, (const char *const *)o->labels->name, o->labels->K);
+	m->work.pass.dropout_key = 0;
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		struct example x;
+		if (dataset_read(d, i, &x, e) < 0 || example_fits(&x, m->config.V, i, e) < 0) {
+			rc = -1;
+			break;
+		}
+		if (r.batch.T + (int)x.n + branches > o->micro_tokens)
+			run_micro(&r, out);
+		add_example(&r, &x);
+		out->tokens += x.n;
+		out->targets += example_targets(&x);
+		if (o->progress)
+			o->progress(o->ctx, i, n);
+	}
+	if (rc == 0)
+		run_micro(&r, out);
+	m->work.pass.dropout_key = kept_key;
+	out->loss = r.loss / r.weight;
+	out->token_accuracy = (double)r.right_tokens / (double)r.counted_tokens;
+	out->sequence_accuracy = (double)r.right_examples / (double)n;
+	release(&r);
+	if (rc < 0)
+		predictions_release(&out->predictions);
+	return rc;
+}

@@ -1,0 +1,40 @@
+/* A model over a dataset: loss and accuracies, and, for a classification, a prediction for each example. The trainer
+ * calls this at the end of an epoch, and hone-eval by itself.
+ *
+ * The score of a label is the log-probability of its tokens after the prompt. The prompt is computed once; the
+ * labels branch off it. When one label's tokens begin another's, each label's score includes the end-of-sequence
+ * token that must follow; otherwise the labels are already exclusive and it does not. By the first-token rule
+ * (that of the legacy service) only a label's first token counts. Probabilities are the softmax over the labels. */
+#ifndef HONE_EVAL_EVALUATE_H
+#define HONE_EVAL_EVALUATE_H
+
+#include "eval/labels.h"
+#include "eval/predictions.h"
+#include "fmt/dataset.h"
+#include "model/model.h"
+
+struct eval_options {
+	const struct label_set *labels;  /* NULL: no classification */
+	bool first_token;
+	int32_t eos;                     /* needed when the labels are not prefix-free */
+	size_t max_samples;              /* 0: the whole dataset */
+	int micro_tokens;                /* rows of a micro-batch; a longer example has one of its own */
+	void (*progress)(void *ctx, size_t done, size_t total);  /* or NULL */
+	void *ctx;
+};
+
+struct eval_result {
+	double loss;               /* mean over the targets, by weight */
+	double token_accuracy;     /* share of the completion's targets that are the most probable token */
+	double sequence_accuracy;  /* share of examples with all of them right */
+	uint64_t examples, tokens, targets;
+	struct predictions predictions;  /* without rows when there is no classification; the caller releases */
+};
+
+/* Rows and document length that model_reserve must allow for. */
+int eval_rows(const struct dataset *d, const struct eval_options *o);
+int eval_max_length(const struct dataset *d, const struct eval_options *o);
+
+int evaluate(struct model *m, struct dataset *d, const struct eval_options *o, struct eval_result *r, struct err *e);
+
+#endif

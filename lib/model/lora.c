@@ -1,0 +1,314 @@
+#include "model/lora.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+enum { LINEARS_PER_LAYER = 7 };
+
+/* The model's linear layers by number: those of every layer, then the head. */
+static size_t
+count_linears(const struct model *m)
+{
+	return (size_t)m->config.L * LINEARS_PER_LAYER + 1;
+}
+
+static struct linear *
+linear_at(const struct model *m, size_t i)
+{
+	if (i / LINEARS_PER_LAYER >= (size_t)m->config.L)
+		return (struct linear *)&m->head;
+	struct layer *l = &m->layer[i / LINEARS_PER_LAYER];
+	struct linear *all[LINEARS_PER_LAYER] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
+	return all[i % LINEARS_PER_LAYER];
+}
+
+/* ---- modules_to_save ---- */
+
+/* The module of a parameter: its name without ".weight" or ".bias". */
+static size_t
+module_length(const struct param *p)
+{
+	return (size_t)(strrchr(p->name, '.') - p->name);
+}
+
+/* Whether a name of modules_to_save means this module: the whole of it, or its end after a dot. */
+static bool
+names_module(const char *name, const char *module, size_t length)
+{
+	size_t n = strlen(name);
+	return n <= length && memcmp(module + length - n, name, n) == 0 && (n == length || module[length - n - 1] == '.');
+}
+
+static bool
+is_saved(const struct adapter_config *c, const struct param *p)
+{
+	for (size_t i = 0; i < json_array_size(c->modules_to_save); i++) {
+		const char *name = json_string_value(json_array_get(c->modules_to_save, i));
+		if (name && names_module(name, p->name, module_length(p)))
+			return true;
+	}
+	return false;
+}
+
+static int
+check_saved(const struct model *m, const struct adapter_config *c, struct err *e)
+{
+	for (size_t i = 0; i < json_array_size(c->modules_to_save); i++) {
+		const char *name = json_string_value(json_array_get(c->modules_to_save, i));
+		bool found = false;
+		for (size_t p = 0; name && p < m->n_params && !found; p++)
+			found = names_module(name, m->param[p].name, module_length(&m->param[p]));
+		if (m->config.tied && name && (strcmp(name, "lm_head") == 0 || (found && is_saved(c, m->embed))))
+			return err_set(e, ERR_CONFIG, "modules_to_save has '%s', which this model ties to another module", name);
+		if (!found)
+			return err_set(e, ERR_CONFIG, "modules_to_save has '%s', which this model does not have",
+				name ? name : "something that is not a name");
+	}
+	return 0;
+}
+
+/* ---- attaching ---- */
+
+static int
+attach_one(const struct adapter_config *c, struct linear *l, struct err *e)
+{
+	int r;
+	double scale;
+	if (adapter_rank(c, l->name, &r, &scale, e) < 0)
+		return -1;
+	if (r > l->in || r > l->out)
+		return err_set(e, ERR_CONFIG, "rank %d is larger than the %d x %d of '%s'", r, l->out, l->in, l->name);
+	l->lora = xcalloc(1, sizeof *l->lora);
+	*l->lora = (struct lora){.r = r, .scale = (float)scale, .dropout = (float)c->lora_dropout,
+		.A = {.name = adapter_key(l->name, "lora_A.weight"), .rank = 2, .rows = r, .columns = l->in},
+		.B = {.name = adapter_key(l->name, "lora_B.weight"), .rank = 2, .rows = l->out, .columns = r}};
+	return 0;
+}
+
+static int
+choose(struct model *m, const struct adapter_config *c, struct err *e)
+{
+	size_t chosen = 0;
+	int on = adapter_targets(c, "model.embed_tokens", true, e);
+	if (on < 0)
+		return -1;
+	if (on)
+		return err_set(e, ERR_CONFIG, "target_modules chooses 'model.embed_tokens': adapters on embeddings are not supported");
+	for (size_t i = 0; i < count_linears(m); i++) {
+		struct linear *l = linear_at(m, i);
+		on = adapter_targets(c, l->name, l == &m->head, e);
+		if (on < 0 || (on && attach_one(c, l, e) < 0))
+			return -1;
+		chosen += on > 0;
+	}
+	if (!chosen)
+		return err_set(e, ERR_CONFIG,
+			"target_modules chooses no layer of this model (its layers are named like 'model.layers.0.self_attn.q_proj')");
+	return 0;
+}
+
+/* Hands out the memory of one adapter parameter. */
+static void
+place(struct model *m, struct param *p, bool train)
+{
+	p->value = ARENA_TAKE(&m->adapter_memory, float, param_size(p));
+	p->grad = train ? ARENA_TAKE(&m->grad_memory, float, param_size(p)) : NULL;
+}
+
+static void
+place_all(struct model *m, const struct adapter_config *c, bool train, float **base_value)
+{
+	for (size_t i = 0; i < count_linears(m); i++) {
+		struct lora *a = linear_at(m, i)->lora;
+		if (a) {
+			place(m, &a->A, train);
+			place(m, &a->B, train);
+		}
+	}
+	for (size_t i = 0; i < m->n_params; i++) {
+		if (!is_saved(c, &m->param[i]))
+			continue;
+		place(m, &m->param[i], train);
+		if (m->param[i].value)
+			memcpy(m->param[i].value, base_value[i], param_size(&m->param[i]) * sizeof(float));
+	}
+}
+
+static void
+init_A(struct lora *a, int in, uint64_t seed, uint64_t stream)
+{
+	struct rng r;
+	double bound = 1 / sqrt((double)in);
+	rng_init(&r, seed, stream);
+	for (size_t j = 0; j < param_size(&a->A); j++)
+		a->A.value[j] = (float)((2 * rng_uniform(&r) - 1) * bound);
+}
+
+/* The list of what is trained, in the order of the layers, and the lowest layer that has any of it. */
+static void
+list_trained(struct model *m)
+{
+	m->trained = xcalloc(2 * count_linears(m) + m->n_params, sizeof *m->trained);
+	m->lowest = m->config.L;
+	for (size_t i = 0; i < count_linears(m); i++) {
+		struct lora *a = linear_at(m, i)->lora;
+		if (!a)
+			continue;
+		m->trained[m->n_trained++] = &a->A;
+		m->trained[m->n_trained++] = &a->B;
+		if ((int)(i / LINEARS_PER_LAYER) < m->lowest)
+			m->lowest = (int)(i / LINEARS_PER_LAYER);
+	}
+	for (size_t i = 0; i < m->n_params; i++) {
+		if (!m->param[i].grad)
+			continue;
+		m->trained[m->n_trained++] = &m->param[i];
+		int layer;
+		if (&m->param[i] == m->embed)
+			m->lowest = -1;
+		else if (sscanf(m->param[i].name, "model.layers.%d.", &layer) == 1 && layer < m->lowest)
+			m->lowest = layer;
+	}
+}
+
+int
+lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, bool train, struct err *e)
+{
+	if (c->use_dora)
+		return err_set(e, ERR_CONFIG, "DoRA adapters are not supported here (hone-merge merges them)");
+	if (strcmp(c->bias, "none") != 0)
+		return err_set(e, ERR_CONFIG, "adapters with bias '%s' are not supported", c->bias);
+	if (c->fan_in_fan_out)
+		return err_set(e, ERR_CONFIG, "fan_in_fan_out does not fit a %s model", m->config.model_type);
+	if (check_saved(m, c, e) < 0 || choose(m, c, e) < 0)
+		return -1;
+	float **base_value = xcalloc(m->n_params, sizeof *base_value);
+	for (size_t i = 0; i < m->n_params; i++)
+		base_value[i] = m->param[i].value;
+	place_all(m, c, train, base_value);
+	arena_make(&m->adapter_memory);
+	arena_make(&m->grad_memory);
+	place_all(m, c, train, base_value);
+	free(base_value);
+	for (size_t i = 0; i < count_linears(m); i++) {
+		struct linear *l = linear_at(m, i);
+		if (l->lora)
+			init_A(l->lora, l->in, seed, i);
+	}
+	if (train)
+		list_trained(m);
+	return 0;
+}
+
+/* ---- reading and writing ---- */
+
+static int
+load_tensor(struct param *p, const struct st_tensor *t, struct err *e)
+{
+	bool fits = t->rank == p->rank && t->shape[0] == p->rows && (p->rank == 1 || t->shape[1] == p->columns);
+	if (!fits || !st_is_float(t->dtype))
+		return err_set(e, ERR_CONFIG, "tensor '%s' does not fit this model, which wants %d x %d", t->name, p->rows,
+			p->columns);
+	st_to_f32(t, 0, param_size(p), p->value);
+	return 0;
+}
+
+static struct linear *
+find_linear(const struct model *m, const char *name)
+{
+	for (size_t i = 0; i < count_linears(m); i++)
+		if (strcmp(linear_at(m, i)->name, name) == 0)
+			return linear_at(m, i);
+	return NULL;
+}
+
+static int
+load_modules(struct model *m, const struct adapter *a, struct err *e)
+{
+	size_t adapted = 0;
+	for (size_t i = 0; i < a->n_modules; i++) {
+		struct linear *l = find_linear(m, a->module[i].name);
+		if (!l || !l->lora)
+			return err_set(e, ERR_CONFIG, "the adapter has '%s', which %s", a->module[i].name,
+				l ? "its target_modules does not choose" : "this model does not have");
+		if (load_tensor(&l->lora->A, a->module[i].A, e) < 0 || load_tensor(&l->lora->B, a->module[i].B, e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < count_linears(m); i++)
+		adapted += linear_at(m, i)->lora != NULL;
+	if (adapted != a->n_modules)
+		return err_set(e, ERR_CONFIG, "the adapter has tensors for %zu layers, its target_modules chooses %zu of this model",
+			a->n_modules, adapted);
+	return 0;
+}
+
+static int
+load_saved(struct model *m, const struct adapter *a, struct err *e)
+{
+	for (size_t i = 0; i < a->n_saved; i++) {
+		struct param *p = NULL;
+		for (size_t j = 0; j < m->n_params && !p; j++)
+			if (strcmp(m->param[j].name, a->saved[i].name) == 0)
+				p = &m->param[j];
+		if (!p || !is_saved(&a->config, p))
+			return err_set(e, ERR_CONFIG, "the adapter has '%s', which its modules_to_save does not name or this model lacks",
+				a->saved[i].name);
+		if (load_tensor(p, a->saved[i].tensor, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+lora_open(struct model *m, const char *dir, bool train, struct adapter_config *c, char **unknown, struct err *e)
+{
+	struct adapter a;
+	if (adapter_open(&a, dir, unknown, e) < 0)
+		return -1;
+	int rc = lora_attach(m, &a.config, 0, train, e);
+	if (rc == 0)
+		rc = load_modules(m, &a, e);
+	if (rc == 0)
+		rc = load_saved(m, &a, e);
+	if (rc < 0)
+		err_prefix(e, "'%s': ", dir);
+	adapter_close(&a);
+	return rc < 0 ? rc : adapter_config_read(c, dir, NULL, e);
+}
+
+/* An adapter's own name, or that of a module saved whole. */
+char *
+lora_key(const struct model *m, const struct param *p)
+{
+	if (p < m->param || p >= m->param + m->n_params)
+		return xstrdup(p->name);
+	char *module = xstrndup(p->name, module_length(p)), *key = adapter_key(module, p->name + module_length(p) + 1);
+	free(module);
+	return key;
+}
+
+int
+lora_save(const struct model *m, const struct adapter_config *c, const char *dir, struct err *e)
+{
+	struct st_tensor *decl = xcalloc(m->n_trained, sizeof *decl);
+	for (size_t i = 0; i < m->n_trained; i++) {
+		const struct param *p = m->trained[i];
+		decl[i] = (struct st_tensor){.name = lora_key(m, p), .dtype = ST_F32, .rank = p->rank,
+			.shape = {p->rows, p->columns}};
+	}
+	char *path = path_join(dir, "adapter_model.safetensors");
+	struct st_writer *w = st_create(path, true, decl, m->n_trained, e);
+	for (size_t i = 0; w && i < m->n_trained; i++)
+		st_write(w, m->trained[i]->value, param_size(m->trained[i]) * sizeof(float));
+	int rc = w ? st_finish(w, e) : -1;
+	for (size_t i = 0; i < m->n_trained; i++)
+		free((char *)decl[i].name);
+	free(decl);
+	free(path);
+	return rc < 0 ? rc : adapter_config_write(c, dir, e);
+}
