@@ -29,6 +29,11 @@ struct adapter_config {
 int adapter_config_read(struct adapter_config *c, const char *dir, char **unknown, struct err *e);
 void adapter_config_release(struct adapter_config *c);
 
+/* Makes *c a new configuration out of the settings in *want, whose json_t and strings are borrowed and whose root
+ * is not looked at (bias NULL: "none"). It has every key that PEFT 0.21 writes, with PEFT's defaults for all that
+ * *want does not hold. */
+void adapter_config_new(struct adapter_config *c, const struct adapter_config *want);
+
 /* Writes adapter_config.json as PEFT does: indent 2, sorted keys. `dir` exists. */
 int adapter_config_write(const struct adapter_config *c, const char *dir, struct err *e);
 
@@ -39,5 +44,43 @@ int adapter_rank(const struct adapter_config *c, const char *module, int *r, dou
 /* Whether target_modules, exclude_modules and layers_to_transform choose this module ("model.layers.0.mlp.up_proj").
  * `output_head` is the module "all-linear" leaves out. 1, 0, or -1 when a pattern is not a regex. */
 int adapter_targets(const struct adapter_config *c, const char *module, bool output_head, struct err *e);
+
+/* ---- the tensors ---- */
+
+/* What adapts one module. Linear: A [r, in], B [out, r]; embedding: A [r, vocabulary], B [dim, r]. */
+struct adapter_module {
+	const char *name;             /* as the base model calls it, "model.layers.0.mlp.up_proj" */
+	bool embedding;
+	const struct st_tensor *A, *B;
+	const struct st_tensor *magnitude;  /* DoRA: [out], or [dim] of an embedding; else NULL */
+	int r;
+	double scale;
+};
+
+/* A tensor that takes the place of the base's: modules_to_save, trained biases. */
+struct adapter_saved {
+	const char *name;             /* as the base model calls it, "lm_head.weight" */
+	const struct st_tensor *tensor;
+};
+
+/* An adapter directory as a whole. */
+struct adapter {
+	struct adapter_config config;
+	struct st_file *file;
+	struct adapter_module *module;  /* [n_modules] in order of name */
+	size_t n_modules;
+	struct adapter_saved *saved;    /* [n_saved] in order of name */
+	size_t n_saved;
+};
+
+/* Opens a directory: the configuration, and every tensor of adapter_model.safetensors in its place. A key that is
+ * nowhere at home, a missing half, or a rank that is not the configuration's is ERR_DATA with the key named.
+ * Whether shapes fit the base is the caller's to check. `unknown` as of adapter_config_read. */
+int adapter_open(struct adapter *a, const char *dir, char **unknown, struct err *e);
+void adapter_close(struct adapter *a);
+
+/* The key of a module's tensor in adapter_model.safetensors; new. `part` is "lora_A.weight", "lora_B.weight",
+ * "lora_magnitude_vector", "lora_embedding_A", "lora_embedding_B", or "weight" of a saved module. */
+char *adapter_key(const char *module, const char *part);
 
 #endif
