@@ -12,4 +12,7 @@ void hash_hex(XXH128_hash_t h, char hex[HASH_HEX]);
 /* The hash of n bytes as hexadecimal digits. */
 void hash_bytes(const void *p, size_t n, char hex[HASH_HEX]);
 
+/* A state for hashing piece by piece (XXH3_128bits_update), reset; free() releases it. */
+XXH3_state_t *hash_state_new(void);
+
 #endif

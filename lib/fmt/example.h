@@ -5,6 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+	EXAMPLE_MAX_TOKENS = 1 << 24,  /* readers refuse longer ones */
+	EXAMPLE_MAX_LABEL = 1 << 16,   /* bytes; the same */
+};
+
 /* A run of tokens with one loss weight. 0: not a target. 1: a target. Other values come from
  * --prompt-loss-weight and per-message weights. */
 struct span {
@@ -13,17 +18,21 @@ struct span {
 };
 
 struct example {
-	const int32_t *ids;       /* [n] token ids */
+	const int32_t *ids;       /* [n] token ids, n >= 1 */
 	uint32_t n;
 	const struct span *spans; /* [n_spans], lengths adding up to n */
 	uint32_t n_spans;
-	uint32_t completion;      /* index of the completion's first token; 0 when there is no prompt */
+	uint32_t completion;      /* index of the completion's first token, at most n; 0 when there is no prompt */
 	uint64_t line;            /* line of the source file, from 1; 0 when unknown */
-	const char *label;        /* the class it shows (UTF-8, not NUL-terminated), or NULL */
+	const char *label;        /* the class it shows (UTF-8 without NUL, not terminated), or NULL */
 	uint32_t label_len;
 };
 
 /* Tokens that count in the loss: of weight > 0, and not the first (nothing precedes it). */
 uint32_t example_targets(const struct example *x);
+
+/* The tokens [from, to) of x as an example of their own, 0 <= from < to <= x->n. Its spans are built in
+ * `spans`, which has room for x->n_spans; all else points into x. */
+struct example example_slice(const struct example *x, uint32_t from, uint32_t to, struct span *spans);
 
 #endif

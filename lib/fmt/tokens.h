@@ -3,9 +3,12 @@
  *   "HONETOK1"  u32 header length  header (a JSON object)  record...  end record
  *
  * A record is a u32 body length and the body that fmt/record.h lays out; the end record is the length
- * 0xffffffff, u64 records, u64 tokens, u64 targets, and the XXH3-128 of every byte before it. All integers are
- * little-endian. A stream without its end record is an error in every reader: its producer died. Readers also
- * take the JSON-lines form: {"input_ids", "labels" (-100: not a target), "weight", "label", "line", ...}. */
+ * 0xffffffff, u64 records, u64 tokens, u64 targets, and the XXH3-128 of every byte of the stream before it, in
+ * the order in which xxh128sum prints it. All integers are little-endian. A stream without its end record is an
+ * error in every reader: its producer died. Streams of one tokenizer may be joined with cat.
+ *
+ * Readers also take the JSON-lines form: {"input_ids", "labels" (-100: not a target), "weight", "label", "line",
+ * "completion"}; its first line may carry the header as one more member, "header". */
 #ifndef HONE_FMT_TOKENS_H
 #define HONE_FMT_TOKENS_H
 
@@ -25,7 +28,8 @@ struct tokens_counts {
 struct tokens_writer;
 
 /* Borrows `out` and `header` until tokens_finish; `header` has at least "tokenizer" (fingerprint),
- * "vocab_size", "source" (list of file names), "options" (object). `jsonl` writes JSON lines instead. */
+ * "vocab_size", "eos_token_id", "source" (list of file names), "options" (object). `jsonl` writes JSON lines
+ * instead. Examples must keep the limits of fmt/example.h: a reader refuses what does not. */
 struct tokens_writer *tokens_create(struct out *out, const json_t *header, bool jsonl);
 void tokens_write(struct tokens_writer *w, const struct example *x);
 
@@ -41,12 +45,22 @@ struct tokens_reader;
 struct tokens_reader *tokens_open(const char *path, struct err *e);
 void tokens_close(struct tokens_reader *r);
 
-/* The header; NULL for JSON lines, which have none. Borrowed. */
+/* The header; of joined streams, what all that were read so far agree on. NULL for JSON lines as long as none
+ * was read that has one. Borrowed. */
 const json_t *tokens_header(const struct tokens_reader *r);
+
+/* Records read so far. */
+uint64_t tokens_count(const struct tokens_reader *r);
 
 /* The next example, in memory that the next call reuses: 1, or 0 after a correct end record (or the end of
  * JSON lines), or -1. Everything is validated: lengths, spans, ids (within the header's vocab_size),
  * counts and checksum. */
 int tokens_read(struct tokens_reader *r, struct example *x, struct err *e);
+
+/* ---- headers ---- */
+
+/* Reduces `into` to the members that it and `h` agree on, and joins their "source" lists. It is an error when
+ * they differ in "tokenizer", "vocab_size" or "eos_token_id". */
+int tokens_merge_header(json_t *into, const json_t *h, struct err *e);
 
 #endif

@@ -1,0 +1,23 @@
+/* What the writer, the reader and the verifier of a dataset must agree on; the layout is in hone-dataset(5). */
+#ifndef HONE_FMT_DATASET_LAYOUT_H
+#define HONE_FMT_DATASET_LAYOUT_H
+
+#include <jansson.h>
+
+#include "base/hash.h"
+
+enum { DATASET_VERSION = 1, DATASET_JSON_MAX = 1 << 26, SHARD_NAME = 32 };
+
+#define DATASET_JSON "dataset.json"
+#define DATASET_FORMAT "hone-dataset"
+
+/* "shard-00007.hone.zst" */
+void dataset_shard_name(size_t i, char name[SHARD_NAME]);
+
+/* The hash over the hashes of `shards`, as dataset.json lists them. */
+void dataset_shards_hash(const json_t *shards, char hex[HASH_HEX]);
+
+/* The hash over all of dataset.json but its "checksum": of its compact form with sorted keys. */
+void dataset_json_hash(const json_t *json, char hex[HASH_HEX]);
+
+#endif

@@ -1,0 +1,37 @@
+#include "fmt/example.h"
+
+uint32_t
+example_targets(const struct example *x)
+{
+	uint32_t targets = 0;
+	for (uint32_t i = 0; i < x->n_spans; i++)
+		if (x->spans[i].weight > 0)
+			targets += x->spans[i].n;
+	return targets - (x->n_spans && x->spans[0].weight > 0);
+}
+
+static uint32_t
+clamp(uint32_t v, uint32_t low, uint32_t high)
+{
+	return v < low ? low : v > high ? high : v;
+}
+
+struct example
+example_slice(const struct example *x, uint32_t from, uint32_t to, struct span *spans)
+{
+	struct example s = *x;
+	s.ids = x->ids + from;
+	s.n = to - from;
+	s.completion = clamp(x->completion, from, to) - from;
+	s.spans = spans;
+	s.n_spans = 0;
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < x->n_spans; i++) {
+		uint32_t end = at + x->spans[i].n;
+		uint32_t n = clamp(end, from, to) - clamp(at, from, to);
+		if (n)
+			spans[s.n_spans++] = (struct span){n, x->spans[i].weight};
+		at = end;
+	}
+	return s;
+}
