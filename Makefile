@@ -83,3 +83,5 @@ $(B)/tests/helpers/%: $(B)/tests/helpers/%.o $(LIB_A)
 -include $(LIB_OBJ:.o=.d) $(wildcard $(B)/tools/*/*.d $(B)/tests/*/*.d)
 
 .PHONY: all help
+
+$(foreach t,$(TOOLS),$(eval $(B)/tools/$(t)/%.o: CPPFLAGS += -Itools/$(t)))

@@ -135,7 +135,10 @@ size_t model_trained_parameters(const struct model *m);
  * `dtype`, or each in the dtype it was stored in when `as_stored`. */
 int model_save_weights(const struct model *m, const char *dir, bool as_stored, enum st_dtype dtype, struct err *e);
 
-/* Copies config, generation config, tokenizer and template files of a model directory, those that exist. */
-int model_copy_files(const char *from, const char *to, struct err *e);
+/* Copies what a tokenizer needs (vocabulary, templates), those files that exist. */
+int model_copy_tokenizer(const char *from, const char *to, struct err *e);
+
+/* Copies config.json, generation_config.json and the tokenizer's files; a dtype replaces config.json's own. */
+int model_copy_config(const char *from, const char *to, const char *dtype, struct err *e);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "model/model.h"
 
@@ -47,14 +48,11 @@ model_save_weights(const struct model *m, const char *dir, bool as_stored, enum 
 	return rc;
 }
 
-int
-model_copy_files(const char *from, const char *to, struct err *e)
+static int
+copy_files(const char *from, const char *to, const char *const *names, size_t n, struct err *e)
 {
-	static const char *const names[] = {"config.json", "generation_config.json", "tokenizer.json",
-		"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",
-		"merges.txt", "chat_template.jinja", "chat_template.json"};
 	int rc = 0;
-	for (size_t i = 0; i < sizeof names / sizeof *names && rc == 0; i++) {
+	for (size_t i = 0; i < n && rc == 0; i++) {
 		char *a = path_join(from, names[i]), *b = path_join(to, names[i]);
 		if (path_exists(a))
 			rc = file_copy(a, b, true, e);
@@ -62,4 +60,45 @@ model_copy_files(const char *from, const char *to, struct err *e)
 		free(b);
 	}
 	return rc;
+}
+
+int
+model_copy_tokenizer(const char *from, const char *to, struct err *e)
+{
+	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+		"added_tokens.json", "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json"};
+	return copy_files(from, to, names, sizeof names / sizeof *names, e);
+}
+
+/* config.json with another dtype, under whichever of its two names the file has. */
+static int
+write_config(const char *from, const char *to, const char *dtype, struct err *e)
+{
+	char *a = path_join(from, "config.json"), *b = path_join(to, "config.json");
+	json_t *config = json_read_file(a, 1 << 20, e);
+	int rc = config ? 0 : -1;
+	if (rc == 0) {
+		const char *key = json_object_get(config, "torch_dtype") ? "torch_dtype" : "dtype";
+		const char *old = json_string_value(json_object_get(config, key));
+		if (old && strcmp(old, dtype) == 0) {
+			rc = file_copy(a, b, true, e);
+		} else {
+			json_object_set_new(config, key, json_string(dtype));
+			rc = json_write_file(b, true, config, JSON_INDENT(2), "\n", e);
+		}
+	}
+	json_decref(config);
+	free(a);
+	free(b);
+	return rc;
+}
+
+int
+model_copy_config(const char *from, const char *to, const char *dtype, struct err *e)
+{
+	static const char *const names[] = {"config.json", "generation_config.json"};
+	int rc = dtype ? write_config(from, to, dtype, e) : copy_files(from, to, names, 1, e);
+	if (rc == 0)
+		rc = copy_files(from, to, names + 1, 1, e);
+	return rc < 0 ? rc : model_copy_tokenizer(from, to, e);
 }

@@ -1,0 +1,232 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "math/gemm.h"
+#include "model/lora.h"
+#include "train.h"
+
+/* ---- the model and what of it is trained ---- */
+
+/* A list of names out of "q_proj,v_proj"; a new reference. "all-linear" stays a string. */
+static json_t *
+name_list(const char *text)
+{
+	if (strcmp(text, "all-linear") == 0)
+		return json_string(text);
+	json_t *list = json_array();
+	for (const char *p = text; *p;) {
+		size_t n = strcspn(p, ", ");
+		if (n)
+			json_array_append_new(list, json_stringn(p, n));
+		p += n + (p[n] != '\0');
+	}
+	return list;
+}
+
+static int
+new_adapter(struct run *r, struct err *e)
+{
+	const struct settings *s = r->set;
+	json_t *targets = name_list(s->target_modules), *saved = s->modules_to_save ? name_list(s->modules_to_save) : NULL;
+	const struct adapter_config want = {.r = s->lora_r, .lora_alpha = s->lora_alpha, .lora_dropout = s->lora_dropout,
+		.use_rslora = s->use_rslora, .base_model = r->model_dir, .target_modules = targets, .modules_to_save = saved};
+	adapter_config_new(&r->adapter, &want);
+	json_decref(targets);
+	json_decref(saved);
+	return lora_attach(&r->model, &r->adapter, (uint64_t)s->seed, true, e);
+}
+
+static int
+open_model(struct run *r, struct err *e)
+{
+	const struct settings *s = r->set;
+	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed};
+	if (model_open(&r->model, r->model_dir, &opt, e) < 0)
+		return -1;
+	if (r->full) {
+		model_train_all(&r->model);
+		return 0;
+	}
+	if (!s->init_adapter)
+		return new_adapter(r, e);
+	char *unknown = NULL;
+	int rc = lora_open(&r->model, s->init_adapter, true, &r->adapter, &unknown, e);
+	if (unknown)
+		log_warn("'%s': adapter_config.json has keys that are not known here: %s", s->init_adapter, unknown);
+	free(unknown);
+	return rc;
+}
+
+/* ---- what the run will take ---- */
+
+static double
+mega(double bytes)
+{
+	return bytes / 1e6;
+}
+
+/* Multiply-adds count two; a weight is used once forward, once for the gradient of its input, and, when it is
+ * trained, once for its own. The table of embeddings is looked up, not multiplied. */
+static double
+flops_per_step(const struct run *r)
+{
+	const struct config *c = &r->model.config;
+	double table = (double)c->V * c->C, body = (double)config_parameters(c) - table * (c->tied ? 1 : 2);
+	double tokens = (double)dataset_tokens(r->train) / (double)dataset_count(r->train) * r->set->batch_size;
+	double targets = (double)dataset_targets(r->train) / (double)dataset_count(r->train) * r->set->batch_size;
+	double passes = r->full ? 6 : 4, adapter = r->full ? 0 : 6.0 * (double)model_trained_parameters(&r->model);
+	return passes * (body * tokens + table * targets) + adapter * tokens;
+}
+
+static void
+print_plan(const struct run *r)
+{
+	const struct settings *s = r->set;
+	const struct model *m = &r->model;
+	log_note("model %s: %s, %.2f M parameters, %.2f M trained (%s)", s->model, m->config.model_type,
+		(double)config_parameters(&m->config) / 1e6, (double)model_trained_parameters(m) / 1e6, s->method);
+	log_note("data: %zu examples, %llu tokens, %llu targets%s", r->plan.examples,
+		(unsigned long long)dataset_tokens(r->train), (unsigned long long)dataset_targets(r->train),
+		r->valid ? "; validated every epoch" : "");
+	log_note("%d epochs of %lld steps, batch size %d, learning rate %g (%s, %d warm-up steps), weight decay %g, seed %d",
+		s->n_epochs, (long long)r->steps_per_epoch, s->batch_size, s->learning_rate, s->schedule, s->warmup_steps,
+		s->weight_decay, s->seed);
+	if (!r->full)
+		log_note("adapter: r %d, alpha %g, dropout %g%s", r->adapter.r, r->adapter.lora_alpha, r->adapter.lora_dropout,
+			r->adapter.use_rslora ? ", rslora" : "");
+	log_note("float32 on %s, %d threads", math_backend(), math_threads());
+}
+
+static void
+print_dry_run(const struct run *r)
+{
+	const struct model *m = &r->model;
+	double trained = 4.0 * (double)model_trained_parameters(m);
+	double weights = (double)(m->value_memory.size + m->adapter_memory.size);
+	double work = (double)model_work_bytes(m), mapped = 0;
+	for (size_t i = 0; i < m->n_params; i++)
+		mapped += 4.0 * (double)param_size(&m->param[i]);
+	mapped = mapped > (double)m->value_memory.size ? mapped - (double)m->value_memory.size : 0;
+	printf("parameters          %zu\n", config_parameters(&m->config));
+	printf("trained             %zu\n", model_trained_parameters(m));
+	printf("steps               %lld (%lld an epoch)\n", (long long)r->total_steps, (long long)r->steps_per_epoch);
+	printf("tokens a micro-batch at most %d\n", m->work.T);
+	printf("memory: weights     %.1f MB\n", mega(weights));
+	printf("memory: mapped      %.1f MB\n", mega(mapped));
+	printf("memory: gradients   %.1f MB\n", mega(trained));
+	printf("memory: optimiser   %.1f MB\n", mega(2 * trained));
+	printf("memory: activations %.1f MB\n", mega(work));
+	printf("memory: total       %.1f MB\n", mega(weights + mapped + 3 * trained + work));
+	printf("FLOPs a step        %.3g\n", flops_per_step(r));
+	printf("FLOPs in all        %.3g\n", flops_per_step(r) * (double)r->total_steps);
+}
+
+/* ---- running ---- */
+
+static int
+larger(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+static void
+reserve(struct run *r)
+{
+	int rows = train_rows(r), length = (int)dataset_max_length(r->train);
+	if (r->valid) {
+		rows = larger(rows, eval_rows(r->valid, &r->eval));
+		length = larger(length, eval_max_length(r->valid, &r->eval));
+	}
+	model_reserve(&r->model, rows, length, 0, r->set->gradient_checkpointing ? KEEP_INPUTS : KEEP_ALL);
+	if (length > r->model.config.max_position)
+		log_warn("the longest example has %d tokens, the model was made for %d", length, r->model.config.max_position);
+}
+
+/* All that comes before the first step, in the order in which mistakes are cheapest to tell. */
+static int
+prepare(struct run *r, struct err *e)
+{
+	if (open_model(r, e) < 0 || data_open(r, e) < 0 || data_check(r, e) < 0)
+		return -1;
+	settings_complete(r);
+	if (validate_prepare(r, e) < 0)
+		return -1;
+	reserve(r);
+	return 0;
+}
+
+static int
+finish(struct run *r, struct err *e)
+{
+	if (checkpoint_publish(r, "final", e) < 0)
+		return -1;
+	log_note("done: '%s/final' is %s (%.1f s, %.0f MB at most)", r->set->run,
+		r->full ? "the trained model" : "the adapter", clock_seconds() - r->started, mega((double)peak_rss_bytes()));
+	return 0;
+}
+
+static int
+run(struct run *r, struct err *e)
+{
+	bool dry = r->set->dry_run;
+	if (!dry && rundir_open(r, e) < 0)
+		return -1;
+	if (prepare(r, e) < 0)
+		return -1;
+	if (!dry && rundir_identify(r, e) < 0)
+		return -1;
+	if (!dry && rundir_finished(r)) {
+		log_note("'%s' is finished; nothing to do", r->set->run);
+		return 0;
+	}
+	print_plan(r);
+	if (dry) {
+		print_dry_run(r);
+		return 0;
+	}
+	adamw_init(&r->optimizer, &r->model, r->set->weight_decay);
+	int resumed = checkpoint_resume(r, e);
+	if (resumed < 0)
+		return -1;
+	if (resumed)
+		log_note("resuming after step %lld of %lld", (long long)r->step, (long long)r->total_steps);
+	if (rundir_logs(r, e) < 0 || train_loop(r, e) < 0)
+		return -1;
+	return finish(r, e);
+}
+
+static void
+release(struct run *r)
+{
+	rundir_close(r);
+	if (r->train)
+		dataset_close(r->train);
+	if (r->valid)
+		dataset_close(r->valid);
+	label_set_release(&r->labels);
+	plan_release(&r->plan);
+	adamw_release(&r->optimizer);
+	adapter_config_release(&r->adapter);
+	model_release(&r->model);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct opt_list operands;
+	struct err e;
+	opt_parse(&train_spec, argc, argv, &operands);
+	settings_check(&settings);
+	struct run r = {.set = &settings, .model_dir = settings.model, .full = strcmp(settings.method, "full") == 0,
+		.best_value = NAN, .started = clock_seconds(), .deadline = settings_deadline(settings.deadline)};
+	math_set_threads(opt_threads);
+	int rc = run(&r, &e);
+	release(&r);
+	if (rc < 0)
+		die(&e);
+	tool_exit(0);
+}

@@ -1,0 +1,157 @@
+/* Evaluation within a run: what is scored is settled before the first step, so that oddities are told before hours
+ * are spent. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "train.h"
+
+static int
+parse_betas(struct run *r, struct err *e)
+{
+	double v[METRICS_BETAS_MAX];
+	size_t n = 0;
+	for (const char *p = r->set->betas; p && *p;) {
+		char *end;
+		if (n == METRICS_BETAS_MAX)
+			return err_set(e, ERR_USAGE, "--classification-betas has more than %d numbers", METRICS_BETAS_MAX);
+		v[n++] = strtod(p, &end);
+		if (end == p || (*end && *end != ','))
+			return err_set(e, ERR_USAGE, "--classification-betas: '%s' is not a list of numbers", r->set->betas);
+		p = *end ? end + 1 : end;
+	}
+	return metrics_betas_set(&r->betas, v, n, e);
+}
+
+static int
+check_classes(struct run *r, struct err *e)
+{
+	const struct settings *s = r->set;
+	int K = r->labels.K;
+	if (K == 0)
+		return err_set(e, ERR_DATA, "'%s': no labels: --compute-classification-metrics wants prompt/completion or "
+			"text/label records with at most 1000 different labels", s->valid);
+	if (s->n_classes && s->n_classes != K)
+		return err_set(e, ERR_DATA, "the data have %d classes, --classification-n-classes says %d", K, s->n_classes);
+	if (s->positive_class && (r->positive = label_set_find(&r->labels, s->positive_class, strlen(s->positive_class))) < 0)
+		return err_set(e, ERR_DATA, "no example has the label '%s' that --classification-positive-class names",
+			s->positive_class);
+	if (r->labels.unseen)
+		log_warn("%d label(s) of the validation data never occur in the training data", r->labels.unseen);
+	if (r->labels.shared_first && strcmp(s->label_score, "first-token") == 0)
+		log_warn("labels begin with the same token, so --label-score first-token cannot tell them apart");
+	return 0;
+}
+
+int
+validate_prepare(struct run *r, struct err *e)
+{
+	r->positive = -1;
+	if (parse_betas(r, e) < 0)
+		return -1;
+	r->eval = (struct eval_options){.first_token = strcmp(r->set->label_score, "first-token") == 0,
+		.eos = r->model.config.eos_id, .max_samples = (size_t)r->set->max_eval_samples,
+		.micro_tokens = r->set->micro_tokens ? r->set->micro_tokens : 2048};
+	if (!r->set->classification)
+		return 0;
+	if (label_set_init(&r->labels, r->train, r->valid, e) < 0 || check_classes(r, e) < 0)
+		return -1;
+	r->eval.labels = &r->labels;
+	json_int_t eos = json_integer_value(json_object_get(dataset_json(r->train), "eos_token_id"));
+	if (eos > 0)
+		r->eval.eos = (int32_t)eos;
+	if (!r->labels.prefix_free && !r->eval.first_token && r->eval.eos < 0)
+		return err_set(e, ERR_CONFIG, "a label's tokens begin another's and the model has no EOS to tell them apart");
+	return 0;
+}
+
+/* ---- one evaluation ---- */
+
+static int
+compute_metrics(struct run *r, struct validation *v, struct err *e)
+{
+	const struct metrics_options o = {.positive = r->positive, .betas = r->betas.v, .n_betas = r->betas.n};
+	int rc = metrics_compute(&v->metrics, &v->result.predictions, &o, e);
+	v->has_metrics = true;
+	return rc;
+}
+
+static int
+log_event(struct run *r, const struct validation *v, double seconds, struct err *e)
+{
+	const struct eval_result *x = &v->result;
+	json_t *event = json_pack("{s:s, s:f, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:f}", "event", "eval", "epoch",
+		(double)r->step / (double)r->steps_per_epoch, "step", (json_int_t)r->step, "loss", x->loss, "perplexity",
+		exp(x->loss), "token_accuracy", x->token_accuracy, "sequence_accuracy", x->sequence_accuracy, "examples",
+		(json_int_t)x->examples, "targets", (json_int_t)x->targets, "seconds", seconds);
+	if (v->has_metrics) {
+		json_t *m = metrics_json(&v->metrics);
+		json_object_update(event, m);
+		json_decref(m);
+	}
+	return rundir_event(r, event, e);
+}
+
+static void
+tell(const struct run *r, const struct validation *v)
+{
+	char figures[160] = "";
+	if (v->has_metrics && r->positive >= 0)
+		snprintf(figures, sizeof figures, ", accuracy %.4f, F1 %.4f, AUROC %.4f", v->metrics.accuracy, v->metrics.f[0],
+			v->metrics.auroc);
+	else if (v->has_metrics)
+		snprintf(figures, sizeof figures, ", accuracy %.4f, weighted F1 %.4f, macro F1 %.4f", v->metrics.accuracy,
+			v->metrics.weighted_f1, v->metrics.macro_f1);
+	log_note("epoch %.4g, step %lld: validation loss %.4f, token accuracy %.4f%s",
+		(double)r->step / (double)r->steps_per_epoch, (long long)r->step, v->result.loss, v->result.token_accuracy,
+		figures);
+}
+
+/* best/ is chosen by the validation loss (lower), or by accuracy (higher) for a classification. */
+static int
+keep_best(struct run *r, const struct validation *v, struct err *e)
+{
+	double value = v->has_metrics ? v->metrics.accuracy : -v->result.loss;
+	if (!isnan(r->best_value) && !(value > r->best_value))
+		return 0;
+	r->best_value = value;
+	return checkpoint_publish(r, "best", e);
+}
+
+static void
+show_progress(void *ctx, size_t done, size_t total)
+{
+	struct progress *p = ctx;
+	p->total = total;
+	progress_show(p, done, NULL);
+}
+
+int
+validate(struct run *r, struct validation *v, struct err *e)
+{
+	double start = clock_seconds();
+	struct progress p;
+	*v = (struct validation){0};
+	progress_start(&p, "evaluating", "examples", 0);
+	r->eval.progress = show_progress;
+	r->eval.ctx = &p;
+	int rc = evaluate(&r->model, r->valid, &r->eval, &v->result, e);
+	progress_end(&p);
+	if (rc == 0 && r->set->classification)
+		rc = compute_metrics(r, v, e);
+	if (rc == 0)
+		rc = log_event(r, v, clock_seconds() - start, e);
+	if (rc < 0)
+		return rc;
+	tell(r, v);
+	return keep_best(r, v, e);
+}
+
+void
+validation_release(struct validation *v)
+{
+	predictions_release(&v->result.predictions);
+	if (v->has_metrics)
+		metrics_release(&v->metrics);
+}
