@@ -62,7 +62,8 @@ struct metrics {
 
 /* Fills *m, which the caller releases, also after a failure. Sums run in the order of rows and classes, so equal
  * input gives equal bits. At most INT_MAX rows. */
-int metrics_compute(struct metrics *m, const struct predictions *p, const struct metrics_options *o, struct err *e);
+int metrics_compute(struct metrics *m, const struct predictions *p, const struct metrics_options *o,
+	struct err *e);
 void metrics_release(struct metrics *m);
 
 /* All figures as an object, keys "classification/...", in a fixed order; a new reference. */
