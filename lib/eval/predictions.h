@@ -1,0 +1,63 @@
+/* What a classifier said about examples, as plain data, and as a predictions file: JSON lines
+ *
+ *   {"line": 3, "label": "pos", "prediction": "neg", "scores": {"neg": 0.75, "pos": 0.25}}
+ *
+ * `label` is the truth, null when it is not known; `prediction` is null when the model named no class;
+ * `line` (of the source) and `scores` (probabilities; a class left out has 0) may be missing or null. */
+#ifndef HONE_EVAL_PREDICTIONS_H
+#define HONE_EVAL_PREDICTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/file.h"
+
+enum {
+	PREDICTIONS_CLASSES_MAX = 1 << 16,
+	PREDICTIONS_LINE_MAX = 1 << 23,  /* bytes of one line of a file */
+};
+
+struct score {
+	int class;
+	double p;  /* within [0, 1] */
+};
+
+struct prediction {
+	int64_t line;           /* of the source; 0 when unknown */
+	int label, prediction;  /* classes, or -1 */
+	size_t first, n_scores; /* into score[]; none when the row has no scores */
+};
+
+/* Memory follows what was added, never rows × classes: a file cannot ask for more than its own size. */
+struct predictions {
+	struct prediction *row;
+	size_t n, cap;
+	char **name;  /* of the classes */
+	int n_classes;
+	struct score *score;  /* the rows' scores one after another, by class within a row */
+	size_t n_scores, score_cap;
+};
+
+/* An empty set over K classes; copies the names, which are distinct valid UTF-8. */
+void predictions_init(struct predictions *p, const char *const *names, int K);
+void predictions_release(struct predictions *p);
+
+/* Adds a row; label and prediction are classes or -1; scores: [K] or NULL. Rounding beyond [0, 1] is cut
+ * off; a row with a score that is not a number is kept without scores. */
+void predictions_add(struct predictions *p, int64_t line, int label, int prediction, const double *scores);
+
+/* The probability of a class in a row: 0 when its scores do not name it, NAN when it has none. */
+double predictions_score(const struct predictions *p, size_t row, int class);
+
+int predictions_class(const struct predictions *p, const char *name);  /* -1 when there is none */
+
+/* Writes the file; probabilities read back as the same doubles. The caller commits `out`. */
+void predictions_write(const struct predictions *p, struct out *out);
+
+/* Reads a file, or stdin for "-". The classes are all names seen as a label, a prediction or the key of a
+ * score, in byte order. Blank lines are passed over; anything else amiss is ERR_DATA with file and line.
+ * Fills *p, also when it fails: the caller releases it either way. */
+int predictions_read(struct predictions *p, const char *path, struct err *e);
+
+#endif
