@@ -26,7 +26,7 @@ OPT_tsan    = -O1 -fsanitize=thread
 OPT     = $(OPT_$(VARIANT))
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 \
-          -Wvla -Wundef -Werror=implicit-function-declaration
+          -Wno-missing-field-initializers -Wvla -Wundef -Werror=implicit-function-declaration
 HARDEN  = -fstack-protector-strong -fPIE
 CFLAGS  = -g $(OPT)
 CPPFLAGS =
@@ -56,7 +56,7 @@ help:
 	@sed -n 's/^## \([a-z._-]*\): /  make \1|/p' Makefile | column -t -s '|'
 
 .SECONDEXPANSION:
-$(PROGS): $(BIN)/hone-%: $$(patsubst %.c,$(B)/%.o,$$(wildcard tools/$$*/*.c)) $(LIB_A)
+$(PROGS): $(BIN)/hone-%: $$(addprefix $(B)/,$$(subst .c,.o,$$(wildcard tools/$$*/*.c))) $(LIB_A)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(foreach l,$(LIBS),$(eval $(B)/lib$(l).a: $(patsubst %.c,$(B)/%.o,$(wildcard lib/$(l)/*.c))))
@@ -83,5 +83,3 @@ $(B)/tests/helpers/%: $(B)/tests/helpers/%.o $(LIB_A)
 -include $(LIB_OBJ:.o=.d) $(wildcard $(B)/tools/*/*.d $(B)/tests/*/*.d)
 
 .PHONY: all help
-
-$(foreach t,$(TOOLS),$(eval $(B)/tools/$(t)/%.o: CPPFLAGS += -Itools/$(t)))
