@@ -55,8 +55,11 @@ all: $(PROGS)
 help:
 	@sed -n 's/^## \([a-z._-]*\): /  make \1|/p' Makefile | column -t -s '|'
 
+# A function, because a % written in the rule itself would be taken for the stem.
+objects = $(patsubst %.c,$(B)/%.o,$(wildcard $1/*.c))
+
 .SECONDEXPANSION:
-$(PROGS): $(BIN)/hone-%: $$(patsubst %.c,$(B)/%.o,$$(wildcard tools/$$*/*.c)) $(LIB_A)
+$(PROGS): $(BIN)/hone-%: $$(call objects,tools/$$*) $(LIB_A)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(foreach l,$(LIBS),$(eval $(B)/lib$(l).a: $(patsubst %.c,$(B)/%.o,$(wildcard lib/$(l)/*.c))))
