@@ -40,8 +40,9 @@ const char *dataset_tokenizer(const struct dataset *d);          /* fingerprint,
 int64_t dataset_vocab_size(const struct dataset *d);             /* 0 when unknown */
 const char *dataset_fingerprint(const struct dataset *d);        /* hash over the shards' hashes */
 const json_t *dataset_json(const struct dataset *d);             /* dataset.json as a whole; borrowed */
+json_t *dataset_info(const struct dataset *d);                   /* the `info` of its writer; a new reference */
 
-/* The label table in order of name, n labels; n = 0 when the data are not a classification. */
+/* The label table in order of name, n labels; n = 0 when the data are not a classification (fmt/labels.h). */
 const struct label *dataset_labels(const struct dataset *d, size_t *n);
 
 /* Example i, in memory that the next call reuses. Frames are read with pread, decompressed and checked. */
@@ -53,9 +54,9 @@ int dataset_verify(const char *path, struct err *e);
 /* ---- writing ---- */
 
 struct dataset_options {
-	size_t shard_bytes;   /* start a new shard beyond so many compressed bytes */
-	int level;            /* zstd */
-	bool force;           /* replace an existing dataset */
+	uint64_t shard_bytes; /* start a new shard beyond so many compressed bytes; 0: 256 MiB */
+	int level;            /* zstd; 0: 3 */
+	bool force;           /* replace an existing dataset (never a directory of another kind) */
 };
 
 struct dataset_writer;
@@ -63,8 +64,8 @@ struct dataset_writer;
 struct dataset_writer *dataset_create(const char *path, const struct dataset_options *opt, struct err *e);
 int dataset_add(struct dataset_writer *w, const struct example *x, struct err *e);
 
-/* `info` is merged into dataset.json ("tokenizer", "vocab_size", "options", "source", ...; borrowed). Commits the
- * directory whole and frees w, also on failure. */
+/* `info` is merged into dataset.json ("tokenizer", "vocab_size", "eos_token_id", "options", "source", ...; borrowed,
+ * may be NULL). Commits the directory whole and frees w, also on failure. */
 int dataset_finish(struct dataset_writer *w, const json_t *info, struct err *e);
 void dataset_abort(struct dataset_writer *w);
 

@@ -25,11 +25,20 @@ dataset_shards_hash(const json_t *shards, char hex[HASH_HEX])
 }
 
 void
+dataset_remove_computed(json_t *json)
+{
+	static const char *const computed[] = {"format", "version", "examples", "tokens", "targets", "max_length",
+		"shards", "labels", "fingerprint", "checksum"};
+	for (size_t i = 0; i < sizeof computed / sizeof *computed; i++)
+		json_object_del(json, computed[i]);
+}
+
+void
 dataset_json_hash(const json_t *json, char hex[HASH_HEX])
 {
 	json_t *rest = json_copy((json_t *)json);
 	json_object_del(rest, "checksum");
-	char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+	char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(DATASET_REALS));
 	hash_bytes(text, strlen(text), hex);
 	free(text);
 	json_decref(rest);

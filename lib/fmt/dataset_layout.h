@@ -6,7 +6,12 @@
 
 #include "base/hash.h"
 
-enum { DATASET_VERSION = 1, DATASET_JSON_MAX = 1 << 26, SHARD_NAME = 32 };
+enum {
+	DATASET_VERSION = 1,
+	DATASET_JSON_MAX = 1 << 26,
+	SHARD_NAME = 32,
+	DATASET_REALS = 15,  /* digits of a number in dataset.json: as many as always come back from a double */
+};
 
 #define DATASET_JSON "dataset.json"
 #define DATASET_FORMAT "hone-dataset"
@@ -17,7 +22,10 @@ void dataset_shard_name(size_t i, char name[SHARD_NAME]);
 /* The hash over the hashes of `shards`, as dataset.json lists them. */
 void dataset_shards_hash(const json_t *shards, char hex[HASH_HEX]);
 
-/* The hash over all of dataset.json but its "checksum": of its compact form with sorted keys. */
+/* Takes out of an object the members that are computed from the examples. */
+void dataset_remove_computed(json_t *json);
+
+/* The hash over all of dataset.json but its "checksum": of its compact form with sorted keys (jq -cS). */
 void dataset_json_hash(const json_t *json, char hex[HASH_HEX]);
 
 #endif

@@ -1,6 +1,7 @@
 #include <assert.h>
 
 #include "fmt/dataset_impl.h"
+#include "fmt/dataset_layout.h"
 #include "fmt/le.h"
 #include "fmt/shard.h"
 
@@ -57,6 +58,14 @@ const json_t *
 dataset_json(const struct dataset *d)
 {
 	return d->json;
+}
+
+json_t *
+dataset_info(const struct dataset *d)
+{
+	json_t *info = json_deep_copy(d->json);
+	dataset_remove_computed(info);
+	return info;
 }
 
 const struct label *

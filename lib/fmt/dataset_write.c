@@ -171,8 +171,6 @@ dataset_add(struct dataset_writer *w, const struct example *x, struct err *e)
 static json_t *
 describe(const struct dataset_writer *w, const json_t *info)
 {
-	static const char *const computed[] = {"format", "version", "examples", "tokens", "targets", "max_length",
-		"tokenizer", "vocab_size", "shards", "labels", "fingerprint", "checksum"};
 	char fingerprint[HASH_HEX], checksum[HASH_HEX];
 	int64_t eos = -1;
 	struct err ignored;
@@ -186,8 +184,7 @@ describe(const struct dataset_writer *w, const json_t *info)
 		"labels", labels_json(w->labels, eos), "fingerprint", fingerprint);
 
 	json_t *rest = info ? json_copy((json_t *)info) : json_object();
-	for (size_t i = 0; i < sizeof computed / sizeof *computed; i++)
-		json_object_del(rest, computed[i]);
+	dataset_remove_computed(rest);
 	json_object_update(d, rest);
 	json_decref(rest);
 	dataset_json_hash(d, checksum);
@@ -199,7 +196,8 @@ static int
 write_json(const struct dataset_writer *w, const json_t *info, struct err *e)
 {
 	json_t *d = describe(w, info);
-	char *path = path_join(w->dir.tmp, DATASET_JSON), *text = json_dumps(d, JSON_INDENT(2));
+	char *path = path_join(w->dir.tmp, DATASET_JSON);
+	char *text = json_dumps(d, JSON_INDENT(2) | JSON_REAL_PRECISION(DATASET_REALS));
 	struct buf b = {0};
 	buf_puts(&b, text);
 	buf_putc(&b, '\n');
