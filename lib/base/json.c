@@ -1,5 +1,8 @@
 #include "base/json.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 
@@ -22,6 +25,39 @@ json_read_file(const char *path, size_t max, struct err *e)
 	json_t *o = json_read(path, b.data, b.len, e);
 	buf_release(&b);
 	return o;
+}
+
+/* 17 digits always read back; 15 are enough for numbers that people write. NULL: out of memory. */
+static char *
+shortest_text(const json_t *o, size_t flags)
+{
+	char *text = NULL;
+	bool same = false;
+	for (int digits = 15; digits <= 17 && !same; digits++) {
+		free(text);
+		text = json_dumps(o, flags | JSON_REAL_PRECISION(digits));
+		json_t *back = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+		same = back && json_equal((json_t *)o, back);
+		json_decref(back);
+	}
+	return text;
+}
+
+int
+json_write_file(const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e)
+{
+	char *text = shortest_text(o, flags);
+	if (!text)
+		return err_set(e, ERR_MEMORY, "'%s': out of memory", path);
+	struct out out;
+	int rc = out_open(&out, path, force, e);
+	if (rc == 0) {
+		out_puts(&out, text);
+		out_puts(&out, end);
+		rc = out_commit(&out, e);
+	}
+	free(text);
+	return rc;
 }
 
 static int
