@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -71,23 +72,26 @@ check_usage(void)
 		die_usage("--verify writes nothing, and --force replaces: give one of them");
 }
 
+/* Whether two names are one directory. */
+static bool
+same_place(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* With --force an output may exist, but never be one of the inputs. */
 static int
 check_output(const struct merge_options *o, struct err *e)
 {
 	if (!force && !verify && path_exists(o->output))
 		return err_set(e, ERR_CANTCREAT, "'%s' exists; remove it, name another output, or give --force", o->output);
-	char *out = realpath(o->output, NULL);
-	int rc = 0;
-	for (size_t i = 0; out && rc == 0 && i <= o->n_adapters; i++) {
-		const char *name = i < o->n_adapters ? o->adapter[i] : o->model;
-		char *in = realpath(name, NULL);
-		if (in && strcmp(in, out) == 0)
-			rc = err_set(e, ERR_USAGE, "'%s' is input and output", name);
-		free(in);
+	for (size_t i = 0; i <= o->n_adapters; i++) {
+		const char *input = i < o->n_adapters ? o->adapter[i] : o->model;
+		if (same_place(input, o->output))
+			return err_set(e, ERR_USAGE, "'%s' is input and output", input);
 	}
-	free(out);
-	return rc;
+	return 0;
 }
 
 static void
