@@ -79,6 +79,9 @@ struct adapter {
 int adapter_open(struct adapter *a, const char *dir, char **unknown, struct err *e);
 void adapter_close(struct adapter *a);
 
+/* The key in the metadata of adapter_model.safetensors under which hone notes weights_fingerprint of the base. */
+#define ADAPTER_BASE_KEY "hone.base"
+
 /* The key of a module's tensor in adapter_model.safetensors; new. `part` is "lora_A.weight", "lora_B.weight",
  * "lora_magnitude_vector", "lora_embedding_A", "lora_embedding_B", or "weight" of a saved module. */
 char *adapter_key(const char *module, const char *part);

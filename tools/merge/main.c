@@ -1,0 +1,134 @@
+/* hone-merge: LoRA adapters into the weights of their base model. */
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "merge.h"
+
+static const char *model, *output, *dtype;
+static struct opt_list adapters;
+static bool untie, verify, force;
+
+static const struct opt options[] = {
+	{OPT_STRING, 'm', "model", &model, "DIR", "the base model", 0, 0, NULL},
+	{OPT_LIST, 'a', "adapter", &adapters, "DIR[=WEIGHT]", "a PEFT adapter, and a factor on it; repeatable", 0, 0, NULL},
+	{OPT_STRING, 'o', "output", &output, "DIR", "the merged model; must not exist", 0, 0, NULL},
+	{OPT_ENUM, 0, "dtype", &dtype, "float32|bfloat16|float16", "store floating tensors so, not as the base does", 0, 0,
+		NULL},
+	{OPT_FLAG, 0, "untie", &untie, NULL, "store tied input embedding and output head apart", 0, 0, NULL},
+	{OPT_FLAG, 0, "verify", &verify, NULL, "compare an existing output with the merge", 0, 0, NULL},
+	{OPT_FLAG, 'f', "force", &force, NULL, "replace an existing output", 0, 0, NULL},
+	{0},
+};
+
+static const struct opt_spec spec = {
+	.tool = "hone-merge",
+	.operands = "-m MODEL -a ADAPTER[=WEIGHT]... -o OUTPUT",
+	.summary = "Merges LoRA adapters into their base model: a model directory that needs no adapter.",
+	.epilog = "Examples:\n"
+		  "  hone-merge -m base -a run/final -o merged\n"
+		  "  hone-merge -m base -a french=0.7 -a polite=0.3 -o both --dtype bfloat16\n"
+		  "  hone-merge -m base -a run/final -o merged --verify\n",
+	.opts = options,
+};
+
+/* "DIR=WEIGHT" taken apart; a directory of that very name comes first. */
+static void
+split_weight(const char **adapter, double *weight)
+{
+	const char *eq = strrchr(*adapter, '=');
+	*weight = 1;
+	if (!eq || path_exists(*adapter))
+		return;
+	char *end;
+	*weight = strtod(eq + 1, &end);
+	if (end == eq + 1 || *end || !isfinite(*weight) || eq == *adapter)
+		die_usage("'%s': the weight behind '=' is not a number", *adapter);
+	*adapter = xstrndup(*adapter, (size_t)(eq - *adapter));
+}
+
+static enum st_dtype
+parse_dtype(const char *name)
+{
+	return strcmp(name, "float32") == 0 ? ST_F32 : strcmp(name, "float16") == 0 ? ST_F16 : ST_BF16;
+}
+
+static void
+check_usage(void)
+{
+	if (!model)
+		die_usage("no base model is given; name it with -m");
+	if (adapters.n == 0)
+		die_usage("no adapter is given; name one with -a");
+	if (!output)
+		die_usage("no output is given; name it with -o");
+	if (verify && force)
+		die_usage("--verify writes nothing, and --force replaces: give one of them");
+}
+
+/* Whether two names are one directory. */
+static bool
+same_place(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* With --force an output may exist, but never be one of the inputs. */
+static int
+check_output(const struct merge_options *o, struct err *e)
+{
+	if (!force && !verify && path_exists(o->output))
+		return err_set(e, ERR_CANTCREAT, "'%s' exists; remove it, name another output, or give --force", o->output);
+	for (size_t i = 0; i <= o->n_adapters; i++) {
+		const char *input = i < o->n_adapters ? o->adapter[i] : o->model;
+		if (same_place(input, o->output))
+			return err_set(e, ERR_USAGE, "'%s' is input and output", input);
+	}
+	return 0;
+}
+
+static void
+report(const struct plan *p)
+{
+	size_t changed = 0, replaced = 0;
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		changed += p->job[i].n_deltas > 0;
+		replaced += p->job[i].saved_by >= 0;
+	}
+	log_note("%s '%s': %zu tensors, %zu merged, %zu replaced", verify ? "verified" : "wrote", p->opt->output, p->n_jobs,
+		changed, replaced);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct opt_list operands;
+	opt_parse(&spec, argc, argv, &operands);
+	check_usage();
+	double *weight = xcalloc(adapters.n, sizeof *weight);
+	for (size_t i = 0; i < adapters.n; i++)
+		split_weight(&adapters.item[i], &weight[i]);
+	if (opt_threads)
+		omp_set_num_threads(opt_threads);
+	struct merge_options o = {.model = model, .output = output, .adapter = adapters.item, .weight = weight,
+		.n_adapters = adapters.n, .convert = dtype != NULL, .untie = untie};
+	if (dtype)
+		o.dtype = parse_dtype(dtype);
+	struct err e;
+	struct plan p;
+	if (check_output(&o, &e) < 0 || plan_make(&p, &o, &e) < 0)
+		die(&e);
+	if ((verify ? verify_output(&p, &e) : write_output(&p, force, &e)) < 0)
+		die(&e);
+	report(&p);
+	plan_release(&p);
+	free(weight);
+	tool_exit(0);
+}
