@@ -278,7 +278,12 @@ lora_open(struct model *m, const char *dir, bool train, struct adapter_config *c
 	if (rc < 0)
 		err_prefix(e, "'%s': ", dir);
 	adapter_close(&a);
-	return rc < 0 ? rc : adapter_config_read(c, dir, NULL, e);
+	if (rc < 0)
+		return rc;
+	char *told = NULL;  /* adapter_open has told it already */
+	rc = adapter_config_read(c, dir, &told, e);
+	free(told);
+	return rc;
 }
 
 /* An adapter's own name, or that of a module saved whole. */
