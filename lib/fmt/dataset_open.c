@@ -51,7 +51,8 @@ check_format(const json_t *j, struct err *e)
 	if (strcmp(format, DATASET_FORMAT) != 0)
 		return err_set(e, ERR_DATA, "its format is '%s', not '" DATASET_FORMAT "'", format);
 	if (version != DATASET_VERSION)
-		return err_set(e, ERR_DATA, "its version is %lld; %d is known here", (long long)version, DATASET_VERSION);
+		return err_set(e, ERR_DATA, "its version is %lld; %d is known here", (long long)version,
+			DATASET_VERSION);
 	dataset_json_hash(j, found);
 	if (strcmp(found, checksum) != 0)
 		return err_set(e, ERR_DATA, "damaged or changed by hand: its checksum is %s, not %s", found, checksum);
@@ -138,7 +139,8 @@ read_shards(struct dataset *d, struct err *e)
 	}
 	dataset_shards_hash(shards, hash);
 	if (strcmp(hash, d->fingerprint) != 0)
-		return err_set(e, ERR_DATA, "'fingerprint' is %s, and that of the shards listed is %s", d->fingerprint, hash);
+		return err_set(e, ERR_DATA, "'fingerprint' is %s, and that of the shards listed is %s", d->fingerprint,
+			hash);
 	return 0;
 }
 

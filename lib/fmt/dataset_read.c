@@ -107,13 +107,10 @@ find_records(struct dataset *d, const struct dataset_frame *f, struct err *e)
 	return at == f->raw ? 0 : err_set(e, ERR_DATA, "the frame holds more than its %u records", f->examples);
 }
 
+/* Decompresses what was read into d->packed. */
 static int
 unpack(struct dataset *d, const struct dataset_frame *f, struct err *e)
 {
-	const struct dataset_shard *s = &d->shards[f->shard];
-	GROW(d->packed, d->packed_cap, f->bytes);
-	if (shard_pread(s->fd, s->path, d->packed, f->bytes, f->offset, e) < 0)
-		return -1;
 	/* The frame tells its size too; only when it agrees with the index is memory taken for it. */
 	if (ZSTD_getFrameContentSize(d->packed, f->bytes) != f->raw)
 		return err_set(e, ERR_DATA, "not a zstd frame of %u bytes", f->raw);
@@ -130,10 +127,13 @@ load_frame(struct dataset *d, const struct dataset_frame *f, struct err *e)
 {
 	if (d->cached == f)
 		return 0;
+	const struct dataset_shard *s = &d->shards[f->shard];
 	d->cached = NULL;
+	GROW(d->packed, d->packed_cap, f->bytes);
+	if (shard_pread(s->fd, s->path, d->packed, f->bytes, f->offset, e) < 0)
+		return -1;
 	if (unpack(d, f, e) < 0)
-		return e->code != ERR_DATA ? -1 : err_prefix(e, "'%s': frame at byte %llu: ", d->shards[f->shard].path,
-			(unsigned long long)f->offset);
+		return err_prefix(e, "'%s': frame at byte %llu: ", s->path, (unsigned long long)f->offset);
 	d->cached = f;
 	return 0;
 }

@@ -17,8 +17,9 @@ verify_shard(const struct dataset *d, size_t i, struct err *e)
 		return -1;
 	hash_bytes(m.data, m.size, found);
 	map_close(&m);
-	return strcmp(found, want) == 0 ? 0 : err_set(e, ERR_NO, "'%s': its hash is %s, " DATASET_JSON " says %s",
-		d->shards[i].path, found, want);
+	if (strcmp(found, want) == 0)
+		return 0;
+	return err_set(e, ERR_NO, "'%s': its hash is %s, " DATASET_JSON " says %s", d->shards[i].path, found, want);
 }
 
 /* Reads every example and counts again what dataset.json and the indexes claim. */

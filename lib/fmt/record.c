@@ -45,7 +45,8 @@ check_spans(const struct example *x, struct err *e)
 	for (uint32_t i = 0; i < x->n_spans; i++) {
 		const struct span *s = &x->spans[i];
 		if (!isfinite(s->weight) || signbit(s->weight))
-			return err_set(e, ERR_DATA, "span %u has the weight %g, not a finite one of at least 0", i, s->weight);
+			return err_set(e, ERR_DATA, "span %u has the weight %g, not a finite one of at least 0", i,
+				s->weight);
 		total += s->n;
 	}
 	if (total != x->n)
@@ -56,7 +57,8 @@ check_spans(const struct example *x, struct err *e)
 static int
 check_ids(const struct example *x, int64_t vocab_size, struct err *e)
 {
-	uint32_t limit = vocab_size > 0 && vocab_size <= INT32_MAX ? (uint32_t)vocab_size : (uint32_t)INT32_MAX + 1;
+	bool known = vocab_size > 0 && vocab_size <= INT32_MAX;
+	uint32_t limit = known ? (uint32_t)vocab_size : (uint32_t)INT32_MAX + 1;
 	for (uint32_t i = 0; i < x->n; i++) {
 		if (x->ids[i] < 0)
 			return err_set(e, ERR_DATA, "token %u has the negative id %d", i, x->ids[i]);
@@ -184,8 +186,8 @@ record_decode(struct record *r, const uint8_t *body, size_t n, int64_t vocab_siz
 	uint64_t want = RECORD_FIXED + 8 * (uint64_t)x->n_spans + 4 * (uint64_t)x->n +
 		(label_len == no_label ? 0 : label_len);
 	if (want != n || x->n_spans > x->n)
-		return err_set(e, ERR_DATA, "its body has %zu bytes, and %u tokens in %u spans do not fit that", n, x->n,
-			x->n_spans);
+		return err_set(e, ERR_DATA, "its body has %zu bytes, and %u tokens in %u spans do not fit that", n,
+			x->n, x->n_spans);
 
 	const uint8_t *p = body + RECORD_FIXED;
 	GROW(r->spans, r->spans_cap, x->n_spans);

@@ -10,11 +10,27 @@ static const int not_a_target = -100;
 
 /* ---- writing ---- */
 
+/* Number `i` of a list. These are nearly all of the output, and printf would be most of its time. */
+static void
+put_number(struct buf *b, uint32_t i, int32_t v)
+{
+	char digits[16], *p = digits + sizeof digits;
+	uint32_t u = v < 0 ? 0 - (uint32_t)v : (uint32_t)v;
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (v < 0)
+		*--p = '-';
+	if (i)
+		*--p = ',';
+	buf_append(b, p, (size_t)(digits + sizeof digits - p));
+}
+
 static void
 put_ids(struct buf *b, const struct example *x)
 {
 	for (uint32_t i = 0; i < x->n; i++)
-		buf_printf(b, "%s%d", i ? "," : "", x->ids[i]);
+		put_number(b, i, x->ids[i]);
 }
 
 static void
@@ -23,7 +39,7 @@ put_labels(struct buf *b, const struct example *x)
 	uint32_t at = 0;
 	for (uint32_t i = 0; i < x->n_spans; i++)
 		for (uint32_t end = at + x->spans[i].n; at < end; at++)
-			buf_printf(b, "%s%d", at ? "," : "", x->spans[i].weight > 0 ? x->ids[at] : not_a_target);
+			put_number(b, at, x->spans[i].weight > 0 ? x->ids[at] : not_a_target);
 }
 
 /* One number when all targets have the same weight, nothing when it is 1, else a list with every token's.

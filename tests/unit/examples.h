@@ -24,15 +24,19 @@
 	} while (0)
 
 static const int32_t three_ids[] = {1, 7, 2}, five_ids[] = {1, 511, 0, 44, 2}, one_id[] = {9};
-static const struct span all_three[] = {{3, 1}}, prompt_two[] = {{2, 0}, {3, 1}}, weighted[] = {{1, 0}, {2, 0.1f}, {2, 3}};
-static const struct span none[] = {{1, 0}}, light[] = {{2, 0}, {3, 0.01f}};
+static const struct span all_three[] = {{3, 1}}, prompt_two[] = {{2, 0}, {3, 1}};
+static const struct span weighted[] = {{1, 0}, {2, 0.1f}, {2, 3}}, none[] = {{1, 0}}, light[] = {{2, 0}, {3, 0.01f}};
 
 static const struct example samples[] = {
 	{.ids = three_ids, .n = 3, .spans = all_three, .n_spans = 1},
-	{.ids = five_ids, .n = 5, .spans = prompt_two, .n_spans = 2, .completion = 2, .line = 4000000000000, .label = "pos", .label_len = 3},
-	{.ids = five_ids, .n = 5, .spans = weighted, .n_spans = 3, .completion = 3, .line = 3, .label = "", .label_len = 0},
-	{.ids = one_id, .n = 1, .spans = none, .n_spans = 1, .completion = 1, .label = "n\xc3\xa9g \"q\"", .label_len = 8},
-	{.ids = five_ids, .n = 5, .spans = light, .n_spans = 2, .completion = 2, .label = "pos", .label_len = 3},
+	{.ids = five_ids, .n = 5, .spans = prompt_two, .n_spans = 2, .completion = 2,
+		.line = 4000000000000, .label = "pos", .label_len = 3},
+	{.ids = five_ids, .n = 5, .spans = weighted, .n_spans = 3, .completion = 3,
+		.line = 3, .label = "", .label_len = 0},
+	{.ids = one_id, .n = 1, .spans = none, .n_spans = 1, .completion = 1,
+		.label = "n\xc3\xa9g \"q\"", .label_len = 8},
+	{.ids = five_ids, .n = 5, .spans = light, .n_spans = 2, .completion = 2,
+		.label = "pos", .label_len = 3},
 };
 enum { N_SAMPLES = sizeof samples / sizeof *samples };
 

@@ -76,8 +76,8 @@ pack_report(const char *path, struct err *e)
 	measure(d, &f);
 	dataset_labels(d, &n);
 	put_labels(&labels, d);
-	log_note("'%s': %zu examples, %llu tokens, %llu targets, %llu bytes (%.1f times smaller)", path, dataset_count(d),
-		(unsigned long long)dataset_tokens(d), (unsigned long long)dataset_targets(d),
+	log_note("'%s': %zu examples, %llu tokens, %llu targets, %llu bytes (%.1f times smaller)", path,
+		dataset_count(d), (unsigned long long)dataset_tokens(d), (unsigned long long)dataset_targets(d),
 		(unsigned long long)f.bytes, ratio(&f));
 	if (n)
 		log_note("'%s': %zu labels:%s", path, n, labels.data);
@@ -97,8 +97,8 @@ print_info(const struct dataset *d, const struct figures *f)
 	printf("examples     %zu\n", dataset_count(d));
 	printf("tokens       %llu\n", (unsigned long long)dataset_tokens(d));
 	printf("targets      %llu\n", (unsigned long long)dataset_targets(d));
-	printf("length       mean %.1f, shortest %u, median %u, 90%% %u, 99%% %u, longest %u\n", f->mean, f->min, f->p50,
-		f->p90, f->p99, dataset_max_length(d));
+	printf("length       mean %.1f, shortest %u, median %u, 90%% %u, 99%% %u, longest %u\n", f->mean, f->min,
+		f->p50, f->p90, f->p99, dataset_max_length(d));
 	if (n)
 		printf("labels       %zu:%s\n", n, labels.data);
 	else

@@ -16,9 +16,10 @@ static const struct opt options[] = {
 	{OPT_INT, 0, "context", &opt.context, "N", "tokens that an example may have (0: any number)", 0,
 		EXAMPLE_MAX_TOKENS, NULL},
 	{OPT_ENUM, 0, "overlong", &opt.overlong, FIT_POLICIES, "what becomes of longer ones", 0, 0, &given_overlong},
-	{OPT_FLAG, 0, "dedup", &opt.dedup, NULL, "leave out rows whose tokens and targets were there before", 0, 0, NULL},
-	{OPT_DOUBLE, 0, "validation", &opt.validation, "FRACTION", "put this share of the rows aside", 1e-9, 0.999999999,
-		&given_validation},
+	{OPT_FLAG, 0, "dedup", &opt.dedup, NULL, "leave out rows whose tokens and targets were there before", 0, 0,
+		NULL},
+	{OPT_DOUBLE, 0, "validation", &opt.validation, "FRACTION", "put this share of the rows aside", 1e-9,
+		0.999999999, &given_validation},
 	{OPT_STRING, 0, "validation-output", &opt.validation_output, "DATASET", "the dataset they go to", 0, 0, NULL},
 	{OPT_SIZE, 0, "shard-size", &opt.shard_size, "BYTES", "start a new shard beyond this size", 0, 0, NULL},
 	{OPT_INT, 0, "level", &opt.level, "N", "zstd compression level", 1, 22, NULL},
@@ -38,7 +39,7 @@ static const struct opt_spec spec = {
 	.summary = "Makes a dataset of token streams (hone-tokenize, or JSON lines with input_ids and labels).",
 	.epilog = "Examples:\n"
 		  "  hone-tokenize -m MODEL train.jsonl | hone-pack -o train\n"
-		  "  hone-pack -o train --validation 0.1 --validation-output valid --context 1024 --overlong truncate x.tok\n"
+		  "  hone-pack -o train --validation 0.1 --validation-output valid --context 1024 x.tok\n"
 		  "  hone-pack --cat train | jq -c .labels | head\n",
 	.opts = options,
 	.max_operands = -1,

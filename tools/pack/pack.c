@@ -174,8 +174,8 @@ check_not_empty(const struct pack *p, struct err *e)
 		return err_set(e, ERR_DATA, "the input holds no records; --allow-empty takes that for a dataset too");
 	for (int i = 0; i < PARTS; i++)
 		if (p->part[i].path && p->part[i].examples == 0)
-			return err_set(e, ERR_DATA, "'%s' would be empty: none of the %llu rows came to it", p->part[i].path,
-				(unsigned long long)p->rows);
+			return err_set(e, ERR_DATA, "'%s' would be empty: none of the %llu rows came to it",
+				p->part[i].path, (unsigned long long)p->rows);
 	return 0;
 }
 
