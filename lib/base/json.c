@@ -6,11 +6,44 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+/* The text with ".0" behind whole numbers of more digits than 64 bits hold, which makes them reals. Hub files have
+ * them: "model_max_length": 1000000000000000019884624838656. */
+static void
+write_as_reals(const char *text, size_t n, struct buf *out)
+{
+	bool in_string = false, in_number = false;
+	size_t digits = 0;
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+		bool digit = c >= '0' && c <= '9';
+		if (!digit) {
+			if (digits >= 19 && !in_number && !in_string && c != '.' && c != 'e' && c != 'E')
+				buf_puts(out, ".0");
+			/* What follows a point or an exponent belongs to a real. */
+			in_number = c == '.' || c == 'e' || c == 'E' || (in_number && (c == '+' || c == '-'));
+			digits = 0;
+		}
+		digits += digit;
+		if (c == '"')
+			in_string = !in_string;
+		buf_putc(out, c);
+		if (in_string && c == '\\' && i + 1 < n)
+			buf_putc(out, text[++i]);
+	}
+}
+
 json_t *
 json_read(const char *name, const char *text, size_t n, struct err *e)
 {
+	enum { FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL };
 	json_error_t je;
-	json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &je);
+	json_t *o = json_loadb(text, n, FLAGS, &je);
+	if (!o && json_error_code(&je) == json_error_numeric_overflow) {
+		struct buf b = {0};
+		write_as_reals(text, n, &b);
+		o = json_loadb(b.data, b.len, FLAGS, &je);
+		buf_release(&b);
+	}
 	if (!o)
 		err_set(e, ERR_DATA, "'%s': line %d, column %d: %s", name, je.line, je.column, je.text);
 	return o;

@@ -1,0 +1,89 @@
+/* The BPE model: the pairs of neighbouring symbols that merges tell of are joined, lowest rank first and leftmost
+ * among equals (Sennrich et al. 2016). */
+#ifndef HONE_TEXT_BPE_H
+#define HONE_TEXT_BPE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "text/tokenizer.h"
+#include "text/vocab.h"
+#include "text/wordcache.h"
+
+enum { BPE_NO_RANK = UINT32_MAX };
+
+/* What a pair of ids becomes. */
+struct bpe_merge {
+	uint64_t pair;  /* left << 32 | right */
+	uint32_t rank;  /* BPE_NO_RANK: a free slot */
+	int32_t id;
+};
+
+struct bpe {
+	struct vocab vocab;
+	struct vocab words;        /* byte_level and ignore_merges: the tokens by the bytes they stand for */
+	struct bpe_merge *merge;   /* [1 << (64 - merge_shift)], open addressing */
+	int merge_shift;
+	bool byte_level;           /* text comes as bytes; byte_id has a token for each */
+	bool fuse_unk, ignore_merges;
+	char *unk_token;           /* NULL: unknown characters vanish */
+	int32_t unk;               /* its id, or -1 */
+	char *prefix, *suffix;     /* continuing_subword_prefix, end_of_word_suffix; NULL when empty */
+	int32_t byte_id[256];      /* byte_level: the token of a byte's character */
+	int32_t fallback[256];     /* byte_fallback: the <0xXX> tokens; -1: none */
+	int32_t *char_id;          /* else, [UNI_MAX]: id + 1 of each token that is one character; 0: none */
+	uint64_t *joins;           /* pairs of characters that some merge may join, as a hashed bitmap; NULL: not known */
+};
+
+/* One thread's scratch memory; bpe_work_init, bpe_work_release. */
+struct bpe_work {
+	struct wordcache cache;
+	int32_t *id;               /* symbols: */
+	uint32_t *rank;            /* rank of the pair that a symbol makes with the next... */
+	int32_t *to;               /* ...and what it becomes */
+	uint32_t *prev, *next;
+	uint64_t *heap;            /* rank << 32 | position */
+	size_t n, cap, links_cap, heap_n, heap_cap;
+};
+
+/* Loads the "model" of tokenizer.json. */
+int bpe_load(struct bpe *b, const json_t *model, struct err *e);
+void bpe_release(struct bpe *b);
+
+/* Makes the model read bytes instead of their characters in the byte alphabet. False, and nothing is changed, when
+ * the vocabulary lacks one of these, or affixes stand in the way. */
+bool bpe_use_bytes(struct bpe *b);
+
+void bpe_work_init(struct bpe_work *w);
+void bpe_work_release(struct bpe_work *w);
+
+/* Appends the ids of one word of n > 0 bytes. ERR_DATA when an unknown token is needed that the vocabulary lacks. */
+int bpe_encode(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e);
+
+/* The merge of a pair, or NULL. */
+static inline const struct bpe_merge *
+bpe_find_merge(const struct bpe *b, int32_t left, int32_t right)
+{
+	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+	uint64_t mask = UINT64_MAX >> b->merge_shift;
+	for (uint64_t i = pair * 0x9e3779b97f4a7c15u >> b->merge_shift;; i = (i + 1) & mask) {
+		const struct bpe_merge *m = &b->merge[i];
+		if (m->rank == BPE_NO_RANK)
+			return NULL;
+		if (m->pair == pair)
+			return m;
+	}
+}
+
+enum { BPE_JOINS_BITS = 20 };
+
+static inline uint32_t
+bpe_join_bit(uint32_t left, uint32_t right)
+{
+	return (left * 0x9e3779b1u + right) * 0x85ebca6bu >> (32 - BPE_JOINS_BITS);
+}
+
+#endif

@@ -1,0 +1,288 @@
+#include "text/bpe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "text/unicode.h"
+
+static int
+load_vocab(struct bpe *b, const json_t *j, struct err *e)
+{
+	const char *key;
+	json_t *id;
+	if (!json_is_object(j) || !json_object_size(j))
+		return err_set(e, ERR_CONFIG, "'vocab' is not an object with tokens");
+	vocab_init(&b->vocab, json_object_size(j));
+	json_object_foreach((json_t *)j, key, id) {
+		if (!json_is_integer(id))
+			return err_set(e, ERR_CONFIG, "'vocab': the id of '%.64s' is not a whole number", key);
+		if (vocab_add(&b->vocab, key, strlen(key), json_integer_value(id), e) < 0)
+			return err_prefix(e, "'vocab': ");
+	}
+	return 0;
+}
+
+/* The two halves of a merge: "a b", or ["a", "b"]. */
+struct halves {
+	const char *left, *right;
+	size_t left_n, right_n;
+};
+
+static int
+split_merge(const json_t *j, struct halves *h, struct err *e)
+{
+	if (json_is_string(j)) {
+		size_t n = json_string_length(j);
+		h->left = json_string_value(j);
+		const char *space = memchr(h->left, ' ', n);
+		if (!space || memchr(space + 1, ' ', (size_t)(h->left + n - space - 1)))
+			return err_set(e, ERR_CONFIG, "'%.64s' is not two tokens with a space between", h->left);
+		h->left_n = (size_t)(space - h->left);
+		h->right = space + 1;
+		h->right_n = n - h->left_n - 1;
+		return 0;
+	}
+	const json_t *l = json_array_get(j, 0), *r = json_array_get(j, 1);
+	if (json_array_size(j) != 2 || !json_is_string(l) || !json_is_string(r))
+		return err_set(e, ERR_CONFIG, "it is neither a string nor a pair of strings");
+	*h = (struct halves){
+		json_string_value(l), json_string_value(r), json_string_length(l), json_string_length(r)};
+	return 0;
+}
+
+static int
+known(const struct bpe *b, const char *s, size_t n, int32_t *id, struct err *e)
+{
+	*id = vocab_id(&b->vocab, s, n);
+	return *id >= 0 ? 0 : err_set(e, ERR_CONFIG, "token '%.*s' is not in the vocabulary", (int)(n < 64 ? n : 64), s);
+}
+
+static void
+insert_merge(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
+{
+	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+	uint64_t mask = UINT64_MAX >> b->merge_shift, i = pair * 0x9e3779b97f4a7c15u >> b->merge_shift;
+	while (b->merge[i].rank != BPE_NO_RANK && b->merge[i].pair != pair)
+		i = (i + 1) & mask;
+	b->merge[i] = (struct bpe_merge){pair, rank, id};
+}
+
+/* Notes that a merge may join the last character of `left` to the first of `right`. */
+static void
+note_join(struct bpe *b, const struct halves *h)
+{
+	uint32_t l, r;
+	if (!b->joins || !h->left_n || !h->right_n)
+		return;
+	uni_decode(uni_before(h->left + h->left_n), &l);
+	uni_decode(h->right, &r);
+	uint32_t bit = bpe_join_bit(l, r);
+	b->joins[bit / 64] |= (uint64_t)1 << bit % 64;
+}
+
+/* Symbols that are not spelled as the text is could join where no characters do: then no place is known to be
+ * safe. */
+static bool
+is_disguised(const struct bpe *b, int32_t id)
+{
+	const struct vocab_token *t = vocab_token(&b->vocab, id);
+	unsigned x;
+	return id == b->unk || (t->n == 6 && sscanf(t->text, "<0x%02X>", &x) == 1 && b->fallback[x & 255] == id);
+}
+
+static int
+load_merge(struct bpe *b, const json_t *j, uint32_t rank, struct buf *tmp, struct err *e)
+{
+	struct halves h = {0};
+	int32_t left, right, joined;
+	size_t cut = b->prefix ? strlen(b->prefix) : 0;
+	if (split_merge(j, &h, e) < 0 || known(b, h.left, h.left_n, &left, e) < 0 ||
+		known(b, h.right, h.right_n, &right, e) < 0)
+		return -1;
+	if (h.right_n < cut)
+		return err_set(e, ERR_CONFIG, "token '%.64s' does not begin with '%s'", h.right, b->prefix);
+	buf_clear(tmp);
+	buf_append(tmp, h.left, h.left_n);
+	buf_append(tmp, h.right + cut, h.right_n - cut);
+	if (known(b, tmp->data, tmp->len, &joined, e) < 0)
+		return -1;
+	insert_merge(b, left, right, rank, joined);
+	note_join(b, &h);
+	if (b->joins && (is_disguised(b, left) || is_disguised(b, right))) {
+		free(b->joins);
+		b->joins = NULL;
+	}
+	return 0;
+}
+
+static int
+load_merges(struct bpe *b, const json_t *list, struct err *e)
+{
+	const json_t *item;
+	size_t i, n = json_array_size(list);
+	uint32_t rank = 0;
+	struct buf tmp = {0};
+	if (!json_is_array(list))
+		return err_set(e, ERR_CONFIG, "'merges' is not a list");
+	if (n > UINT32_MAX / 4)
+		return err_set(e, ERR_CONFIG, "%zu merges are too many", n);
+	b->merge_shift = 64 - 4;
+	while (((size_t)1 << (64 - b->merge_shift)) < 2 * n + 1)
+		b->merge_shift--;
+	size_t slots = (size_t)1 << (64 - b->merge_shift);
+	b->merge = xreallocarray(NULL, slots, sizeof *b->merge);
+	memset(b->merge, 0xff, slots * sizeof *b->merge);
+	if (!b->prefix && !b->suffix && !b->ignore_merges)
+		b->joins = xcalloc(1, ((size_t)1 << BPE_JOINS_BITS) / 8);
+	json_array_foreach(list, i, item) {
+		if (json_is_string(item) && !strncmp(json_string_value(item), "#version", 8))
+			continue;
+		if (load_merge(b, item, rank++, &tmp, e) < 0) {
+			buf_release(&tmp);
+			return err_prefix(e, "'merges': merge %zu: ", i);
+		}
+	}
+	buf_release(&tmp);
+	return 0;
+}
+
+static void
+load_fallback(struct bpe *b, bool byte_fallback)
+{
+	for (int i = 0; i < 256; i++) {
+		char name[8];
+		snprintf(name, sizeof name, "<0x%02X>", i);
+		b->fallback[i] = byte_fallback ? vocab_id(&b->vocab, name, 6) : -1;
+	}
+}
+
+static void
+index_chars(struct bpe *b)
+{
+	b->char_id = xcalloc(UNI_MAX, sizeof *b->char_id);
+	for (size_t id = 0; id < b->vocab.size; id++) {
+		const struct vocab_token *t = vocab_token(&b->vocab, (int64_t)id);
+		uint32_t c;
+		if (t && t->n && t->n <= 4 && uni_decode(t->text, &c) == t->n)
+			b->char_id[c] = (int32_t)id + 1;
+	}
+}
+
+static int
+load_options(struct bpe *b, const json_t *j, bool *byte_fallback, struct err *e)
+{
+	const char *unk = NULL, *prefix = NULL, *suffix = NULL;
+	double dropout = 0;
+	if (json_get_double(j, "dropout", &dropout, e) < 0 || json_get_string(j, "unk_token", &unk, e) < 0 ||
+		json_get_string(j, "continuing_subword_prefix", &prefix, e) < 0 ||
+		json_get_string(j, "end_of_word_suffix", &suffix, e) < 0 ||
+		json_get_bool(j, "fuse_unk", &b->fuse_unk, e) < 0 ||
+		json_get_bool(j, "byte_fallback", byte_fallback, e) < 0 ||
+		json_get_bool(j, "ignore_merges", &b->ignore_merges, e) < 0)
+		return -1;
+	if (dropout != 0)
+		return err_set(e, ERR_CONFIG, "'dropout' is %g: ids would be random; set it to null", dropout);
+	b->unk_token = unk ? xstrdup(unk) : NULL;
+	b->prefix = prefix && *prefix ? xstrdup(prefix) : NULL;
+	b->suffix = suffix && *suffix ? xstrdup(suffix) : NULL;
+	return 0;
+}
+
+static int
+check_type(const json_t *j, struct err *e)
+{
+	const char *type = NULL;
+	if (!json_is_object(j))
+		return err_set(e, ERR_CONFIG, "it is not an object");
+	if (json_get_string(j, "type", &type, e) < 0)
+		return -1;
+	/* Files of before 2020 name no type; a BPE is known by its merges. */
+	if (!type && !json_object_get(j, "merges"))
+		return err_set(e, ERR_CONFIG, "it has no 'type'");
+	return !type || !strcmp(type, "BPE") ? 0 : err_set(e, ERR_CONFIG, "type '%.64s' is not supported; only BPE is", type);
+}
+
+static int
+load(struct bpe *b, const json_t *j, struct err *e)
+{
+	bool byte_fallback = false;
+	if (check_type(j, e) < 0 || load_options(b, j, &byte_fallback, e) < 0 ||
+		load_vocab(b, json_object_get(j, "vocab"), e) < 0)
+		return -1;
+	load_fallback(b, byte_fallback);
+	b->unk = b->unk_token ? vocab_id(&b->vocab, b->unk_token, strlen(b->unk_token)) : -1;
+	if (load_merges(b, json_object_get(j, "merges"), e) < 0)
+		return -1;
+	index_chars(b);
+	return 0;
+}
+
+int
+bpe_load(struct bpe *b, const json_t *model, struct err *e)
+{
+	*b = (struct bpe){0};
+	if (load(b, model, e) == 0)
+		return 0;
+	bpe_release(b);
+	return err_prefix(e, "'model': ");
+}
+
+void
+bpe_release(struct bpe *b)
+{
+	vocab_release(&b->vocab);
+	vocab_release(&b->words);
+	free(b->merge);
+	free(b->unk_token);
+	free(b->prefix);
+	free(b->suffix);
+	free(b->char_id);
+	free(b->joins);
+	*b = (struct bpe){0};
+}
+
+/* The tokens by their bytes, for whole words. Tokens with characters that are no byte's cannot be words. */
+static void
+index_words(struct bpe *b)
+{
+	struct buf bytes = {0};
+	vocab_init(&b->words, b->vocab.count);
+	for (size_t id = 0; id < b->vocab.size; id++) {
+		const struct vocab_token *t = vocab_token(&b->vocab, (int64_t)id);
+		size_t i = 0;
+		int byte = 0;
+		buf_clear(&bytes);
+		while (t && i < t->n && byte >= 0) {
+			uint32_t c;
+			i += uni_decode(t->text + i, &c);
+			byte = uni_to_byte(c);
+			buf_putc(&bytes, (char)byte);
+		}
+		struct err none;
+		if (t && byte >= 0)  /* the strings differ as the tokens do, so this cannot fail */
+			vocab_add(&b->words, bytes.data, bytes.len, (int64_t)id, &none);
+	}
+	buf_release(&bytes);
+}
+
+bool
+bpe_use_bytes(struct bpe *b)
+{
+	if (b->prefix || b->suffix)
+		return false;
+	for (int i = 0; i < 256; i++) {
+		b->byte_id[i] = b->char_id[uni_from_byte((uint8_t)i)] - 1;
+		if (b->byte_id[i] < 0)
+			return false;
+	}
+	if (b->ignore_merges)
+		index_words(b);
+	b->byte_level = true;
+	free(b->char_id);
+	free(b->joins);
+	b->char_id = NULL;
+	b->joins = NULL;
+	return true;
+}

@@ -1,0 +1,120 @@
+#include "text/vocab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+enum { BLOCK = 1 << 18 };
+
+struct vocab_block {
+	struct vocab_block *next;
+	size_t used, size;
+	char data[];
+};
+
+void
+vocab_init(struct vocab *v, size_t expected)
+{
+	*v = (struct vocab){0};
+	size_t slots = 64;
+	while (slots < 2 * expected)
+		slots *= 2;
+	v->slot = xmalloc(slots * sizeof *v->slot);
+	memset(v->slot, 0xff, slots * sizeof *v->slot);
+	v->mask = slots - 1;
+}
+
+void
+vocab_release(struct vocab *v)
+{
+	for (struct vocab_block *b = v->block, *next; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	free(v->token);
+	free(v->slot);
+	*v = (struct vocab){0};
+}
+
+static const char *
+keep(struct vocab *v, const char *text, size_t n)
+{
+	struct vocab_block *b = v->block;
+	if (!b || b->size - b->used < n + 1) {
+		size_t size = n + 1 > BLOCK ? n + 1 : BLOCK;
+		b = xmalloc(sizeof *b + size);
+		*b = (struct vocab_block){.next = v->block, .size = size};
+		v->block = b;
+	}
+	char *p = b->data + b->used;
+	memcpy(p, text, n);
+	p[n] = '\0';
+	b->used += n + 1;
+	return p;
+}
+
+/* The slot that holds the token, or the free one where it would be. */
+static size_t
+find(const struct vocab *v, const char *text, size_t n)
+{
+	size_t i = XXH3_64bits(text, n) & v->mask;
+	for (; v->slot[i] >= 0; i = (i + 1) & v->mask) {
+		const struct vocab_token *t = &v->token[v->slot[i]];
+		if (t->n == n && !memcmp(t->text, text, n))
+			break;
+	}
+	return i;
+}
+
+static void
+rehash(struct vocab *v)
+{
+	size_t slots = 2 * (v->mask + 1);
+	v->slot = xreallocarray(v->slot, slots, sizeof *v->slot);
+	memset(v->slot, 0xff, slots * sizeof *v->slot);
+	v->mask = slots - 1;
+	for (size_t id = 0; id < v->size; id++)
+		if (v->token[id].text)
+			v->slot[find(v, v->token[id].text, v->token[id].n)] = (int32_t)id;
+}
+
+int
+vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e)
+{
+	if (id < 0 || id >= VOCAB_MAX_ID)
+		return err_set(e, ERR_CONFIG, "token '%.64s' has id %lld, not within 0 and %d", text, (long long)id,
+			VOCAB_MAX_ID - 1);
+	if (n > UINT32_MAX / 2)
+		return err_set(e, ERR_CONFIG, "token %lld is %zu bytes long", (long long)id, n);
+	if ((size_t)id >= v->size) {
+		GROW(v->token, v->cap, (size_t)id + 1);
+		memset(v->token + v->size, 0, ((size_t)id + 1 - v->size) * sizeof *v->token);
+		v->size = (size_t)id + 1;
+	}
+	if (v->token[id].text)
+		return err_set(e, ERR_CONFIG, "tokens '%.64s' and '%.64s' have the same id %lld", v->token[id].text, text,
+			(long long)id);
+	if (2 * (v->count + 1) > v->mask)
+		rehash(v);
+	size_t i = find(v, text, n);
+	if (v->slot[i] >= 0)
+		return err_set(e, ERR_CONFIG, "token '%.64s' has two ids, %d and %lld", text, v->slot[i], (long long)id);
+	v->token[id] = (struct vocab_token){keep(v, text, n), (uint32_t)n};
+	v->slot[i] = (int32_t)id;
+	v->count++;
+	return 0;
+}
+
+int32_t
+vocab_id(const struct vocab *v, const char *text, size_t n)
+{
+	return v->slot[find(v, text, n)];
+}
+
+const struct vocab_token *
+vocab_token(const struct vocab *v, int64_t id)
+{
+	return id < 0 || (size_t)id >= v->size || !v->token[id].text ? NULL : &v->token[id];
+}

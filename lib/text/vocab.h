@@ -1,0 +1,38 @@
+/* A vocabulary: token strings and their ids, both ways. */
+#ifndef HONE_TEXT_VOCAB_H
+#define HONE_TEXT_VOCAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { VOCAB_MAX_ID = 1 << 22 };  /* the largest vocabularies known have 2^18 tokens */
+
+struct vocab_token {
+	const char *text;  /* NUL-terminated; NULL when the id is not taken */
+	uint32_t n;
+};
+
+struct vocab {
+	struct vocab_token *token;  /* [size], by id */
+	size_t size, cap;           /* one past the largest id */
+	size_t count;               /* tokens there are */
+	int32_t *slot;              /* [mask + 1], open addressing: an id, or -1 */
+	size_t mask;
+	struct vocab_block *block;  /* what holds the strings */
+};
+
+/* An empty vocabulary that has room for `expected` tokens without growing. */
+void vocab_init(struct vocab *v, size_t expected);
+void vocab_release(struct vocab *v);
+
+/* Adds a copy of a token. ERR_CONFIG when the id is out of range or taken, or the token has an id already. */
+int vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e);
+
+int32_t vocab_id(const struct vocab *v, const char *text, size_t n);  /* -1 when there is none */
+
+/* The token of an id, or NULL. */
+const struct vocab_token *vocab_token(const struct vocab *v, int64_t id);
+
+#endif
