@@ -1,0 +1,41 @@
+/* Generation with a key-value cache, one sequence at a time. */
+#ifndef HONE_MODEL_GENERATE_H
+#define HONE_MODEL_GENERATE_H
+
+#include "base/rng.h"
+#include "model/model.h"
+
+struct sampler {
+	double temperature;   /* 0: the most probable token (greedy) */
+	int top_k;            /* 0: all */
+	double top_p;         /* 1: all */
+	struct rng rng;
+	struct candidate {
+		float logit;
+		int32_t id;
+	} *candidate;         /* [V]; made by the first draw, freed by sampler_release */
+};
+
+void sampler_init(struct sampler *s, double temperature, int top_k, double top_p, uint64_t seed);
+void sampler_release(struct sampler *s);
+
+/* The next token out of logits[V]. The lowest id wins a tie. */
+int32_t sampler_choose(struct sampler *s, const float *logits, int V);
+
+struct generator {
+	struct model *m;
+	int length;           /* tokens in the cache */
+	int capacity;         /* of the cache */
+	int chunk;            /* rows of a prompt computed at once */
+};
+
+/* Reserves the model's working memory for sequences of up to `capacity` tokens. */
+void generator_init(struct generator *g, struct model *m, int capacity);
+
+/* Forgets the sequence; the memory stays. */
+void generator_reset(struct generator *g);
+
+/* Appends n > 0 tokens (capacity allowing) and draws what follows them. */
+int32_t generator_next(struct generator *g, const int32_t *ids, int n, struct sampler *s);
+
+#endif
