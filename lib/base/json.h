@@ -15,9 +15,10 @@ json_t *json_read_file(const char *path, size_t max, struct err *e);
 /* JSON text in memory; `name` is what errors call it. A new reference, or NULL. */
 json_t *json_read(const char *name, const char *text, size_t n, struct err *e);
 
-/* Writes o as a file of its own (base/file.h's rules), `end` behind it. `flags` are those of json_dumps; reals are
- * written with as few digits as read back to the same value. */
-int json_write_file(const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e);
+/* Writes o as a file of its own (base/file.h's rules), `end` behind it. `flags` are those of json_dumps; reals
+ * are written with as few digits as read back to the same value. */
+int json_write_file(
+	const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e);
 
 /* Members of an object: absent or null leaves *out as it was (the default) and is not an error; a value of
  * another type, or out of range, is ERR_CONFIG with the key named. */

@@ -14,8 +14,8 @@ enum { CONFIG_MAX = 1 << 26, RANK_MAX = 1 << 20 };
 
 static const char config_name[] = "adapter_config.json";
 
-/* Every key that is known: what PEFT 0.21 writes for a plain LoRA (NULL: it does not write the key), and whether
- * the adapter is something else than a plain LoRA when the key is set. */
+/* Every key that is known: what PEFT 0.21 writes for a plain LoRA (NULL: it does not write the key), and
+ * whether the adapter is something else than a plain LoRA when the key is set. */
 static const struct {
 	const char *name, *plain;
 	bool refuse;
@@ -109,7 +109,8 @@ check_kind(const json_t *root, struct err *e)
 	if (json_get_string(root, "peft_type", &type, e) < 0)
 		return -1;
 	if (!type || strcmp(type, "LORA") != 0)
-		return err_set(e, ERR_CONFIG, "'peft_type' is '%s'; only LORA is supported", type ? type : "missing");
+		return err_set(e, ERR_CONFIG, "'peft_type' is '%s'; only LORA is supported",
+			type ? type : "missing");
 	for (int i = 0; i < N_KEYS; i++) {
 		const json_t *v = json_object_get(root, keys[i].name);
 		if (keys[i].refuse && v && is_set(v))
@@ -157,10 +158,12 @@ get_pattern(const json_t *root, const char *key, bool whole, const json_t **out,
 	*out = member(root, key);
 	if (*out && !json_is_object(*out))
 		return err_set(e, ERR_CONFIG, "'%s' is not an object", key);
-	json_object_foreach((json_t *)*out, name, v)
-		if (whole ? json_integer_value(v) < 1 || json_integer_value(v) > RANK_MAX : !json_is_number(v))
+	json_object_foreach((json_t *)*out, name, v) {
+		json_int_t rank = json_integer_value(v);
+		if (whole ? rank < 1 || rank > RANK_MAX : !json_is_number(v))
 			return err_set(e, ERR_CONFIG, "'%s': the value of '%s' is not a %s", key, name,
 				whole ? "rank" : "number");
+	}
 	return 0;
 }
 
@@ -201,7 +204,8 @@ get_modules(struct adapter_config *c, struct err *e)
 	c->layers_to_transform = member(c->root, "layers_to_transform");
 	if (c->layers_to_transform && !json_is_integer(c->layers_to_transform) &&
 		!is_list_of(c->layers_to_transform, JSON_INTEGER))
-		return err_set(e, ERR_CONFIG, "'layers_to_transform' is neither a number nor a list of numbers");
+		return err_set(
+			e, ERR_CONFIG, "'layers_to_transform' is neither a number nor a list of numbers");
 	return 0;
 }
 
@@ -268,7 +272,8 @@ plain_root(void)
 	json_t *root = json_object();
 	for (int i = 0; i < N_KEYS; i++)
 		if (keys[i].plain)
-			json_object_set_new(root, keys[i].name, json_loads(keys[i].plain, JSON_DECODE_ANY, NULL));
+			json_object_set_new(
+				root, keys[i].name, json_loads(keys[i].plain, JSON_DECODE_ANY, NULL));
 	return root;
 }
 
@@ -321,7 +326,8 @@ int
 adapter_config_write(const struct adapter_config *c, const char *dir, struct err *e)
 {
 	char *path = path_join(dir, config_name);
-	int rc = json_write_file(path, true, c->root, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENSURE_ASCII, "", e);
+	int rc = json_write_file(
+		path, true, c->root, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENSURE_ASCII, "", e);
 	free(path);
 	return rc;
 }

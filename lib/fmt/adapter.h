@@ -29,9 +29,9 @@ struct adapter_config {
 int adapter_config_read(struct adapter_config *c, const char *dir, char **unknown, struct err *e);
 void adapter_config_release(struct adapter_config *c);
 
-/* Makes *c a new configuration out of the settings in *want, whose json_t and strings are borrowed and whose root
- * is not looked at (bias NULL: "none"). It has every key that PEFT 0.21 writes, with PEFT's defaults for all that
- * *want does not hold. */
+/* Makes *c a new configuration out of the settings in *want, whose json_t and strings are borrowed and whose
+ * root is not looked at (bias NULL: "none"). It has every key that PEFT 0.21 writes, with PEFT's defaults for
+ * all that *want does not hold. */
 void adapter_config_new(struct adapter_config *c, const struct adapter_config *want);
 
 /* Writes adapter_config.json as PEFT does: indent 2, sorted keys. `dir` exists. */
@@ -73,13 +73,13 @@ struct adapter {
 	size_t n_saved;
 };
 
-/* Opens a directory: the configuration, and every tensor of adapter_model.safetensors in its place. A key that is
- * nowhere at home, a missing half, or a rank that is not the configuration's is ERR_DATA with the key named.
+/* Opens a directory: the configuration, and every tensor of adapter_model.safetensors in its place. A key that
+ * is nowhere at home, a missing half, or a rank that is not the configuration's is ERR_DATA with the key named.
  * Whether shapes fit the base is the caller's to check. `unknown` as of adapter_config_read. */
 int adapter_open(struct adapter *a, const char *dir, char **unknown, struct err *e);
 void adapter_close(struct adapter *a);
 
-/* The key in the metadata of adapter_model.safetensors under which hone notes weights_fingerprint of the base. */
+/* The key in the metadata of adapter_model.safetensors under which hone notes the base's weights_fingerprint. */
 #define ADAPTER_BASE_KEY "hone.base"
 
 /* The key of a module's tensor in adapter_model.safetensors; new. `part` is "lora_A.weight", "lora_B.weight",

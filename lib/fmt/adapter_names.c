@@ -9,8 +9,8 @@
 #include "base/mem.h"
 #include "fmt/adapter.h"
 
-/* Whether the pattern matches the subject: as a whole, or only its beginning. *number, unless NULL, gets the value
- * of the first group. 1, 0, or -1 when it is not a regular expression, or one that takes too long. */
+/* Whether the pattern matches the subject: as a whole, or only its beginning. *number_out, unless NULL, gets
+ * the value of the first group. 1, 0, or -1 when it is not a regular expression, or takes too long. */
 static int
 regex_match(const char *pattern, const char *subject, bool whole, int64_t *number_out, struct err *e)
 {
@@ -30,7 +30,8 @@ regex_match(const char *pattern, const char *subject, bool whole, int64_t *numbe
 	pcre2_match_data_free(m);
 	pcre2_code_free(re);
 	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
-		return err_set(e, ERR_CONFIG, "'%s' cannot be matched with '%s' (PCRE2 error %d)", pattern, subject, rc);
+		return err_set(e, ERR_CONFIG, "'%s' cannot be matched with '%s' (PCRE2 error %d)", pattern,
+			subject, rc);
 	return rc >= 0;
 }
 
@@ -132,8 +133,10 @@ layer_chosen(const struct adapter_config *c, const char *module, struct err *e)
 int
 adapter_targets(const struct adapter_config *c, const char *module, bool output_head, struct err *e)
 {
-	const char *excluded = json_string_value(c->exclude_modules), *target = json_string_value(c->target_modules);
-	int rc = excluded ? regex_match(excluded, module, true, NULL, e) : listed(c->exclude_modules, module) != 0;
+	const char *excluded = json_string_value(c->exclude_modules),
+		   *target = json_string_value(c->target_modules);
+	int rc = excluded ? regex_match(excluded, module, true, NULL, e)
+			  : listed(c->exclude_modules, module) != 0;
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	if (target && strcasecmp(target, "all-linear") == 0)

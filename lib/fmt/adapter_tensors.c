@@ -93,27 +93,30 @@ check_module(const struct adapter_config *c, struct adapter_module *m, struct er
 {
 	const struct st_tensor *some = m->A ? m->A : m->B ? m->B : m->magnitude;
 	if (!m->A || !m->B)
-		return err_set(e, ERR_DATA, "key '%s' has no counterpart: lora_%s of '%s' is missing", some->name,
-			m->A ? "B" : "A", m->name);
+		return err_set(e, ERR_DATA, "key '%s' has no counterpart: lora_%s of '%s' is missing",
+			some->name, m->A ? "B" : "A", m->name);
 	if (adapter_rank(c, m->name, &m->r, &m->scale, e) < 0)
 		return -1;
 	if (!is_matrix(m->A, 0, m->r) || !is_matrix(m->B, 1, m->r)) {
 		struct buf a = {0}, b = {0};
 		st_shape_text(m->A, &a);
 		st_shape_text(m->B, &b);
-		err_set(e, ERR_DATA, "'%s': lora_A %s and lora_B %s are not of the configuration's rank %d", m->name,
-			a.data, b.data, m->r);
+		err_set(e, ERR_DATA, "'%s': lora_A %s and lora_B %s are not of the configuration's rank %d",
+			m->name, a.data, b.data, m->r);
 		buf_release(&a);
 		buf_release(&b);
 		return -1;
 	}
 	if (c->use_dora && !m->magnitude)
-		return err_set(e, ERR_DATA, "'%s': 'use_dora' is set, and there is no lora_magnitude_vector", m->name);
+		return err_set(e, ERR_DATA, "'%s': 'use_dora' is set, and there is no lora_magnitude_vector",
+			m->name);
 	if (!c->use_dora && m->magnitude)
-		return err_set(e, ERR_DATA, "key '%s' is there, and 'use_dora' is not set", m->magnitude->name);
+		return err_set(
+			e, ERR_DATA, "key '%s' is there, and 'use_dora' is not set", m->magnitude->name);
 	int64_t out = m->B->shape[0];
 	if (m->magnitude && (m->magnitude->rank != 1 || m->magnitude->shape[0] != out))
-		return err_set(e, ERR_DATA, "key '%s' is not a vector of %lld", m->magnitude->name, (long long)out);
+		return err_set(
+			e, ERR_DATA, "key '%s' is not a vector of %lld", m->magnitude->name, (long long)out);
 	return 0;
 }
 
@@ -143,7 +146,8 @@ place_entries(struct adapter *a, struct entry *x, size_t n, struct err *e)
 		if (x[i].part == PART_SAVED) {
 			a->saved[a->n_saved++] = (struct adapter_saved){x[i].name, x[i].tensor};
 			x[i].name = NULL;
-			if (a->n_saved > 1 && strcmp(a->saved[a->n_saved - 1].name, a->saved[a->n_saved - 2].name) == 0)
+			if (a->n_saved > 1 &&
+				strcmp(a->saved[a->n_saved - 1].name, a->saved[a->n_saved - 2].name) == 0)
 				return err_set(e, ERR_DATA, "key '%s' and another are for the same place",
 					x[i].tensor->name);
 			continue;
@@ -180,7 +184,8 @@ check_saved(const struct adapter *a, struct err *e)
 		for (size_t k = 0; k < a->n_saved && !found; k++)
 			found = is_of_module(a->saved[k].name, json_string_value(v));
 		if (!found)
-			return err_set(e, ERR_DATA, "'modules_to_save' names '%s', of which there is no tensor",
+			return err_set(e, ERR_DATA,
+				"'modules_to_save' names '%s', of which there is no tensor",
 				json_string_value(v));
 	}
 	return 0;
@@ -214,7 +219,8 @@ open_file(const char *dir, struct err *e)
 	char *path = path_join(dir, "adapter_model.safetensors"), *old = path_join(dir, "adapter_model.bin");
 	struct st_file *f = NULL;
 	if (!path_exists(path) && path_exists(old))
-		err_set(e, ERR_NOINPUT, "'%s' holds adapter_model.bin only; convert it to safetensors first", dir);
+		err_set(e, ERR_NOINPUT, "'%s' holds adapter_model.bin only; convert it to safetensors first",
+			dir);
 	else
 		f = st_open(path, e);
 	free(path);

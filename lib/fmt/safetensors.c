@@ -98,10 +98,11 @@ parse_offsets(const json_t *v, size_t size, size_t *begin, size_t *end, struct e
 		return err_set(e, ERR_DATA, "'data_offsets' is missing or not two whole numbers");
 	json_int_t from = json_integer_value(b), to = json_integer_value(f);
 	if (from < 0 || to < from)
-		return err_set(e, ERR_DATA, "'data_offsets' are %lld and %lld", (long long)from, (long long)to);
+		return err_set(
+			e, ERR_DATA, "'data_offsets' are %lld and %lld", (long long)from, (long long)to);
 	if ((uint64_t)to > size)
-		return err_set(e, ERR_DATA, "truncated: data end at byte %lld, the file holds %zu", (long long)to,
-			size);
+		return err_set(e, ERR_DATA, "truncated: data end at byte %lld, the file holds %zu",
+			(long long)to, size);
 	*begin = (size_t)from;
 	*end = (size_t)to;
 	return 0;
@@ -118,7 +119,8 @@ parse_tensor(struct st_tensor *t, const json_t *entry, const uint8_t *data, size
 		parse_offsets(json_object_get(entry, "data_offsets"), size, &begin, &end, e) < 0)
 		return -1;
 	if (bytes != end - begin)
-		return err_set(e, ERR_DATA, "shape and dtype make %zu bytes, 'data_offsets' %zu", bytes, end - begin);
+		return err_set(e, ERR_DATA, "shape and dtype make %zu bytes, 'data_offsets' %zu", bytes,
+			end - begin);
 	t->data = data + begin;
 	t->bytes = bytes;
 	return 0;
@@ -150,8 +152,8 @@ check_cover(const struct st_file *f, const uint8_t *data, const uint8_t *end, st
 	for (size_t i = 0; i < f->n; i++) {
 		const struct st_tensor *t = &f->tensor[i];
 		if (t->data != at)
-			return err_set(e, ERR_DATA, "tensor '%s' begins at byte %zu, where %zu is due", t->name,
-				(size_t)(t->data - data), (size_t)(at - data));
+			return err_set(e, ERR_DATA, "tensor '%s' begins at byte %zu, where %zu is due",
+				t->name, (size_t)(t->data - data), (size_t)(at - data));
 		at += t->bytes;
 	}
 	if (at != end)

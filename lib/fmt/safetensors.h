@@ -55,12 +55,13 @@ void st_from_f32(enum st_dtype dtype, const float *in, size_t n, void *out);
 
 struct st_writer;
 
-/* `decl` gives name, dtype, rank and shape (data and bytes are not read). The file is staged beside `path`; the
- * metadata is {"format":"pt"}. */
-struct st_writer *st_create(const char *path, bool force, const struct st_tensor *decl, size_t n, struct err *e);
+/* `decl` gives name, dtype, rank and shape (data and bytes are not read). The file is staged beside `path`;
+ * the metadata is {"format":"pt"}. */
+struct st_writer *st_create(
+	const char *path, bool force, const struct st_tensor *decl, size_t n, struct err *e);
 
-/* The same with more strings in the metadata (an object; borrowed). Of these, a key that names a declared tensor
- * is left out: it was an alias of a tensor that was not stored. */
+/* The same with more strings in the metadata (an object; borrowed). Of these, a key that names a declared
+ * tensor is left out: it was an alias of a tensor that was not stored. */
 struct st_writer *st_create_with(const char *path, bool force, const struct st_tensor *decl, size_t n,
 	const json_t *metadata, struct err *e);
 

@@ -18,8 +18,8 @@ describe(const struct st_tensor *t, uint64_t begin, uint64_t end)
 	json_t *shape = json_array();
 	for (int i = 0; i < t->rank; i++)
 		json_array_append_new(shape, json_integer(t->shape[i]));
-	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", st_dtype_name(t->dtype), "shape", shape, "data_offsets",
-		(json_int_t)begin, (json_int_t)end);
+	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", st_dtype_name(t->dtype), "shape", shape,
+		"data_offsets", (json_int_t)begin, (json_int_t)end);
 }
 
 /* {"format":"pt"} and what `metadata` adds, except names that are tensors of this file: an alias
@@ -36,7 +36,7 @@ build_metadata(const json_t *metadata, const json_t *tensors)
 	return m;
 }
 
-/* The header as an object, and in *total the bytes of all data. NULL when a name is not UTF-8 or is there twice. */
+/* The header as an object, and in *total the bytes of all data. NULL when a name is not UTF-8 or there twice. */
 static json_t *
 build_header(const struct st_tensor *decl, size_t n, const json_t *metadata, uint64_t *total, struct err *e)
 {
@@ -46,8 +46,10 @@ build_header(const struct st_tensor *decl, size_t n, const json_t *metadata, uin
 		uint64_t begin = *total;
 		*total += (uint64_t)st_elements(&decl[i]) * st_dtype_size(decl[i].dtype);
 		bool twice = json_object_get(tensors, decl[i].name) != NULL;
-		if (twice || json_object_set_new(tensors, decl[i].name, describe(&decl[i], begin, *total)) < 0) {
-			err_set(e, ERR_BUG, "tensor '%s': declared twice, or the name is not UTF-8", decl[i].name);
+		if (twice ||
+			json_object_set_new(tensors, decl[i].name, describe(&decl[i], begin, *total)) < 0) {
+			err_set(e, ERR_BUG, "tensor '%s': declared twice, or the name is not UTF-8",
+				decl[i].name);
 			json_decref(tensors);
 			json_decref(header);
 			return NULL;

@@ -113,9 +113,11 @@ check_mapped(const struct weights *w, const json_t *map, struct err *e)
 {
 	const char *tensor;
 	json_t *file;
-	json_object_foreach((json_t *)map, tensor, file)
-		if (!st_find(file_by_name(w, json_string_value(file)), tensor))
-			return err_set(e, ERR_DATA, "tensor '%s' is not in '%s'", tensor, json_string_value(file));
+	json_object_foreach((json_t *)map, tensor, file) {
+		const char *name = json_string_value(file);
+		if (!st_find(file_by_name(w, name), tensor))
+			return err_set(e, ERR_DATA, "tensor '%s' is not in '%s'", tensor, name);
+	}
 	return 0;
 }
 
@@ -171,7 +173,8 @@ no_weights(const char *dir, struct err *e)
 	if (!path_is_dir(dir))
 		return err_set(e, ERR_NOINPUT, "'%s' is not a directory; a model directory is wanted", dir);
 	if (holds(dir, "pytorch_model.bin") || holds(dir, "pytorch_model.bin.index.json"))
-		return err_set(e, ERR_NOINPUT, "'%s' holds pytorch_model.bin only; convert it to safetensors first", dir);
+		return err_set(e, ERR_NOINPUT,
+			"'%s' holds pytorch_model.bin only; convert it to safetensors first", dir);
 	if (holds(dir, "adapter_config.json"))
 		return err_set(e, ERR_NOINPUT, "'%s' is an adapter, not a model", dir);
 	return err_set(e, ERR_NOINPUT, "'%s' holds neither %s nor %s", dir, single_name, index_name);

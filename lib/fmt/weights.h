@@ -8,24 +8,26 @@
 
 struct weights;
 
-/* NULL and *e on failure: ERR_NOINPUT when there are none, ERR_DATA when a file is damaged. Shard names must be
- * plain base names, and every tensor of the index must be in the file that it names; tensors of a shard that
- * the index does not map to it are not seen. With both forms there, model.safetensors is the one that is read. */
+/* NULL and *e on failure: ERR_NOINPUT when there are none, ERR_DATA when a file is damaged. Shard names must
+ * be plain base names, and every tensor of the index must be in the file that it names; tensors of a shard
+ * that the index does not map to it are not seen. With both forms there, model.safetensors is read. */
 struct weights *weights_open(const char *model_dir, struct err *e);
 void weights_close(struct weights *w);
 size_t weights_count(const struct weights *w);
-const struct st_tensor *weights_at(const struct weights *w, size_t i);  /* in order of file, then of the data */
 
-/* NULL when absent. A name that a file's metadata calls an alias ({"absent name": "stored name"}, as checkpoints
- * with tied tensors do) gives the stored tensor. */
+/* In order of file, then of the data. */
+const struct st_tensor *weights_at(const struct weights *w, size_t i);
+
+/* NULL when absent. A name that a file's metadata calls an alias ({"absent name": "stored name"}, as
+ * checkpoints with tied tensors do) gives the stored tensor. */
 const struct st_tensor *weights_find(const struct weights *w, const char *name);
 
-/* The files themselves, for a writer that keeps the sharding. */
+/* The files themselves, for a writer that keeps the sharding; `base_name` may be NULL. */
 size_t weights_files(const struct weights *w);
-const struct st_file *weights_file(const struct weights *w, size_t i, const char **base_name);  /* may be NULL */
+const struct st_file *weights_file(const struct weights *w, size_t i, const char **base_name);
 
-/* A cheap fingerprint of the base: the hash of every tensor's name, dtype, shape and samples of its data, in order
- * of name, so that it does not depend on the sharding. */
+/* A cheap fingerprint of the base: the hash of every tensor's name, dtype, shape and samples of its data, in
+ * order of name, so that it does not depend on the sharding. */
 void weights_fingerprint(const struct weights *w, char hex[HASH_HEX]);
 
 #endif

@@ -59,3 +59,15 @@ agrees() {
   [ "$status" -eq 1 ]
   "$helpers/stdiff" 0 "$cases/llama2/base" "$cases/llama2/base/model.safetensors"
 }
+
+@test "adapter_config.json is written as PEFT writes it" {
+  local n=0
+  for dir in "$cases"/*/*/adapter_final; do
+    run "$helpers/adaptercopy" "$dir" "$BATS_TEST_TMPDIR"
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    cmp "$dir/adapter_config.json" "$BATS_TEST_TMPDIR/adapter_config.json"
+    n=$((n + 1))
+  done
+  [ "$n" -ge 12 ]
+}

@@ -1,4 +1,4 @@
-/* fmt/adapter: configurations read, refused, made and written; PEFT's rules for names; tensors put in place. */
+/* fmt/adapter: configurations read, refused, made and written; rules for names; tensors put in place. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,9 +68,9 @@ static void
 test_config_refused(void **state)
 {
 	(void)state;
-	static const char *const set[] = {"alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication",
-		"lora_ga_config", "monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora",
-		"velora_config"};
+	static const char *const set[] = {"alora_invocation_tokens", "arrow_config", "kasa_config",
+		"layer_replication", "lora_ga_config", "monteclora_config", "target_parameters",
+		"trainable_token_indices", "use_bdlora", "velora_config"};
 	for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
 		char text[128];
 		snprintf(text, sizeof text, LORA "\"%s\":[1]}", set[i]);
@@ -157,7 +157,8 @@ test_config_new(void **state)
 	assert_int_equal(file_read(path, 1 << 16, &text, &e), 0);
 	assert_non_null(strstr(text.data, "\n  \"lora_alpha\": 32,\n"));
 	assert_non_null(strstr(text.data, "\n  \"lora_dropout\": 0.05,\n"));
-	assert_non_null(strstr(text.data, "\n  \"target_modules\": [\n    \"q_proj\",\n    \"v_proj\"\n  ],\n"));
+	assert_non_null(
+		strstr(text.data, "\n  \"target_modules\": [\n    \"q_proj\",\n    \"v_proj\"\n  ],\n"));
 	assert_int_equal(text.data[text.len - 1], '}');
 	buf_release(&text);
 	free(path);
@@ -224,10 +225,13 @@ test_targets(void **state)
 	(void)state;
 	const char *list = "\"target_modules\":[\"q_proj\",\"mlp.up\",\"model.layers.3.v_proj\"]";
 	const char *some = "\"target_modules\":[\"q_proj\",\"h.7.q\"],\"layers_to_transform\":[1,10]";
-	const char *one = "\"target_modules\":[\"q\"],\"layers_to_transform\":2,\"layers_pattern\":\"blocks\"";
+	const char *one =
+		"\"target_modules\":[\"q\"],\"layers_to_transform\":2,\"layers_pattern\":\"blocks\"";
 	const char *all = "\"target_modules\":\"all-linear\",\"exclude_modules\":[\"down\"]";
-	const char *regex = "\"target_modules\":\".*(q|v)_proj\",\"exclude_modules\":\"model\\\\.layers\\\\.0\\\\..*\"";
-	const char *m0 = "model.layers.0.q_proj", *m1 = "model.layers.1.q_proj", *m10 = "model.layers.10.q_proj";
+	const char *regex =
+		"\"target_modules\":\".*(q|v)_proj\",\"exclude_modules\":\"model\\\\.layers\\\\.0\\\\..*\"";
+	const char *m0 = "model.layers.0.q_proj", *m1 = "model.layers.1.q_proj",
+		   *m10 = "model.layers.10.q_proj";
 	assert_int_equal(targets(list, m0, false), 1);
 	assert_int_equal(targets(list, "q_proj", false), 1);
 	assert_int_equal(targets(list, "xq_proj", false), 0);
@@ -249,7 +253,9 @@ test_targets(void **state)
 	assert_int_equal(targets(regex, "model.layers.1.q_proj.x", false), 0);
 	assert_int_equal(targets("\"target_modules\":\"a|ab\"", "ab", false), 1);
 	assert_int_equal(targets("\"target_modules\":\"(\"", "ab", false), -1);
-	assert_int_equal(targets("\"target_modules\":\"(a|aa)+[bc]\"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false), -1);
+	assert_int_equal(targets("\"target_modules\":\"(a|aa)+[bc]\"",
+				 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
+		-1);
 	assert_int_equal(targets("\"r\":8", "ab", false), 0);
 }
 
@@ -291,8 +297,9 @@ tensors_refused(const char *const *key, size_t n, const char *why)
 }
 
 #define KEY(s) "base_model.model." s
-#define REFUSED(why, ...) \
-	tensors_refused((const char *const[]){__VA_ARGS__}, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), why)
+#define REFUSED(why, ...)                                                                                    \
+	tensors_refused((const char *const[]){__VA_ARGS__},                                                  \
+		sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), why)
 
 static void
 test_tensors(void **state)
@@ -301,9 +308,9 @@ test_tensors(void **state)
 	struct err e;
 	struct adapter a;
 	char *unknown;
-	static const char *const all[] = {KEY("b.lora_B.weight"), KEY("a.lora_A.weight"), KEY("lm_head.weight"),
-		KEY("b.lora_A.weight"), KEY("a.lora_B.weight"), KEY("e.lora_embedding_A"), KEY("e.lora_embedding_B"),
-		KEY("e.base_layer.weight")};
+	static const char *const all[] = {KEY("b.lora_B.weight"), KEY("a.lora_A.weight"),
+		KEY("lm_head.weight"), KEY("b.lora_A.weight"), KEY("a.lora_B.weight"),
+		KEY("e.lora_embedding_A"), KEY("e.lora_embedding_B"), KEY("e.base_layer.weight")};
 	put_config(LORA "\"r\":2,\"modules_to_save\":[\"lm_head\"]}");
 	put_tensors(all, 8);
 	if (adapter_open(&a, dir, &unknown, &e) < 0)
@@ -354,7 +361,8 @@ test_tensors_missing(void **state)
 	(void)state;
 	struct err e;
 	struct adapter a;
-	char *unknown, *path = path_join(dir, "adapter_model.safetensors"), *old = path_join(dir, "adapter_model.bin");
+	char *unknown, *path = path_join(dir, "adapter_model.safetensors"),
+		       *old = path_join(dir, "adapter_model.bin");
 	put_config(LORA "\"r\":2,\"new\":1}");
 	assert_int_equal(path_remove(path, &e), 0);
 	assert_int_equal(adapter_open(&a, dir, &unknown, &e), -1);

@@ -86,7 +86,7 @@ test_refuses(void **state)
 	refused("{" T("a", "F32", "[1.5]", 0, 6) "}", 6, ERR_DATA, "whole numbers >= 0");
 	refused("{" T("a", "F32", "[4611686018427387904,4]", 0, 0) "}", 0, ERR_DATA, "larger than any file");
 	refused("{" T("a", "F32", "[4611686018427387904,4,0]", 0, 0) "}", 0, ERR_DATA, "larger than any file");
-	refused("{" T("a", "F32", "[99999999999999999999]", 0, 4) "}", 4, ERR_DATA, "too big");
+	refused("{" T("a", "F32", "[99999999999999999999]", 0, 4) "}", 4, ERR_DATA, "whole numbers >= 0");
 	refused("{" T("a", "F32", "3", 0, 4) "}", 4, ERR_DATA, "'shape'");
 	refused("{" T("a", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", 4, ERR_CONFIG, "9 dimensions");
 	refused("{" T("a", "F8_E4M3", "[1]", 0, 1) "}", 1, ERR_CONFIG, "tensor 'a': dtype 'F8_E4M3'");
@@ -153,9 +153,11 @@ test_reads(void **state)
 {
 	(void)state;
 	struct err e;
-	const char *header = "{" T("w", "I16", "[2,1]", 5, 9) "," T("u", "U8", "[]", 0, 1) ","
-		"\"__metadata__\":{\"format\":\"pt\"}," T("f", "F32", "[1]", 1, 5) "," T("z", "F32", "[0,7]", 5, 5)
-		"}   ";
+	const char *header = "{" T("w", "I16", "[2,1]", 5, 9) ","
+		T("u", "U8", "[]", 0, 1) ","
+		"\"__metadata__\":{\"format\":\"pt\"},"
+		T("f", "F32", "[1]", 1, 5) ","
+		T("z", "F32", "[0,7]", 5, 5) "}   ";
 	put(path, strlen(header), header, 9);
 	struct st_file *f = st_open(path, &e);
 	assert_non_null(f);
@@ -260,7 +262,8 @@ test_f64(void **state)
 	(void)state;
 	double in[2] = {0.1, -1e300};
 	float out[2];
-	struct st_tensor t = {.dtype = ST_F64, .rank = 1, .shape = {2}, .data = (uint8_t *)in, .bytes = sizeof in};
+	struct st_tensor t = {
+		.dtype = ST_F64, .rank = 1, .shape = {2}, .data = (uint8_t *)in, .bytes = sizeof in};
 	st_to_f32(&t, 0, 2, out);
 	assert_true(out[0] == 0.1f && isinf(out[1]) && out[1] < 0);
 	double back;
@@ -322,7 +325,8 @@ test_alias_dropped(void **state)
 {
 	(void)state;
 	struct err e;
-	static const struct st_tensor decl[] = {{.name = "head", .dtype = ST_U8}, {.name = "embed", .dtype = ST_U8}};
+	static const struct st_tensor decl[] = {
+		{.name = "head", .dtype = ST_U8}, {.name = "embed", .dtype = ST_U8}};
 	json_t *m = json_pack("{s:s, s:s}", "embed", "head", "note", "kept");
 	struct st_writer *w = st_create_with(path, true, decl, 2, m, &e);
 	st_write(w, "12", 2);
@@ -415,7 +419,8 @@ test_alias_and_fingerprint(void **state)
 	(void)state;
 	struct err e;
 	char one[HASH_HEX], two[HASH_HEX];
-	const char *header = "{\"__metadata__\":{\"embed\":\"head\",\"void\":\"nothing\"}," T("head", "U8", "[3]", 0, 3) "}";
+	const char *header = "{\"__metadata__\":{\"embed\":\"head\",\"void\":\"nothing\"},"
+		T("head", "U8", "[3]", 0, 3) "}";
 	put(path, strlen(header), header, 3);
 	struct weights *w = weights_open(dir, &e);
 	assert_non_null(w);

@@ -17,10 +17,11 @@ static bool untie, verify, force;
 
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &model, "DIR", "the base model", 0, 0, NULL},
-	{OPT_LIST, 'a', "adapter", &adapters, "DIR[=WEIGHT]", "a PEFT adapter, and a factor on it; repeatable", 0, 0, NULL},
+	{OPT_LIST, 'a', "adapter", &adapters, "DIR[=WEIGHT]",
+		"a PEFT adapter, and a factor on it; repeatable", 0, 0, NULL},
 	{OPT_STRING, 'o', "output", &output, "DIR", "the merged model; must not exist", 0, 0, NULL},
-	{OPT_ENUM, 0, "dtype", &dtype, "float32|bfloat16|float16", "store floating tensors so, not as the base does", 0, 0,
-		NULL},
+	{OPT_ENUM, 0, "dtype", &dtype, "float32|bfloat16|float16",
+		"store floating tensors so, not as the base does", 0, 0, NULL},
 	{OPT_FLAG, 0, "untie", &untie, NULL, "store tied input embedding and output head apart", 0, 0, NULL},
 	{OPT_FLAG, 0, "verify", &verify, NULL, "compare an existing output with the merge", 0, 0, NULL},
 	{OPT_FLAG, 'f', "force", &force, NULL, "replace an existing output", 0, 0, NULL},
@@ -85,7 +86,8 @@ static int
 check_output(const struct merge_options *o, struct err *e)
 {
 	if (!force && !verify && path_exists(o->output))
-		return err_set(e, ERR_CANTCREAT, "'%s' exists; remove it, name another output, or give --force", o->output);
+		return err_set(e, ERR_CANTCREAT,
+			"'%s' exists; remove it, name another output, or give --force", o->output);
 	for (size_t i = 0; i <= o->n_adapters; i++) {
 		const char *input = i < o->n_adapters ? o->adapter[i] : o->model;
 		if (same_place(input, o->output))
@@ -102,8 +104,8 @@ report(const struct plan *p)
 		changed += p->job[i].n_deltas > 0;
 		replaced += p->job[i].saved_by >= 0;
 	}
-	log_note("%s '%s': %zu tensors, %zu merged, %zu replaced", verify ? "verified" : "wrote", p->opt->output, p->n_jobs,
-		changed, replaced);
+	log_note("%s '%s': %zu tensors, %zu merged, %zu replaced", verify ? "verified" : "wrote",
+		p->opt->output, p->n_jobs, changed, replaced);
 }
 
 int
@@ -117,8 +119,13 @@ main(int argc, char **argv)
 		split_weight(&adapters.item[i], &weight[i]);
 	if (opt_threads)
 		omp_set_num_threads(opt_threads);
-	struct merge_options o = {.model = model, .output = output, .adapter = adapters.item, .weight = weight,
-		.n_adapters = adapters.n, .convert = dtype != NULL, .untie = untie};
+	struct merge_options o = {.model = model,
+		.output = output,
+		.adapter = adapters.item,
+		.weight = weight,
+		.n_adapters = adapters.n,
+		.convert = dtype != NULL,
+		.untie = untie};
 	if (dtype)
 		o.dtype = parse_dtype(dtype);
 	struct err e;

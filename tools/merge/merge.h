@@ -1,5 +1,5 @@
-/* hone-merge: what its parts share. plan.c decides what becomes of every tensor of the base, tensor.c computes
- * one, output.c writes the directory, verify.c compares one that is there. */
+/* hone-merge: what its parts share. plan.c decides what becomes of every tensor of the base, tensor.c
+ * computes one, output.c writes the directory, verify.c compares one that is there. */
 #ifndef HONE_TOOLS_MERGE_H
 #define HONE_TOOLS_MERGE_H
 
@@ -51,7 +51,7 @@ struct plan {
 	char *untied_name;           /* the tensor that the base does not store; NULL: none is added */
 };
 
-/* Opens everything and holds everything against everything, before any work. Call plan_release also on failure. */
+/* Opens everything and holds it against each other, before any work. Call plan_release also on failure. */
 int plan_make(struct plan *p, const struct merge_options *opt, struct err *e);
 void plan_release(struct plan *p);
 struct job *plan_find(const struct plan *p, const char *name);  /* NULL when absent */

@@ -98,7 +98,8 @@ write_index(const struct plan *p, const char *dir, struct err *e)
 		for (size_t i = 0; i < p->n_jobs; i++) {
 			const char *name;
 			weights_file(p->base, p->job[i].file, &name);
-			json_object_set_new(json_object_get(root, "weight_map"), p->job[i].name, json_string(name));
+			json_object_set_new(
+				json_object_get(root, "weight_map"), p->job[i].name, json_string(name));
 		}
 		rc = json_write_file(to, false, root, JSON_INDENT(2), "\n", e);
 	}

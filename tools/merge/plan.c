@@ -21,7 +21,8 @@ read_config(struct plan *p, struct err *e)
 	if (rc == 0 && !json_is_object(p->config))
 		rc = err_set(e, ERR_DATA, "'%s': not an object", path);
 	if (rc == 0 && quantized && !json_is_null(quantized))
-		rc = err_set(e, ERR_CONFIG, "'%s': the model is quantized; merge into the model it was made from", path);
+		rc = err_set(e, ERR_CONFIG,
+			"'%s': the model is quantized; merge into the model it was made from", path);
 	free(path);
 	return rc;
 }
@@ -105,8 +106,10 @@ misfit(const struct st_tensor *t, int64_t rows, int64_t cols, const struct job *
 {
 	struct buf have = {0};
 	st_shape_text(j->from, &have);
-	err_set(e, ERR_DATA, "key '%s' makes a [%lld, %lld] of '%s', which is %s in the base: the adapter is of another "
-		"model", t->name, (long long)rows, (long long)cols, j->name, have.data);
+	err_set(e, ERR_DATA,
+		"key '%s' makes a [%lld, %lld] of '%s', which is %s in the base: the adapter is of another "
+		"model",
+		t->name, (long long)rows, (long long)cols, j->name, have.data);
 	buf_release(&have);
 	return -1;
 }
@@ -131,7 +134,8 @@ add_delta(struct plan *p, int a, const struct adapter_module *m, struct err *e)
 	if (j->saved_by >= 0 && j->saved_by != a)
 		return err_set(e, ERR_CONFIG, "tensor '%s' is replaced by another adapter", j->name);
 	if (j->n_deltas && (m->magnitude || j->delta[0].module->magnitude))
-		return err_set(e, ERR_CONFIG, "tensor '%s': DoRA cannot be added to another adapter", j->name);
+		return err_set(
+			e, ERR_CONFIG, "tensor '%s': DoRA cannot be added to another adapter", j->name);
 	if (m->magnitude && p->opt->weight[a] != 1)
 		return err_set(e, ERR_CONFIG, "tensor '%s': DoRA cannot be weighted", j->name);
 	GROW(j->delta, j->cap_deltas, j->n_deltas + 1);
@@ -153,17 +157,20 @@ replace(struct plan *p, int a, const struct adapter_saved *s, struct err *e)
 		struct buf want = {0}, have = {0};
 		st_shape_text(s->tensor, &have);
 		st_shape_text(j->from, &want);
-		err_set(e, ERR_DATA, "key '%s' is %s, '%s' is %s in the base: another model, or the vocabulary was resized",
+		err_set(e, ERR_DATA,
+			"key '%s' is %s, '%s' is %s in the base: another model, or the vocabulary was "
+			"resized",
 			s->tensor->name, have.data, j->name, want.data);
 		buf_release(&want);
 		buf_release(&have);
 		return -1;
 	}
 	if (j->saved_by >= 0 || j->last_adapter >= 0)
-		return err_set(e, ERR_CONFIG, "tensor '%s' is changed by another adapter, and cannot be replaced as well",
-			j->name);
+		return err_set(e, ERR_CONFIG,
+			"tensor '%s' is changed by another adapter, and cannot be replaced as well", j->name);
 	if (p->opt->weight[a] != 1)
-		return err_set(e, ERR_CONFIG, "tensor '%s' is replaced by the adapter, and cannot be weighted", j->name);
+		return err_set(e, ERR_CONFIG,
+			"tensor '%s' is replaced by the adapter, and cannot be weighted", j->name);
 	j->from = s->tensor;
 	j->saved_by = a;
 	return 0;
@@ -179,7 +186,8 @@ check_fingerprint(const struct plan *p, const struct adapter *a)
 		return;
 	weights_fingerprint(p->base, hex);
 	if (strcmp(hex, want) != 0)
-		log_warn("'%s' was trained on other weights than those of '%s'", st_path(a->file), p->opt->model);
+		log_warn("'%s' was trained on other weights than those of '%s'", st_path(a->file),
+			p->opt->model);
 }
 
 static int
@@ -207,7 +215,8 @@ open_adapters(struct plan *p, struct err *e)
 		if (adapter_open(&p->adapter[a], p->opt->adapter[a], &unknown, e) < 0)
 			return -1;
 		if (unknown)
-			log_warn("'%s': adapter_config.json has keys that are not known: %s", p->opt->adapter[a], unknown);
+			log_warn("'%s': adapter_config.json has keys that are not known: %s",
+				p->opt->adapter[a], unknown);
 		free(unknown);
 	}
 	return 0;
@@ -219,7 +228,9 @@ open_adapters(struct plan *p, struct err *e)
 static void
 set_dtype(struct plan *p)
 {
-	const char *name = p->opt->dtype == ST_F32 ? "float32" : p->opt->dtype == ST_F16 ? "float16" : "bfloat16";
+	const char *name = p->opt->dtype == ST_F32 ? "float32"
+		: p->opt->dtype == ST_F16          ? "float16"
+						   : "bfloat16";
 	bool newer = json_object_get(p->config, "dtype") != NULL;
 	if (newer)
 		json_object_set_new(p->config, "dtype", json_string(name));

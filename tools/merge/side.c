@@ -14,8 +14,8 @@ ends_with(const char *s, const char *end)
 	return n >= k && strcmp(s + n - k, end) == 0;
 }
 
-/* Configuration, tokenizer, chat template, model code and licence; never weights in another format, an adapter's
- * configuration, or hidden files. */
+/* Configuration, tokenizer, chat template, model code and licence; never weights in another format, an
+ * adapter's configuration, or hidden files. */
 static bool
 is_wanted(const char *name)
 {

@@ -205,8 +205,10 @@ merge_chunks(struct work *k, size_t chunk, put_fn *put, void *ctx, struct err *e
 	for (size_t row = 0; row < k->rows && rc == 0; row += chunk) {
 		size_t n = k->rows - row < chunk ? k->rows - row : chunk;
 		if (!merge_rows(k, row, n))
-			rc = err_set(e, ERR_DATA, "tensor '%s': merged values are infinite, not a number or too large "
-				"for %s: the adapter is broken", k->job->name, st_dtype_name(k->job->dtype));
+			rc = err_set(e, ERR_DATA,
+				"tensor '%s': merged values are infinite, not a number or too large "
+				"for %s: the adapter is broken",
+				k->job->name, st_dtype_name(k->job->dtype));
 		else
 			rc = put(ctx, k->out, n * k->cols * st_dtype_size(k->job->dtype), e);
 	}

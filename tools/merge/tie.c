@@ -93,8 +93,8 @@ add_missing(struct plan *p, const struct job *stored, struct err *e)
 	size_t at = (size_t)(stored - p->job) + 1;
 	p->untied_name = missing_name(p, stored);
 	if (!p->untied_name)
-		return err_set(e, ERR_CONFIG, "cannot untie '%s': it is not named as in the families that are known",
-			stored->name);
+		return err_set(e, ERR_CONFIG,
+			"cannot untie '%s': it is not named as in the families that are known", stored->name);
 	p->job = xreallocarray(p->job, p->n_jobs + 1, sizeof *p->job);
 	memmove(p->job + at + 1, p->job + at, (p->n_jobs - at) * sizeof *p->job);
 	p->job[at] = p->job[at - 1];
@@ -135,10 +135,12 @@ plan_untie(struct plan *p, struct err *e)
 		return 0;
 	const char *name = touched(p, &by);
 	if (name && json_is_true(json_object_get(by->config.root, "ensure_weight_tying")))
-		return err_set(e, ERR_CONFIG, "'%s': '%s' with 'ensure_weight_tying' is not supported", st_path(by->file),
-			name);
+		return err_set(e, ERR_CONFIG, "'%s': '%s' with 'ensure_weight_tying' is not supported",
+			st_path(by->file), name);
 	if (name && !p->opt->untie)
-		return err_set(e, ERR_CONFIG, "'%s': '%s' is tied: input embedding and output head are one tensor of '%s'; "
-			"--untie stores them apart", st_path(by->file), name, p->opt->model);
+		return err_set(e, ERR_CONFIG,
+			"'%s': '%s' is tied: input embedding and output head are one tensor of '%s'; "
+			"--untie stores them apart",
+			st_path(by->file), name, p->opt->model);
 	return p->opt->untie ? untie(p, embedding, head, e) : 0;
 }

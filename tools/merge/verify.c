@@ -21,7 +21,8 @@ put(void *ctx, const void *data, size_t bytes, struct err *e)
 {
 	struct compare *c = ctx;
 	if (memcmp(c->have->data + c->at, data, bytes) != 0)
-		return err_set(e, ERR_NO, "'%s': tensor '%s' differs from the merge", c->output, c->have->name);
+		return err_set(
+			e, ERR_NO, "'%s': tensor '%s' differs from the merge", c->output, c->have->name);
 	c->at += bytes;
 	return 0;
 }
@@ -37,7 +38,8 @@ verify_tensor(const struct plan *p, const struct job *j, const struct weights *o
 	for (int i = 0; same && i < t->rank; i++)
 		same = t->shape[i] == j->from->shape[i];
 	if (!same)
-		return err_set(e, ERR_NO, "'%s': tensor '%s' is of another shape or dtype", p->opt->output, j->name);
+		return err_set(
+			e, ERR_NO, "'%s': tensor '%s' is of another shape or dtype", p->opt->output, j->name);
 	struct compare c = {p->opt->output, t, 0};
 	return merge_tensor(j, put, &c, e);
 }
