@@ -36,6 +36,23 @@ metrics_betas_set(struct metrics_betas *b, const double *betas, size_t n, struct
 	return 0;
 }
 
+int
+metrics_betas_parse(struct metrics_betas *b, const char *text, struct err *e)
+{
+	double v[METRICS_BETAS_MAX];
+	size_t n = 0;
+	for (const char *p = text; p && *p;) {
+		char *end;
+		if (n == METRICS_BETAS_MAX)
+			return err_set(e, ERR_USAGE, "more than %d betas", METRICS_BETAS_MAX - 1);
+		v[n++] = strtod(p, &end);
+		if (end == p || (*end && *end != ','))
+			return err_set(e, ERR_USAGE, "'%s' is not a list of betas (0.5,2)", text);
+		p = *end ? end + 1 : end;
+	}
+	return metrics_betas_set(b, v, n, e);
+}
+
 void
 metrics_beta_key(char key[METRICS_KEY_MAX], double beta)
 {

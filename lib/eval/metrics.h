@@ -28,6 +28,9 @@ struct metrics_betas {
 /* ERR_USAGE when a beta is not within 0.001 and 1000, or there are too many. */
 int metrics_betas_set(struct metrics_betas *b, const double *betas, size_t n, struct err *e);
 
+/* The same out of "0.5,2"; NULL is an empty list. */
+int metrics_betas_parse(struct metrics_betas *b, const char *text, struct err *e);
+
 /* "classification/f0.5", "classification/f2.0". */
 void metrics_beta_key(char key[METRICS_KEY_MAX], double beta);
 

@@ -38,6 +38,7 @@ uint64_t dataset_tokens(const struct dataset *d);
 uint64_t dataset_targets(const struct dataset *d);
 const char *dataset_tokenizer(const struct dataset *d);          /* fingerprint, or NULL when unknown */
 int64_t dataset_vocab_size(const struct dataset *d);             /* 0 when unknown */
+int32_t dataset_eos(const struct dataset *d, int32_t dflt);       /* eos_token_id; dflt when unknown */
 const char *dataset_fingerprint(const struct dataset *d);        /* hash over the shards' hashes */
 const json_t *dataset_json(const struct dataset *d);             /* dataset.json as a whole; borrowed */
 json_t *dataset_info(const struct dataset *d);                   /* the `info` of its writer; a new reference */

@@ -54,6 +54,15 @@ dataset_fingerprint(const struct dataset *d)
 	return d->fingerprint;
 }
 
+int32_t
+dataset_eos(const struct dataset *d, int32_t dflt)
+{
+	const json_t *id = json_object_get(dataset_json(d), "eos_token_id");
+	return json_is_integer(id) && json_integer_value(id) >= 0 && json_integer_value(id) <= INT32_MAX
+		? (int32_t)json_integer_value(id)
+		: dflt;
+}
+
 const json_t *
 dataset_json(const struct dataset *d)
 {

@@ -1,45 +1,33 @@
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "train.h"
 
-static struct dataset *
-open_one(struct run *r, const char *path, struct err *e)
+static int
+open_one(struct run *r, struct ingested *in, const char *path, const char *name, struct err *e)
 {
-	(void)r;
-	return dataset_open(path, e);
+	const struct settings *s = r->set;
+	/* A dry run keeps nothing. */
+	char *keep = s->dry_run ? NULL : rundir_path(r, name);
+	const struct ingest_options opt = {.template = s->template, .keep = keep, .threads = opt_threads,
+		.record = {.train_on = (enum record_train_on)record_train_on_named(s->train_on),
+			.overlong = (enum record_overlong)record_overlong_named(s->overlong),
+			.max_length = (uint32_t)s->max_length, .prompt_loss_weight = s->prompt_loss_weight}};
+	int rc = ingest_open(in, path, r->model_dir, &opt, e);
+	free(keep);
+	return rc < 0 ? rc : ingest_check(in, path, r->model.config.V, r->model_dir, e);
 }
 
 int
 data_open(struct run *r, struct err *e)
 {
-	r->train = open_one(r, r->set->train, e);
-	if (!r->train)
+	if (open_one(r, &r->train_data, r->set->train, "data-train", e) < 0)
 		return -1;
+	r->train = r->train_data.dataset;
 	if (!r->set->valid)
 		return 0;
-	r->valid = open_one(r, r->set->valid, e);
-	return r->valid ? 0 : -1;
-}
-
-static int
-check_one(const struct run *r, const char *path, const struct dataset *d, struct err *e)
-{
-	if (dataset_count(d) == 0)
-		return err_set(e, ERR_DATA, "'%s' has no examples", path);
-	if (dataset_targets(d) == 0)
-		return err_set(e, ERR_DATA, "'%s' has no targets to train on or to evaluate", path);
-	if (dataset_vocab_size(d) > r->model.config.V)
-		return err_set(e, ERR_DATA, "'%s' was made with a vocabulary of %lld, the model's has %d: tokenise it with this model",
-			path, (long long)dataset_vocab_size(d), r->model.config.V);
-	return 0;
-}
-
-int
-data_check(const struct run *r, struct err *e)
-{
-	if (check_one(r, r->set->train, r->train, e) < 0 || (r->valid && check_one(r, r->set->valid, r->valid, e) < 0))
+	if (open_one(r, &r->valid_data, r->set->valid, "data-validation", e) < 0)
 		return -1;
+	r->valid = r->valid_data.dataset;
 	return 0;
 }

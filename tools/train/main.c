@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/model_path.h"
 #include "math/gemm.h"
 #include "model/lora.h"
 #include "train.h"
@@ -150,7 +151,7 @@ reserve(struct run *r)
 static int
 prepare(struct run *r, struct err *e)
 {
-	if (open_model(r, e) < 0 || data_open(r, e) < 0 || data_check(r, e) < 0)
+	if (open_model(r, e) < 0 || data_open(r, e) < 0)
 		return -1;
 	settings_complete(r);
 	if (validate_prepare(r, e) < 0)
@@ -203,10 +204,8 @@ static void
 release(struct run *r)
 {
 	rundir_close(r);
-	if (r->train)
-		dataset_close(r->train);
-	if (r->valid)
-		dataset_close(r->valid);
+	ingest_close(&r->train_data);
+	ingest_close(&r->valid_data);
 	label_set_release(&r->labels);
 	plan_release(&r->plan);
 	adamw_release(&r->optimizer);
@@ -221,11 +220,15 @@ main(int argc, char **argv)
 	struct err e;
 	opt_parse(&train_spec, argc, argv, &operands);
 	settings_check(&settings);
-	struct run r = {.set = &settings, .model_dir = settings.model, .full = strcmp(settings.method, "full") == 0,
+	char *dir = model_path(settings.model, &e);
+	if (!dir)
+		die(&e);
+	struct run r = {.set = &settings, .model_dir = dir, .full = strcmp(settings.method, "full") == 0,
 		.best_value = NAN, .started = clock_seconds(), .deadline = settings_deadline(settings.deadline)};
 	math_set_threads(opt_threads);
 	int rc = run(&r, &e);
 	release(&r);
+	free(dir);
 	if (rc < 0)
 		die(&e);
 	tool_exit(0);

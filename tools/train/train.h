@@ -15,6 +15,7 @@
 #include "model/model.h"
 #include "model/optimizer.h"
 #include "model/plan.h"
+#include "text/ingest.h"
 
 /* The command line. Where 0 or NULL means "by default", settings.c puts the effective value in its place. */
 struct settings {
@@ -60,7 +61,8 @@ struct run {
 	struct model model;
 	struct adapter_config adapter;   /* with --method lora */
 	bool full;
-	struct dataset *train, *valid;   /* valid may be NULL */
+	struct ingested train_data, valid_data;
+	struct dataset *train, *valid;   /* theirs; valid may be NULL */
 	struct plan plan;
 	struct adamw optimizer;
 	struct schedule schedule;
@@ -98,9 +100,8 @@ double settings_deadline(const char *text);
 
 /* ---- data.c ---- */
 
-/* Opens -t and -v, tokenising JSONL files into RUN/data/ on the way. */
+/* Opens -t and -v, tokenising JSONL files into RUN on the way, and holds them against the model. */
 int data_open(struct run *r, struct err *e);
-int data_check(const struct run *r, struct err *e);  /* tokenizer and vocabulary against the model */
 
 /* ---- rundir.c ---- */
 

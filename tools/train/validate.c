@@ -8,23 +8,6 @@
 #include "train.h"
 
 static int
-parse_betas(struct run *r, struct err *e)
-{
-	double v[METRICS_BETAS_MAX];
-	size_t n = 0;
-	for (const char *p = r->set->betas; p && *p;) {
-		char *end;
-		if (n == METRICS_BETAS_MAX)
-			return err_set(e, ERR_USAGE, "--classification-betas has more than %d numbers", METRICS_BETAS_MAX);
-		v[n++] = strtod(p, &end);
-		if (end == p || (*end && *end != ','))
-			return err_set(e, ERR_USAGE, "--classification-betas: '%s' is not a list of numbers", r->set->betas);
-		p = *end ? end + 1 : end;
-	}
-	return metrics_betas_set(&r->betas, v, n, e);
-}
-
-static int
 check_classes(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
@@ -48,19 +31,16 @@ int
 validate_prepare(struct run *r, struct err *e)
 {
 	r->positive = -1;
-	if (parse_betas(r, e) < 0)
+	if (metrics_betas_parse(&r->betas, r->set->betas, e) < 0)
 		return -1;
 	r->eval = (struct eval_options){.first_token = strcmp(r->set->label_score, "first-token") == 0,
-		.eos = r->model.config.eos_id, .max_samples = (size_t)r->set->max_eval_samples,
+		.eos = dataset_eos(r->train, r->model.config.eos_id), .max_samples = (size_t)r->set->max_eval_samples,
 		.micro_tokens = r->set->micro_tokens ? r->set->micro_tokens : 2048};
 	if (!r->set->classification)
 		return 0;
 	if (label_set_init(&r->labels, r->train, r->valid, e) < 0 || check_classes(r, e) < 0)
 		return -1;
 	r->eval.labels = &r->labels;
-	json_int_t eos = json_integer_value(json_object_get(dataset_json(r->train), "eos_token_id"));
-	if (eos > 0)
-		r->eval.eos = (int32_t)eos;
 	if (!r->labels.prefix_free && !r->eval.first_token && r->eval.eos < 0)
 		return err_set(e, ERR_CONFIG, "a label's tokens begin another's and the model has no EOS to tell them apart");
 	return 0;
