@@ -10,13 +10,15 @@ _Static_assert(WORDCACHE_SLOTS <= 1 << 16, "an index is 16 bits of the hash");
 void
 wordcache_init(struct wordcache *c)
 {
-	c->slot = xalloc_aligned(WORDCACHE_SLOTS, sizeof *c->slot);
+	/* Not xalloc_aligned, which would touch all of it: small inputs use few entries. */
+	c->memory = xcalloc(WORDCACHE_SLOTS + 1, sizeof *c->slot);
+	c->slot = (struct wordcache_slot *)(((uintptr_t)c->memory + 63) & ~(uintptr_t)63);
 }
 
 void
 wordcache_release(struct wordcache *c)
 {
-	free(c->slot);
+	free(c->memory);
 }
 
 /* The new entry takes the first place, and what was there the second. */
@@ -31,5 +33,6 @@ wordcache_put(struct wordcache *c, const struct wordcache_key *k, const int32_t 
 	*s = (struct wordcache_slot){.head = k->head, .tail = k->tail, .key_n = (uint8_t)k->n, .ids_n = (uint8_t)n};
 	if (k->n > 16)
 		memcpy(s->middle, k->p + 8, k->n - 16);
-	memcpy(s->ids, ids, n * sizeof *ids);
+	if (n)
+		memcpy(s->ids, ids, n * sizeof *ids);
 }
