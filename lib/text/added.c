@@ -86,8 +86,8 @@ keep(const char *s, size_t n)
 }
 
 static int
-insert_normalized(struct added *a, size_t i, const struct normalizer *nz, struct normal_work *w, struct matcher *m,
-	struct err *e)
+insert_normalized(struct added *a, size_t i, const struct normalizer *nz, struct normal_work *w,
+	struct matcher *m, struct err *e)
 {
 	const char *text;
 	size_t n;
@@ -132,10 +132,12 @@ next_id(const struct added *a, const struct vocab *model)
 static int
 read_flags(struct added_token *t, const json_t *j, struct err *e)
 {
-	return json_get_bool(j, "single_word", &t->single_word, e) < 0 ||
+	if (json_get_bool(j, "single_word", &t->single_word, e) < 0 ||
 		json_get_bool(j, "lstrip", &t->lstrip, e) < 0 || json_get_bool(j, "rstrip", &t->rstrip, e) < 0 ||
 		json_get_bool(j, "normalized", &t->normalized, e) < 0 ||
-		json_get_bool(j, "special", &t->special, e) < 0 ? -1 : 0;
+		json_get_bool(j, "special", &t->special, e) < 0)
+		return -1;
+	return 0;
 }
 
 static int
@@ -155,8 +157,8 @@ load_token(struct added *a, const json_t *j, const struct vocab *model, struct e
 	if (t.id < 0)
 		t.id = next_id(a, model);
 	if (declared != t.id)
-		return err_set(e, ERR_CONFIG, "'%.64s' has id %lld, and would be numbered %d", json_string_value(content),
-			(long long)declared, t.id);
+		return err_set(e, ERR_CONFIG, "'%.64s' has id %lld, and would be numbered %d",
+			json_string_value(content), (long long)declared, t.id);
 	if (vocab_add(&a->names, json_string_value(content), n, t.id, e) < 0)
 		return -1;
 	t.n = t.normal_n = n;
@@ -276,7 +278,8 @@ stands_alone(const char *text, size_t n, size_t start, size_t end)
 }
 
 bool
-added_find(const struct added_set *s, const char *text, size_t n, size_t *pos, size_t done, struct added_match *m)
+added_find(const struct added_set *s, const char *text, size_t n, size_t *pos, size_t done,
+	struct added_match *m)
 {
 	const uint8_t *p = (const uint8_t *)text;
 	if (s->empty)

@@ -219,8 +219,8 @@ fall_back(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, bool
 	return true;
 }
 
-/* An unknown token is held back until a known character follows, so that a run of them can become one. Bytes that
- * stand for a character go ahead of one held back: that is how the reference does it. */
+/* An unknown token is held back until a known character follows, so that a run of them can become one.
+ * Bytes that stand for a character go ahead of one held back: that is how the reference does it. */
 static int
 first_symbols(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct err *e)
 {
@@ -229,7 +229,8 @@ first_symbols(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, 
 		uint32_t c;
 		size_t len = uni_decode(p + i, &c);
 		bool first = i == 0, last = i + len == n;
-		int32_t id = b->prefix || b->suffix ? affixed_id(b, p + i, len, first, last) : b->char_id[c] - 1;
+		int32_t id =
+			b->prefix || b->suffix ? affixed_id(b, p + i, len, first, last) : b->char_id[c] - 1;
 		if (id >= 0) {
 			if (held)
 				add_symbol(w, b->unk);
@@ -237,8 +238,9 @@ first_symbols(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, 
 			add_symbol(w, id);
 		} else if (!fall_back(b, w, p + i, len, first, last) && b->unk_token) {
 			if (b->unk < 0)
-				return err_set(e, ERR_DATA, "character U+%04X needs the unknown token '%.64s', which is not in the "
-					"vocabulary", c, b->unk_token);
+				return err_set(e, ERR_DATA,
+					"U+%04X needs the unknown token '%.64s', which the vocabulary lacks",
+					c, b->unk_token);
 			if (held && !b->fuse_unk)
 				add_symbol(w, b->unk);
 			held = true;
@@ -292,7 +294,8 @@ encode_new(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, str
 }
 
 static inline int
-encode_cached(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
+encode_cached(
+	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
 {
 	struct wordcache_key k;
 	if (n > WORDCACHE_KEY)
@@ -320,10 +323,11 @@ is_seam(const struct bpe *b, uint32_t left, uint32_t right)
 	return !(b->joins[bit / 64] >> bit % 64 & 1) && b->char_id[left] && b->char_id[right];
 }
 
-/* A model without a pre-tokenizer gets a document as one word. No merge reaches over a seam, so what lies between
- * two seams can be encoded, and remembered, by itself. */
+/* A model without a pre-tokenizer gets a document as one word. No merge reaches over a seam, so what lies
+ * between two seams can be encoded, and remembered, by itself. */
 static int
-encode_between_seams(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
+encode_between_seams(
+	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
 {
 	size_t start = 0, i;
 	uint32_t left, right;

@@ -1,5 +1,5 @@
-/* The BPE model: the pairs of neighbouring symbols that merges tell of are joined, lowest rank first and leftmost
- * among equals (Sennrich et al. 2016). */
+/* The BPE model: the pairs of neighbouring symbols that merges tell of are joined, lowest rank first and
+ * leftmost among equals (Sennrich et al. 2016). */
 #ifndef HONE_TEXT_BPE_H
 #define HONE_TEXT_BPE_H
 
@@ -35,7 +35,7 @@ struct bpe {
 	int32_t byte_id[256];      /* byte_level: the token of a byte's character */
 	int32_t fallback[256];     /* byte_fallback: the <0xXX> tokens; -1: none */
 	int32_t *char_id;          /* else, [UNI_MAX]: id + 1 of each token that is one character; 0: none */
-	uint64_t *joins;           /* pairs of characters that some merge may join, as a hashed bitmap; NULL: not known */
+	uint64_t *joins;           /* pairs of characters that a merge may join, as a hashed bitmap; NULL: unknown */
 };
 
 /* One thread's scratch memory; bpe_work_init, bpe_work_release. */
@@ -53,15 +53,17 @@ struct bpe_work {
 int bpe_load(struct bpe *b, const json_t *model, struct err *e);
 void bpe_release(struct bpe *b);
 
-/* Makes the model read bytes instead of their characters in the byte alphabet. False, and nothing is changed, when
- * the vocabulary lacks one of these, or affixes stand in the way. */
+/* Makes the model read bytes instead of their characters in the byte alphabet. False, and nothing is
+ * changed, when the vocabulary lacks one of these, or affixes stand in the way. */
 bool bpe_use_bytes(struct bpe *b);
 
 void bpe_work_init(struct bpe_work *w);
 void bpe_work_release(struct bpe_work *w);
 
-/* Appends the ids of one word of n > 0 bytes. ERR_DATA when an unknown token is needed that the vocabulary lacks. */
-int bpe_encode(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e);
+/* Appends the ids of one word of n > 0 bytes. ERR_DATA when an unknown token is needed that the vocabulary
+ * lacks. */
+int bpe_encode(
+	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e);
 
 /* The merge of a pair, or NULL. */
 static inline const struct bpe_merge *

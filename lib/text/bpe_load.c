@@ -17,7 +17,8 @@ load_vocab(struct bpe *b, const json_t *j, struct err *e)
 	vocab_init(&b->vocab, json_object_size(j));
 	json_object_foreach((json_t *)j, key, id) {
 		if (!json_is_integer(id))
-			return err_set(e, ERR_CONFIG, "'vocab': the id of '%.64s' is not a whole number", key);
+			return err_set(
+				e, ERR_CONFIG, "'vocab': the id of '%.64s' is not a whole number", key);
 		if (vocab_add(&b->vocab, key, strlen(key), json_integer_value(id), e) < 0)
 			return err_prefix(e, "'vocab': ");
 	}
@@ -38,7 +39,8 @@ split_merge(const json_t *j, struct halves *h, struct err *e)
 		h->left = json_string_value(j);
 		const char *space = memchr(h->left, ' ', n);
 		if (!space || memchr(space + 1, ' ', (size_t)(h->left + n - space - 1)))
-			return err_set(e, ERR_CONFIG, "'%.64s' is not two tokens with a space between", h->left);
+			return err_set(
+				e, ERR_CONFIG, "'%.64s' is not two tokens with a space between", h->left);
 		h->left_n = (size_t)(space - h->left);
 		h->right = space + 1;
 		h->right_n = n - h->left_n - 1;
@@ -56,7 +58,9 @@ static int
 known(const struct bpe *b, const char *s, size_t n, int32_t *id, struct err *e)
 {
 	*id = vocab_id(&b->vocab, s, n);
-	return *id >= 0 ? 0 : err_set(e, ERR_CONFIG, "token '%.*s' is not in the vocabulary", (int)(n < 64 ? n : 64), s);
+	if (*id < 0)
+		return err_set(e, ERR_CONFIG, "token '%.*s' is not in the vocabulary", (int)(n < 64 ? n : 64), s);
+	return 0;
 }
 
 static void
@@ -89,7 +93,8 @@ is_disguised(const struct bpe *b, int32_t id)
 {
 	const struct vocab_token *t = vocab_token(&b->vocab, id);
 	unsigned x;
-	return id == b->unk || (t->n == 6 && sscanf(t->text, "<0x%02X>", &x) == 1 && b->fallback[x & 255] == id);
+	return id == b->unk ||
+		(t->n == 6 && sscanf(t->text, "<0x%02X>", &x) == 1 && b->fallback[x & 255] == id);
 }
 
 static int
@@ -183,7 +188,8 @@ load_options(struct bpe *b, const json_t *j, bool *byte_fallback, struct err *e)
 		json_get_bool(j, "ignore_merges", &b->ignore_merges, e) < 0)
 		return -1;
 	if (dropout != 0)
-		return err_set(e, ERR_CONFIG, "'dropout' is %g: ids would be random; set it to null", dropout);
+		return err_set(
+			e, ERR_CONFIG, "'dropout' is %g: ids would be random; set it to null", dropout);
 	b->unk_token = unk ? xstrdup(unk) : NULL;
 	b->prefix = prefix && *prefix ? xstrdup(prefix) : NULL;
 	b->suffix = suffix && *suffix ? xstrdup(suffix) : NULL;
@@ -201,7 +207,9 @@ check_type(const json_t *j, struct err *e)
 	/* Files of before 2020 name no type; a BPE is known by its merges. */
 	if (!type && !json_object_get(j, "merges"))
 		return err_set(e, ERR_CONFIG, "it has no 'type'");
-	return !type || !strcmp(type, "BPE") ? 0 : err_set(e, ERR_CONFIG, "type '%.64s' is not supported; only BPE is", type);
+	if (type && strcmp(type, "BPE"))
+		return err_set(e, ERR_CONFIG, "type '%.64s' is not supported; only BPE is", type);
+	return 0;
 }
 
 static int

@@ -15,7 +15,7 @@ enum step_type { BYTE_LEVEL, REPLACE, BYTE_FALLBACK, FUSE, STRIP, METASPACE, BPE
 struct step {
 	enum step_type type;
 	struct pattern *pattern;  /* REPLACE */
-	char *content;            /* REPLACE: what to put; BPE_DECODER: the suffix; STRIP, METASPACE: the character */
+	char *content; /* REPLACE: what to put; BPE_DECODER: the suffix; STRIP, METASPACE: the character */
 	size_t content_n;
 	int64_t start, stop;      /* STRIP */
 	bool drop_first;          /* METASPACE: the first token loses its replacement characters */

@@ -221,8 +221,8 @@ is_ascii(const char *s, size_t n)
 	return i == n;
 }
 
-/* Most text is in NFC already. Only what is at risk goes through the tables, together with the character before
- * it. False when there was nothing to do; then nothing was appended. */
+/* Most text is in NFC already. Only what is at risk goes through the tables, together with the character
+ * before it. False when there was nothing to do; then nothing was appended. */
 static bool
 apply_nfc(struct normal_work *w, const char *s, size_t n, struct buf *out)
 {
@@ -287,8 +287,8 @@ strip_accents(const char *s, size_t n, struct buf *out, bool *shifted)
 }
 
 int
-replace_all(const struct pattern *p, struct matcher *m, const char *with, size_t with_n, const char *text, size_t n,
-	struct buf *out, struct err *e)
+replace_all(const struct pattern *p, struct matcher *m, const char *with, size_t with_n, const char *text,
+	size_t n, struct buf *out, struct err *e)
 {
 	struct matches it;
 	size_t start, end, done = 0;
@@ -320,8 +320,8 @@ replace(const struct step *s, struct matcher *m, const char *text, size_t n, str
 
 /* One step: 1 when the result was appended to `out`, 0 when it is *text itself, perhaps narrowed. */
 static int
-apply_step(const struct step *s, struct normal_work *w, struct matcher *m, const char **text, size_t *n, struct buf *out,
-	bool *shifted, struct err *e)
+apply_step(const struct step *s, struct normal_work *w, struct matcher *m, const char **text, size_t *n,
+	struct buf *out, bool *shifted, struct err *e)
 {
 	size_t k;
 	switch (s->type) {
@@ -351,8 +351,8 @@ apply_step(const struct step *s, struct normal_work *w, struct matcher *m, const
 }
 
 int
-normalizer_apply(const struct normalizer *nz, struct normal_work *w, struct matcher *m, const char *text, size_t n,
-	const char **out, size_t *out_n, bool *shifted, struct err *e)
+normalizer_apply(const struct normalizer *nz, struct normal_work *w, struct matcher *m, const char *text,
+	size_t n, const char **out, size_t *out_n, bool *shifted, struct err *e)
 {
 	int next = 0;
 	*shifted = false;

@@ -72,8 +72,9 @@ translate_escape(const char *s, bool in_class, struct buf *out, struct err *e)
 	return (int)n;
 }
 
-/* What else means another thing in PCRE2 than it does in Ruby, at s: && and nested brackets in classes; "{1,3}+",
- * which repeats the repetition there and is possessive here; (?m), which lets a dot match line feeds there. */
+/* What else means another thing in PCRE2 than it does in Ruby, at s: && and nested brackets in classes;
+ * "{1,3}+", which repeats the repetition there and is possessive here; (?m), which lets a dot match line
+ * feeds there. */
 static int
 refuse(const char *s, bool in_class, struct err *e)
 {
@@ -88,7 +89,8 @@ refuse(const char *s, bool in_class, struct err *e)
 	return 0;
 }
 
-/* Copies what opens a class, with a bracket right behind it, which is a member; or a whole [:name:] within one. */
+/* Copies what opens a class, with a bracket right behind it, which is a member; or a whole [:name:] within
+ * one. */
 static size_t
 copy_bracket(const char *s, bool in_class, struct buf *out)
 {
@@ -147,7 +149,7 @@ compile(struct pattern *p, struct err *e)
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)msg, sizeof msg);
 		return err_set(e, ERR_CONFIG, "pattern '%s': %s", p->source, msg);
 	}
-	pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE);  /* without it the interpreter does the same, slower */
+	pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* without it the interpreter does the same, slower */
 	return 0;
 }
 
@@ -156,7 +158,8 @@ pattern_load(const json_t *j, const char *what, struct err *e)
 {
 	const json_t *s = json_object_get(j, "String"), *r = json_object_get(j, "Regex"), *v = s ? s : r;
 	if (!json_is_string(v) || json_object_size(j) != 1 || !json_string_length(v)) {
-		err_set(e, ERR_CONFIG, "%s: 'pattern' is not {\"String\": ...} or {\"Regex\": ...} with some text", what);
+		err_set(e, ERR_CONFIG,
+			"%s: 'pattern' is not {\"String\": ...} or {\"Regex\": ...} with some text", what);
 		return NULL;
 	}
 	struct pattern *p = xcalloc(1, sizeof *p);
@@ -250,8 +253,8 @@ static int
 find_regex(struct matches *it, size_t *start, size_t *end, struct err *e)
 {
 	struct matcher *m = it->matcher;
-	int rc = pcre2_match(it->pattern->code, (PCRE2_SPTR)it->text, it->n, it->from, PCRE2_NO_UTF_CHECK, m->data,
-		m->context);
+	int rc = pcre2_match(it->pattern->code, (PCRE2_SPTR)it->text, it->n, it->from, PCRE2_NO_UTF_CHECK,
+		m->data, m->context);
 	if (rc == PCRE2_ERROR_NOMATCH)
 		return 0;
 	if (rc < 0)

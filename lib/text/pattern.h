@@ -11,8 +11,8 @@
 struct pattern;  /* immutable: any number of threads may use it */
 struct matcher;  /* one thread's scratch memory, for any patterns */
 
-/* Compiles {"String": S} (the bytes themselves) or {"Regex": R}; `what` names the component in errors. What the
- * two syntaxes read differently is translated, or refused (ERR_CONFIG). */
+/* Compiles {"String": S} (the bytes themselves) or {"Regex": R}; `what` names the component in errors. What
+ * the two syntaxes read differently is translated, or refused (ERR_CONFIG). */
 struct pattern *pattern_load(const json_t *j, const char *what, struct err *e);
 void pattern_free(struct pattern *p);
 
@@ -25,8 +25,8 @@ const char *pattern_regex(const struct pattern *p);
 struct matcher *matcher_new(void);
 void matcher_free(struct matcher *m);
 
-/* The matches of a pattern in valid UTF-8, one after the other and never overlapping. An empty match right behind
- * the match before is passed over. */
+/* The matches of a pattern in valid UTF-8, one after the other and never overlapping. An empty match right
+ * behind the match before is passed over. */
 struct matches {
 	const struct pattern *pattern;
 	struct matcher *matcher;
@@ -35,7 +35,8 @@ struct matches {
 	bool any;
 };
 
-void matches_start(struct matches *it, const struct pattern *p, struct matcher *m, const char *text, size_t n);
+void matches_start(
+	struct matches *it, const struct pattern *p, struct matcher *m, const char *text, size_t n);
 
 /* The next match [*start, *end): 1, or 0 when there is none, or -1 (ERR_DATA: the pattern gave up). */
 int matches_next(struct matches *it, size_t *start, size_t *end, struct err *e);

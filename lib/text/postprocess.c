@@ -25,7 +25,8 @@ push_id(struct loading *l, const json_t *id, struct err *e)
 {
 	if (!json_is_integer(id) || json_integer_value(id) < 0 ||
 		(uint64_t)json_integer_value(id) >= l->vocab_size)
-		return err_set(e, ERR_CONFIG, "post_processor: an id is not a whole number below %zu", l->vocab_size);
+		return err_set(e, ERR_CONFIG, "post_processor: an id is not a whole number below %zu",
+			l->vocab_size);
 	return push(l, (int32_t)json_integer_value(id), e);
 }
 
@@ -52,7 +53,8 @@ load_template(struct loading *l, const json_t *j, struct err *e)
 	if (!json_is_array(single))
 		return err_set(e, ERR_CONFIG, "post_processor TemplateProcessing has no list 'single'");
 	json_array_foreach(single, i, item) {
-		const json_t *special = json_object_get(item, "SpecialToken"), *text = json_object_get(item, "Sequence");
+		const json_t *special = json_object_get(item, "SpecialToken"),
+			     *text = json_object_get(item, "Sequence");
 		const char *id = json_string_value(json_object_get(text, "id"));
 		int rc;
 		if (special)
@@ -61,7 +63,9 @@ load_template(struct loading *l, const json_t *j, struct err *e)
 			rc = push(l, TEMPLATE_TEXT, e);
 		else
 			return err_set(e, ERR_CONFIG,
-				"post_processor TemplateProcessing: item %zu of 'single' is neither a special token nor text A", i);
+				"post_processor TemplateProcessing: item %zu of 'single' is neither a "
+				"special token nor text A",
+				i);
 		if (rc < 0)
 			return -1;
 	}
@@ -93,12 +97,15 @@ load(void *ctx, const json_t *j, int depth, struct err *e)
 	if (!template && strcmp(type, "RobertaProcessing") && strcmp(type, "BertProcessing"))
 		return component_unknown("post_processor", type, e);
 	if (l->adds)
-		return err_set(e, ERR_CONFIG, "post_processor: a Sequence with two that add tokens is not supported");
+		return err_set(e, ERR_CONFIG,
+			"post_processor: a Sequence with two that add tokens is not supported");
 	l->adds = true;
 	l->p->n = 0;
 	if (template)
 		return load_template(l, j, e);
-	return load_pair(l, j, "cls", e) < 0 || push(l, TEMPLATE_TEXT, e) < 0 ? -1 : load_pair(l, j, "sep", e);
+	if (load_pair(l, j, "cls", e) < 0 || push(l, TEMPLATE_TEXT, e) < 0)
+		return -1;
+	return load_pair(l, j, "sep", e);
 }
 
 int

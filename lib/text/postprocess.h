@@ -1,5 +1,5 @@
-/* tokenizer.json's post_processor: the ids that it puts around a text. TemplateProcessing (its "single" form),
- * RobertaProcessing, BertProcessing; ByteLevel changes no ids; Sequences with at most one that does. */
+/* tokenizer.json's post_processor: the ids that it puts around a text. TemplateProcessing (its "single"
+ * form), RobertaProcessing, BertProcessing; ByteLevel changes no ids; Sequences with at most one that does. */
 #ifndef HONE_TEXT_POSTPROCESS_H
 #define HONE_TEXT_POSTPROCESS_H
 

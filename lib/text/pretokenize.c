@@ -39,7 +39,8 @@ struct pretokenizer {
 /* ---- loading ---- */
 
 static int
-load_choice(const json_t *j, const char *what, const char *key, const char *const *names, int *out, struct err *e)
+load_choice(
+	const json_t *j, const char *what, const char *key, const char *const *names, int *out, struct err *e)
 {
 	const char *s = NULL;
 	if (json_get_string(j, key, &s, e) < 0)
@@ -64,7 +65,8 @@ static int
 load_byte_level(struct pretokenizer *p, const json_t *j, struct err *e)
 {
 	bool prefix = true, regex = true;
-	if (json_get_bool(j, "add_prefix_space", &prefix, e) < 0 || json_get_bool(j, "use_regex", &regex, e) < 0)
+	if (json_get_bool(j, "add_prefix_space", &prefix, e) < 0 ||
+		json_get_bool(j, "use_regex", &regex, e) < 0)
 		return -1;
 	if (prefix)
 		add_step(p, PREFIX_SPACE);
@@ -101,11 +103,13 @@ load_metaspace(struct pretokenizer *p, const json_t *j, struct err *e)
 	s->split = true;
 	if (component_char(j, "pre_tokenizer Metaspace", "replacement", s->replacement, e) < 0 ||
 		load_choice(j, "Metaspace", "prepend_scheme", schemes, &scheme, e) < 0 ||
-		json_get_bool(j, "add_prefix_space", &prefix, e) < 0 || json_get_bool(j, "split", &s->split, e) < 0)
+		json_get_bool(j, "add_prefix_space", &prefix, e) < 0 ||
+		json_get_bool(j, "split", &s->split, e) < 0)
 		return -1;
 	if (!prefix && scheme != NEVER)
 		return err_set(e, ERR_CONFIG,
-			"pre_tokenizer Metaspace: 'add_prefix_space' is false, but 'prepend_scheme' is not 'never'");
+			"pre_tokenizer Metaspace: 'add_prefix_space' is false, but 'prepend_scheme' is not "
+			"'never'");
 	s->scheme = (enum scheme)scheme;
 	return 0;
 }
@@ -250,7 +254,8 @@ tile(struct pre_work *w, size_t end, bool is_match)
 }
 
 static int
-tile_pattern(struct pre_work *w, const struct step *s, struct matcher *m, const char *text, size_t n, struct err *e)
+tile_pattern(struct pre_work *w, const struct step *s, struct matcher *m, const char *text, size_t n,
+	struct err *e)
 {
 	struct matches it;
 	size_t start, end, done = 0;
@@ -366,8 +371,8 @@ emit_scan(scan_fn *scan, const char *text, size_t start, size_t n, struct words 
 /* ---- steps: from one list of words to the next ---- */
 
 static int
-step_split(const struct step *s, struct pre_work *w, struct matcher *m, const struct words *in, struct words *out,
-	struct err *e)
+step_split(const struct step *s, struct pre_work *w, struct matcher *m, const struct words *in,
+	struct words *out, struct err *e)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		const char *text = in->text + in->v[i].start;
@@ -391,7 +396,8 @@ step_split(const struct step *s, struct pre_work *w, struct matcher *m, const st
 
 /* Replaces spaces, and puts the replacement before a word that does not begin with it. */
 static void
-step_metaspace(const struct step *s, struct pre_work *w, const struct words *in, struct words *out, struct buf *text)
+step_metaspace(
+	const struct step *s, struct pre_work *w, const struct words *in, struct words *out, struct buf *text)
 {
 	size_t len = strlen(s->replacement);
 	for (size_t i = 0; i < in->n; i++) {
@@ -436,7 +442,8 @@ spell_bytes(const struct words *in, struct words *out, struct buf *text)
 		size_t start = text->len;
 		for (size_t k = 0; k < in->v[i].n; k++) {
 			char u[4];
-			buf_append(text, u, uni_encode(uni_from_byte((uint8_t)in->text[in->v[i].start + k]), u));
+			buf_append(
+				text, u, uni_encode(uni_from_byte((uint8_t)in->text[in->v[i].start + k]), u));
 		}
 		emit(out, start, text->len);
 	}
@@ -444,8 +451,8 @@ spell_bytes(const struct words *in, struct words *out, struct buf *text)
 }
 
 static int
-run_step(const struct step *s, struct pre_work *w, struct matcher *m, const struct words *in, struct words *out,
-	struct buf *text, struct err *e)
+run_step(const struct step *s, struct pre_work *w, struct matcher *m, const struct words *in,
+	struct words *out, struct buf *text, struct err *e)
 {
 	switch (s->type) {
 	case PREFIX_SPACE:
@@ -463,13 +470,14 @@ run_step(const struct step *s, struct pre_work *w, struct matcher *m, const stru
 }
 
 int
-pretokenizer_apply(const struct pretokenizer *p, struct pre_work *w, struct matcher *m, const char *text, size_t n,
-	bool first, const struct words **result, struct err *e)
+pretokenizer_apply(const struct pretokenizer *p, struct pre_work *w, struct matcher *m, const char *text,
+	size_t n, bool first, const struct words **result, struct err *e)
 {
 	struct words *in = &w->words[0], *out = &w->words[1];
 	size_t steps = p->n - (p->byte_level && !p->spell);
 	if (n > PRE_MAX_BYTES)
-		return err_set(e, ERR_DATA, "%zu bytes of text in one piece; at most %d can be tokenized", n, PRE_MAX_BYTES);
+		return err_set(e, ERR_DATA, "%zu bytes of text in one piece; at most %d can be tokenized", n,
+			PRE_MAX_BYTES);
 	in->text = text;
 	in->first = first;
 	in->n = 0;

@@ -1,5 +1,6 @@
-/* tokenizer.json's pre_tokenizer: it cuts a normalized piece of text into the words that the model sees one by one.
- * ByteLevel, Split, Digits, Metaspace, Whitespace, WhitespaceSplit, Punctuation, and Sequences of them. */
+/* tokenizer.json's pre_tokenizer: it cuts a normalized piece of text into the words that the model sees one
+ * by one. ByteLevel, Split, Digits, Metaspace, Whitespace, WhitespaceSplit, Punctuation, and Sequences of
+ * them. */
 #ifndef HONE_TEXT_PRETOKENIZE_H
 #define HONE_TEXT_PRETOKENIZE_H
 
@@ -41,17 +42,17 @@ struct pre_work {
 struct pretokenizer *pretokenizer_load(const json_t *j, struct err *e);
 void pretokenizer_free(struct pretokenizer *p);
 
-/* Whether the last step is ByteLevel: the words of pretokenizer_apply are then the bytes themselves, and each stands
- * for its character in the byte alphabet. */
+/* Whether the last step is ByteLevel: the words of pretokenizer_apply are then the bytes themselves, and
+ * each stands for its character in the byte alphabet. */
 bool pretokenizer_byte_level(const struct pretokenizer *p);
 
 /* With `spell`, pretokenizer_apply writes a last ByteLevel's characters out, for a model that needs them. */
 void pretokenizer_spell(struct pretokenizer *p, bool spell);
 
-/* Cuts at most PRE_MAX_BYTES of UTF-8, which begin the source text or not; the result lies in w, or in the text, until the
- * next call. */
-int pretokenizer_apply(const struct pretokenizer *p, struct pre_work *w, struct matcher *m, const char *text, size_t n,
-	bool first, const struct words **out, struct err *e);
+/* Cuts at most PRE_MAX_BYTES of UTF-8, which begin the source text or not; the result lies in w, or in the
+ * text, until the next call. */
+int pretokenizer_apply(const struct pretokenizer *p, struct pre_work *w, struct matcher *m, const char *text,
+	size_t n, bool first, const struct words **out, struct err *e);
 void pre_work_release(struct pre_work *w);
 
 #endif

@@ -1,5 +1,5 @@
-/* Hand-written scanners for the pre-tokenizer patterns that most models use, found by their exact text. They make
- * the same cuts as the regular expressions, many times faster. Every character belongs to a word. */
+/* Hand-written scanners for the pre-tokenizer patterns that most models use, found by their exact text.
+ * They make the same cuts as the regular expressions, many times faster. Every character belongs to a word. */
 #ifndef HONE_TEXT_SCAN_H
 #define HONE_TEXT_SCAN_H
 

@@ -81,14 +81,17 @@ load_file(struct tokenizer *t, const char *path, struct err *e)
 static int
 read_special(const struct tokenizer *t, const json_t *config, const char *key, int32_t *id, struct err *e)
 {
-	const json_t *v = json_object_get(config, key), *text = json_is_object(v) ? json_object_get(v, "content") : v;
+	const json_t *v = json_object_get(config, key),
+		     *text = json_is_object(v) ? json_object_get(v, "content") : v;
 	if (!v || json_is_null(v))
 		return 0;
 	if (!json_is_string(text))
 		return err_set(e, ERR_CONFIG, "'%s' is neither a string nor an object with a 'content'", key);
 	*id = tokenizer_id(t, json_string_value(text));
-	return *id >= 0 ? 0 : err_set(e, ERR_CONFIG, "'%s' is '%.64s', which tokenizer.json does not have", key,
-		json_string_value(text));
+	if (*id < 0)
+		return err_set(e, ERR_CONFIG, "'%s' is '%.64s', which tokenizer.json does not have", key,
+			json_string_value(text));
+	return 0;
 }
 
 /* Reads a file of the model directory that need not be there; NULL and no error when it is not. */
@@ -201,18 +204,21 @@ encode_words(struct encoder *enc, const char *text, size_t n, bool first, struct
 	const struct words *words;
 	if (pretokenizer_apply(enc->t->pretokenizer, &enc->pre, enc->matcher, text, n, first, &words, e) < 0)
 		return -1;
-	for (size_t i = 0; i < words->n; i++)
-		if (bpe_encode(&enc->t->bpe, &enc->bpe, words->text + words->v[i].start, words->v[i].n, out, e) < 0)
+	for (size_t i = 0; i < words->n; i++) {
+		const char *word = words->text + words->v[i].start;
+		if (bpe_encode(&enc->t->bpe, &enc->bpe, word, words->v[i].n, out, e) < 0)
 			return -1;
+	}
 	return 0;
 }
 
-typedef int encode_fn(struct encoder *enc, const char *text, size_t n, bool first, struct ids *out, struct err *e);
+typedef int encode_fn(
+	struct encoder *enc, const char *text, size_t n, bool first, struct ids *out, struct err *e);
 
 /* Finds the added tokens of one stage, and gives the text between them to the next. */
 static int
-encode_around(struct encoder *enc, const struct added_set *set, encode_fn *next, const char *text, size_t n, bool first,
-	struct ids *out, struct err *e)
+encode_around(struct encoder *enc, const struct added_set *set, encode_fn *next, const char *text, size_t n,
+	bool first, struct ids *out, struct err *e)
 {
 	struct added_match m;
 	size_t pos = 0, done = 0;
@@ -229,22 +235,25 @@ static int
 encode_raw(struct encoder *enc, const char *text, size_t n, bool first, struct ids *out, struct err *e)
 {
 	bool shifted;
-	if (normalizer_apply(enc->t->normalizer, &enc->normal, enc->matcher, text, n, &text, &n, &shifted, e) < 0)
+	const struct normalizer *nz = enc->t->normalizer;
+	if (normalizer_apply(nz, &enc->normal, enc->matcher, text, n, &text, &n, &shifted, e) < 0)
 		return -1;
-	return encode_around(enc, added_normalized(enc->t->added), encode_words, text, n, first && !shifted, out, e);
+	return encode_around(
+		enc, added_normalized(enc->t->added), encode_words, text, n, first && !shifted, out, e);
 }
 
 int
 encoder_encode(struct encoder *enc, const char *text, size_t n, bool special, struct ids *out, struct err *e)
 {
 	const struct postprocessor *p = &enc->t->post;
+	const struct added_set *raw = added_raw(enc->t->added);
 	size_t bad = uni_check(text, n), before = out->n;
 	if (bad < n)
 		return err_set(e, ERR_DATA, "byte %zu of the text is not UTF-8", bad);
 	for (size_t i = 0; i < (special ? p->n : 1); i++) {
 		if (special && p->item[i] != TEMPLATE_TEXT)
 			ids_push(out, p->item[i]);
-		else if (encode_around(enc, added_raw(enc->t->added), encode_raw, text, n, true, out, e) < 0) {
+		else if (encode_around(enc, raw, encode_raw, text, n, true, out, e) < 0) {
 			out->n = before;
 			return -1;
 		}

@@ -27,7 +27,8 @@ is_other_word(uint32_t c)
 static bool
 is_ascii_punct(uint32_t c)
 {
-	return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+	return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
+		(c >= '{' && c <= '~');
 }
 
 static uint8_t
@@ -75,7 +76,8 @@ mark_nfc_risk(uint32_t c, const utf8proc_property_t *prop)
 		return;
 	utf8proc_int32_t d[32];
 	int boundclass = 0;
-	utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, d, 32, UTF8PROC_DECOMPOSE, &boundclass);
+	utf8proc_ssize_t n =
+		utf8proc_decompose_char((utf8proc_int32_t)c, d, 32, UTF8PROC_DECOMPOSE, &boundclass);
 	if (n < 1 || n > 32)
 		return;
 	for (utf8proc_ssize_t i = 1; i < n; i++)

@@ -84,8 +84,8 @@ int
 vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e)
 {
 	if (id < 0 || id >= VOCAB_MAX_ID)
-		return err_set(e, ERR_CONFIG, "token '%.64s' has id %lld, not within 0 and %d", text, (long long)id,
-			VOCAB_MAX_ID - 1);
+		return err_set(e, ERR_CONFIG, "token '%.64s' has id %lld, not within 0 and %d", text,
+			(long long)id, VOCAB_MAX_ID - 1);
 	if (n > UINT32_MAX / 2)
 		return err_set(e, ERR_CONFIG, "token %lld is %zu bytes long", (long long)id, n);
 	if ((size_t)id >= v->size) {
@@ -94,13 +94,14 @@ vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e
 		v->size = (size_t)id + 1;
 	}
 	if (v->token[id].text)
-		return err_set(e, ERR_CONFIG, "tokens '%.64s' and '%.64s' have the same id %lld", v->token[id].text, text,
-			(long long)id);
+		return err_set(e, ERR_CONFIG, "tokens '%.64s' and '%.64s' have the same id %lld",
+			v->token[id].text, text, (long long)id);
 	if (2 * (v->count + 1) > v->mask)
 		rehash(v);
 	size_t i = find(v, text, n);
 	if (v->slot[i] >= 0)
-		return err_set(e, ERR_CONFIG, "token '%.64s' has two ids, %d and %lld", text, v->slot[i], (long long)id);
+		return err_set(e, ERR_CONFIG, "token '%.64s' has two ids, %d and %lld", text, v->slot[i],
+			(long long)id);
 	v->token[id] = (struct vocab_token){keep(v, text, n), (uint32_t)n};
 	v->slot[i] = (int32_t)id;
 	v->count++;

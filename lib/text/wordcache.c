@@ -30,7 +30,9 @@ wordcache_put(struct wordcache *c, const struct wordcache_key *k, const int32_t 
 		return;
 	if (s->key_n)
 		c->slot[k->index ^ 1] = *s;
-	*s = (struct wordcache_slot){.head = k->head, .tail = k->tail, .key_n = (uint8_t)k->n, .ids_n = (uint8_t)n};
+	*s = (struct wordcache_slot){.head = k->head, .tail = k->tail};
+	s->key_n = (uint8_t)k->n;
+	s->ids_n = (uint8_t)n;
 	if (k->n > 16)
 		memcpy(s->middle, k->p + 8, k->n - 16);
 	if (n)

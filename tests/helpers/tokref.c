@@ -1,6 +1,6 @@
-/* tokref TOKENIZER REFERENCE...: replays reference files (JSON lines, or a JSON list) through a tokenizer and tells
- * how many cases differ. Each case has "text", "decoded", and ids under "ids" or "input_ids" (with special tokens),
- * "ids_no_special" or "no_special". Exit status 1 when any differs. */
+/* tokref TOKENIZER REFERENCE...: replays reference files (JSON lines, or a JSON list) through a tokenizer
+ * and tells how many cases differ. Each case has "text", "decoded", and ids under "ids" or "input_ids"
+ * (with special tokens), "ids_no_special" or "no_special". Exit status 1 when any differs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,8 @@ encodes(struct check *c, const json_t *text, const json_t *list, bool special)
 	const json_t *id;
 	size_t i;
 	c->ids.n = 0;
-	if (encoder_encode(c->enc, json_string_value(text), json_string_length(text), special, &c->ids, &e) < 0)
+	if (encoder_encode(c->enc, json_string_value(text), json_string_length(text), special, &c->ids, &e) <
+		0)
 		die(&e);
 	json_array_foreach(list, i, id)
 		ids_push(&want, (int32_t)json_integer_value(id));

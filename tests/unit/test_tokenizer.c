@@ -164,9 +164,10 @@ static void
 test_affixes(void **state)
 {
 	(void)state;
-	struct tokenizer *t = open_ok("'model':{'type':'BPE','continuing_subword_prefix':'##','end_of_word_suffix':'.',"
-				      "'vocab':{'a':0,'##b':1,'##b.':2,'a.':3,'ab':4,'abb.':5},"
-				      "'merges':['a ##b','ab ##b.']}");
+	struct tokenizer *t =
+		open_ok("'model':{'type':'BPE','continuing_subword_prefix':'##','end_of_word_suffix':'.',"
+			"'vocab':{'a':0,'##b':1,'##b.':2,'a.':3,'ab':4,'abb.':5},"
+			"'merges':['a ##b','ab ##b.']}");
 	encodes(t, "a", "3");
 	encodes(t, "abb", "5");
 	encodes(t, "ab", "0 2");
@@ -254,7 +255,8 @@ test_added_tokens(void **state)
 	encodes(t, "abc bc.", "0 4 9 4");
 	tokenizer_free(t);
 
-	t = open_ok("'added_tokens':[" ADDED("<l>", "10", ",'lstrip':true") "," ADDED("<r>", "11", ",'rstrip':true") "]," MODEL(""));
+	t = open_ok("'added_tokens':[" ADDED("<l>", "10", ",'lstrip':true") "," ADDED(
+		"<r>", "11", ",'rstrip':true") "]," MODEL(""));
 	encodes(t, "a \t <l> a", "0 10 9 0");
 	encodes(t, "a <r> \n a", "0 9 11 0");
 	encodes(t, "<r>  <l>", "11 10");  /* white space is taken once */
@@ -266,8 +268,8 @@ test_order_of_work(void **state)
 {
 	(void)state;
 	/* Prepend happens to every piece between raw added tokens, and to normalized tokens themselves. */
-	struct tokenizer *t = open_ok("'normalizer':{'type':'Prepend','prepend':'_'},'added_tokens':["
-				      ADDED("<x>", "10", "") ",{'content':'b','id':1,'normalized':true}]," MODEL(""));
+	struct tokenizer *t = open_ok("'normalizer':{'type':'Prepend','prepend':'_'},'added_tokens':[" ADDED(
+		"<x>", "10", "") ",{'content':'b','id':1,'normalized':true}]," MODEL(""));
 	encodes(t, "a", "8");
 	encodes(t, "a<x>a", "8 10 8");
 	encodes(t, "b", "1");    /* "_b" is what is looked for */
@@ -280,7 +282,8 @@ test_template(void **state)
 {
 	(void)state;
 	struct tokenizer *t = open_ok(
-		"'post_processor':{'type':'Sequence','processors':[{'type':'ByteLevel'},{'type':'TemplateProcessing',"
+		"'post_processor':{'type':'Sequence','processors':[{'type':'ByteLevel'},{'type':'"
+		"TemplateProcessing',"
 		"'single':[{'SpecialToken':{'id':'s'}},{'Sequence':{'id':'A'}},{'SpecialToken':{'id':'e'}}],"
 		"'special_tokens':{'s':{'ids':[1,2]},'e':{'ids':[7]}}}]}," MODEL(""));
 	encodes_n(t, "ab", 2, true, "1 2 3 7");
@@ -298,7 +301,8 @@ test_bad_text(void **state)
 	(void)state;
 	struct err e = {0};
 	struct ids ids = {0};
-	struct tokenizer *t = open_ok("'model':{'type':'BPE','vocab':{'a':0,'?':1},'merges':[],'unk_token':'?'}");
+	struct tokenizer *t =
+		open_ok("'model':{'type':'BPE','vocab':{'a':0,'?':1},'merges':[],'unk_token':'?'}");
 	struct encoder *enc = encoder_new(t);
 	assert_int_equal(encoder_encode(enc, "aa\xff", 3, false, &ids, &e), -1);
 	assert_int_equal(e.code, ERR_DATA);
@@ -342,17 +346,21 @@ test_refusals(void **state)
 	refused(MODEL(",'dropout':0.1"), ERR_CONFIG, "'dropout'");
 	refused("'model':{'type':'Unigram','vocab':[]}", ERR_CONFIG, "'Unigram'");
 	refused("'model':{'type':'BPE','vocab':{'a':0,'b':0},'merges':[]}", ERR_CONFIG, "same id");
-	refused("'model':{'type':'BPE','vocab':{'a':4294967296},'merges':[]}", ERR_CONFIG, "has id 4294967296");
+	refused("'model':{'type':'BPE','vocab':{'a':4294967296},'merges':[]}", ERR_CONFIG,
+		"has id 4294967296");
 	refused("'model':{'type':'BPE','vocab':{'a':-1},'merges':[]}", ERR_CONFIG, "has id -1");
-	refused("'model':{'type':'BPE','vocab':{'a':0},'merges':['a b']}", ERR_CONFIG, "'b' is not in the vocabulary");
+	refused("'model':{'type':'BPE','vocab':{'a':0},'merges':['a b']}", ERR_CONFIG,
+		"'b' is not in the vocabulary");
 	refused("'model':{'type':'BPE','vocab':{'a':0},'merges':['a']}", ERR_CONFIG, "merge 0");
 	refused("'pre_tokenizer':{'type':'BertPreTokenizer'}," MODEL(""), ERR_CONFIG, "'BertPreTokenizer'");
 	refused("'normalizer':{'type':'Precompiled'}," MODEL(""), ERR_CONFIG, "'Precompiled'");
 	refused("'decoder':{'type':'WordPiece'}," MODEL(""), ERR_CONFIG, "'WordPiece'");
 	refused("'post_processor':{'type':'New'}," MODEL(""), ERR_CONFIG, "'New'");
-	refused("'pre_tokenizer':{'type':'Split','behavior':'Isolated','pattern':{'Regex':'(a'}}," MODEL(""), ERR_CONFIG, "(a");
+	refused("'pre_tokenizer':{'type':'Split','behavior':'Isolated','pattern':{'Regex':'(a'}}," MODEL(""),
+		ERR_CONFIG, "(a");
 	refused("'added_tokens':[" ADDED("<x>", "12", "") "]," MODEL(""), ERR_CONFIG, "'<x>' has id 12");
-	refused("'added_tokens':[" ADDED("a", "0", "") "," ADDED("a", "0", "") "]," MODEL(""), ERR_CONFIG, "twice");
+	refused("'added_tokens':[" ADDED("a", "0", "") "," ADDED("a", "0", "") "]," MODEL(""), ERR_CONFIG,
+		"twice");
 	refused("'version':'2.0'," MODEL(""), ERR_CONFIG, "version");
 }
 

@@ -15,31 +15,30 @@
 #include "base/json.h"
 #include "text/tokenizer.h"
 
-static const char whole[] =
-	"{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,"
-	"\"added_tokens\":[{\"id\":9,\"content\":\"<s>\",\"single_word\":false,\"lstrip\":true,\"rstrip\":true,"
-	"\"normalized\":false,\"special\":true},{\"id\":10,\"content\":\"<n>\",\"single_word\":true,\"lstrip\":false,"
-	"\"rstrip\":false,\"normalized\":true,\"special\":false}],"
-	"\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"Prepend\",\"prepend\":\"_\"},"
-	"{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"_\"},{\"type\":\"Replace\","
-	"\"pattern\":{\"Regex\":\"x+\"},\"content\":\"a\"},{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true},"
-	"{\"type\":\"StripAccents\"},{\"type\":\"Lowercase\"}]},"
-	"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[b]+\"},"
-	"\"behavior\":\"Contiguous\",\"invert\":false},{\"type\":\"Digits\",\"individual_digits\":true},"
-	"{\"type\":\"Punctuation\",\"behavior\":\"Isolated\"},{\"type\":\"Metaspace\",\"replacement\":\"_\","
-	"\"prepend_scheme\":\"first\",\"split\":true},{\"type\":\"ByteLevel\",\"add_prefix_space\":true,"
-	"\"use_regex\":true}]},"
-	"\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},{\"type\":\"TemplateProcessing\","
-	"\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],"
-	"\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[9],\"tokens\":[\"<s>\"]}}}]},"
-	"\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"_\"},\"content\":\" \"},"
-	"{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":1},"
-	"{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"always\"},{\"type\":\"BPEDecoder\","
-	"\"suffix\":\"</w>\"},{\"type\":\"ByteLevel\"}]},"
-	"\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":\"?\",\"continuing_subword_prefix\":\"\","
-	"\"end_of_word_suffix\":\"\",\"fuse_unk\":true,\"byte_fallback\":true,\"ignore_merges\":true,"
-	"\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"_\":3,\"?\":4,\"<0x41>\":5,\"_a\":6,\"aa\":7,\"\\u0120\":8},"
-	"\"merges\":[\"a b\",[\"_\",\"a\"],\"a a\"]}}";
+/* With single quotes for double ones, which main puts in. */
+static char whole[] =
+	"{'version':'1.0','truncation':null,'padding':null,'added_tokens':[{'id':9,'content':'<s>',"
+	"'single_word':false,'lstrip':true,'rstrip':true,'normalized':false,'special':true},{'id':10,"
+	"'content':'<n>','single_word':true,'lstrip':false,'rstrip':false,'normalized':true,"
+	"'special':false}],'normalizer':{'type':'Sequence','normalizers':[{'type':'NFC'},"
+	"{'type':'Prepend','prepend':'_'},{'type':'Replace','pattern':{'String':' '},'content':'_'},"
+	"{'type':'Replace','pattern':{'Regex':'x+'},'content':'a'},{'type':'Strip','strip_left':true,"
+	"'strip_right':true},{'type':'StripAccents'},{'type':'Lowercase'}]},"
+	"'pre_tokenizer':{'type':'Sequence','pretokenizers':[{'type':'Split',"
+	"'pattern':{'Regex':'[b]+'},'behavior':'Contiguous','invert':false},{'type':'Digits',"
+	"'individual_digits':true},{'type':'Punctuation','behavior':'Isolated'},{'type':'Metaspace',"
+	"'replacement':'_','prepend_scheme':'first','split':true},{'type':'ByteLevel',"
+	"'add_prefix_space':true,'use_regex':true}]},'post_processor':{'type':'Sequence',"
+	"'processors':[{'type':'ByteLevel'},{'type':'TemplateProcessing',"
+	"'single':[{'SpecialToken':{'id':'<s>','type_id':0}},{'Sequence':{'id':'A','type_id':0}}],"
+	"'special_tokens':{'<s>':{'id':'<s>','ids':[9],'tokens':['<s>']}}}]},"
+	"'decoder':{'type':'Sequence','decoders':[{'type':'Replace','pattern':{'String':'_'},"
+	"'content':' '},{'type':'ByteFallback'},{'type':'Fuse'},{'type':'Strip','content':' ',"
+	"'start':1,'stop':1},{'type':'Metaspace','replacement':'_','prepend_scheme':'always'},"
+	"{'type':'BPEDecoder','suffix':'</w>'},{'type':'ByteLevel'}]},'model':{'type':'BPE',"
+	"'dropout':null,'unk_token':'?','continuing_subword_prefix':'','end_of_word_suffix':'',"
+	"'fuse_unk':true,'byte_fallback':true,'ignore_merges':true,'vocab':{'a':0,'b':1,'ab':2,'_':3,"
+	"'?':4,'<0x41>':5,'_a':6,'aa':7,'\\u0120':8},'merges':['a b',['_','a'],'a a']}}";
 
 static char dir[] = "/tmp/hone-tokenizer-bad-XXXXXX";
 static char *path;
@@ -67,7 +66,8 @@ remove_dir(void **state)
 static void
 use(const struct tokenizer *t)
 {
-	static const char *const text[] = {"", "ab <s> aab_xx\xc3\xa9 <n> 12!b", "\xf0\x9f\xa4\xa6 e\xcc\x81 \t\n", " "};
+	static const char *const text[] = {
+		"", "ab <s> aab_xx\xc3\xa9 <n> 12!b", "\xf0\x9f\xa4\xa6 e\xcc\x81 \t\n", " "};
 	struct encoder *enc = encoder_new(t);
 	for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
 		struct ids ids = {0};
@@ -242,5 +242,7 @@ main(void)
 		cmocka_unit_test(test_varied),
 		cmocka_unit_test(test_deep),
 	};
+	for (char *p = whole; (p = strchr(p, '\''));)
+		*p = '"';
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

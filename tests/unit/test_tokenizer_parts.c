@@ -57,13 +57,18 @@ test_normal_forms(void **state)
 	(void)state;
 	normalizes("{\"type\":\"NFC\"}", "plain", "plain");
 	normalizes("{\"type\":\"NFC\"}", "e\xcc\x81t\xc3\xa9", "\xc3\xa9t\xc3\xa9");
-	normalizes("{\"type\":\"NFC\"}", "x\xcc\x81\xcc\xa7", "x\xcc\xa7\xcc\x81");  /* marks in canonical order */
-	normalizes("{\"type\":\"NFC\"}", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c");  /* jamo: U+D55C */
-	normalizes("{\"type\":\"NFC\"}", "\xed\x95\x98\xe1\x86\xab", "\xed\x95\x9c");  /* a syllable and a final jamo */
-	normalizes("{\"type\":\"NFC\"}", "\xe2\x84\xab", "\xc3\x85");          /* the angstrom sign, a singleton */
-	normalizes("{\"type\":\"NFC\"}", "\xe0\xa5\x98", "\xe0\xa4\x95\xe0\xa4\xbc"); /* a composition exclusion */
+	normalizes("{\"type\":\"NFC\"}", "x\xcc\x81\xcc\xa7",
+		"x\xcc\xa7\xcc\x81"); /* marks in canonical order */
+	normalizes("{\"type\":\"NFC\"}", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab",
+		"\xed\x95\x9c");                                                       /* jamo: U+D55C */
+	normalizes("{\"type\":\"NFC\"}", "\xed\x95\x98\xe1\x86\xab",
+		"\xed\x95\x9c"); /* a syllable and a final jamo */
+	normalizes("{\"type\":\"NFC\"}", "\xe2\x84\xab", "\xc3\x85"); /* the angstrom sign, a singleton */
+	normalizes("{\"type\":\"NFC\"}", "\xe0\xa5\x98",
+		"\xe0\xa4\x95\xe0\xa4\xbc"); /* a composition exclusion */
 	normalizes("{\"type\":\"NFC\"}", "\xef\xac\x81", "\xef\xac\x81");
-	normalizes("{\"type\":\"NFD\"}", "\xc3\xa9\xed\x95\x9c", "e\xcc\x81\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab");
+	normalizes("{\"type\":\"NFD\"}", "\xc3\xa9\xed\x95\x9c",
+		"e\xcc\x81\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab");
 	normalizes("{\"type\":\"NFKC\"}", "\xef\xac\x81\xef\xbc\xa1\xc2\xbd", "fiA1\xe2\x81\x84" "2");
 	normalizes("{\"type\":\"NFKD\"}", "\xef\xac\x81\xc3\xa9", "fie\xcc\x81");
 }
@@ -96,10 +101,14 @@ test_other_normalizers(void **state)
 	normalizes("{\"type\":\"Prepend\",\"prepend\":\"_\"}", "a", "_a");
 	normalizes("{\"type\":\"Prepend\",\"prepend\":\"_\"}", "", "");
 	normalizes("{\"type\":\"Replace\",\"pattern\":{\"String\":\".\"},\"content\":\"!\"}", "a.b.", "a!b!");
-	normalizes("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\"\"}", "a  b c   d", "ab cd");
-	normalizes("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\d+\"},\"content\":\"$0\"}", "a12b", "a$0b");
-	normalizes("{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":false}", " \xe3\x80\x80 a ", "a ");
-	normalizes("{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}", " \xc3\xa9 \xc2\xa0", " \xc3\xa9");
+	normalizes("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\"\"}", "a  b c   d",
+		"ab cd");
+	normalizes("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\d+\"},\"content\":\"$0\"}", "a12b",
+		"a$0b");
+	normalizes(
+		"{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":false}", " \xe3\x80\x80 a ", "a ");
+	normalizes("{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}", " \xc3\xa9 \xc2\xa0",
+		" \xc3\xa9");
 	normalizes("{\"type\":\"StripAccents\"}", "e\xcc\x81\xcc\x84o", "eo");
 	normalizes("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},{\"type\":\"StripAccents\"},"
 		   "{\"type\":\"Lowercase\"},{\"type\":\"Strip\"}]}", " \xc3\x89t\xc3\xa9 ", "ete");
@@ -154,8 +163,9 @@ static void
 test_split_behaviors(void **state)
 {
 	(void)state;
-#define SPLIT(behavior, invert) \
-	"{\"type\":\"Split\",\"pattern\":{\"String\":\"-\"},\"behavior\":\"" behavior "\",\"invert\":" invert "}"
+#define SPLIT(behavior, invert)                                                                              \
+	"{\"type\":\"Split\",\"pattern\":{\"String\":\"-\"},\"behavior\":\"" behavior                        \
+	"\",\"invert\":" invert "}"
 	const char *text = "the-final--countdown";
 	cuts(SPLIT("Removed", "false"), text, "the|final|countdown");
 	cuts(SPLIT("Isolated", "false"), text, "the|-|final|-|-|countdown");
@@ -170,10 +180,13 @@ test_split_behaviors(void **state)
 #undef SPLIT
 	cuts("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\w+|[^\\\\w\\\\s]+\"},\"behavior\":\"Removed\","
 	     "\"invert\":true}", "Hey, you\xe3\x80\x80" "man", "Hey|,|you|man");
-	cuts("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[[:upper:]][^]\\\\n]*$\"},\"behavior\":\"Isolated\"}", "abCd\nEf",
-		"ab|Cd|\n|Ef");
+	cuts("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[[:upper:]][^]\\\\n]*$\"},\"behavior\":"
+	     "\"Isolated\"}",
+		"abCd\nEf", "ab|Cd|\n|Ef");
 	/* White space as Unicode has it: without U+180E. */
-	cuts("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\s\"},\"behavior\":\"Isolated\"}", "a\xe1\xa0\x8e\xc2\x85" "b",
+	cuts("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\s\"},\"behavior\":\"Isolated\"}",
+		"a\xe1\xa0\x8e\xc2\x85"
+		"b",
 		"a\xe1\xa0\x8e|\xc2\x85|b");
 	/* Empty matches: between all characters. */
 	cuts("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x*\"},\"behavior\":\"Isolated\"}", "a\xc3\xa9xb",
@@ -219,7 +232,10 @@ test_byte_level(void **state)
 	cuts("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "It's \xc3\xa9t\xc3\xa9  x",
 		"It|'s|\xc4\xa0\xc3\x83\xc2\xa9t\xc3\x83\xc2\xa9|\xc4\xa0|\xc4\xa0x");
 	cuts("{\"type\":\"ByteLevel\",\"add_prefix_space\":true}", "a", "\xc4\xa0" "a");
-	cuts("{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}", "a b", "\xc4\xa0" "a\xc4\xa0" "b");
+	cuts("{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}", "a b",
+		"\xc4\xa0"
+		"a\xc4\xa0"
+		"b");
 	for (int b = 0; b < 256; b++)
 		assert_int_equal(uni_to_byte(uni_from_byte((uint8_t)b)), b);
 	assert_int_equal(uni_to_byte(0x144), -1);
@@ -230,9 +246,10 @@ test_byte_level(void **state)
 static size_t
 random_text(struct rng *r, char *out)
 {
-	static const char *const part[] = {"a", "B", "s", "t", "L", "l", "e", "R", "V", "'", "'", "1", "7", "\xc2\xbd", " ", " ",
-		"\t", "\n", "\r", "\xc2\xa0", "\xe3\x80\x80", ".", "_", "\xc3\xa9", "\xe4\xbd\xa0", "\xcc\x81", "\xc5\xbf",
-		"\xe1\xa0\x8e", "\xf0\x9f\xa4\xa6", "\xe2\x80\x8d", "\xc2\x85", "\xd9\xa3"};
+	static const char *const part[] = {"a", "B", "s", "t", "L", "l", "e", "R", "V", "'", "'", "1", "7",
+		"\xc2\xbd", " ", " ", "\t", "\n", "\r", "\xc2\xa0", "\xe3\x80\x80", ".", "_", "\xc3\xa9",
+		"\xe4\xbd\xa0", "\xcc\x81", "\xc5\xbf", "\xe1\xa0\x8e", "\xf0\x9f\xa4\xa6", "\xe2\x80\x8d",
+		"\xc2\x85", "\xd9\xa3"};
 	size_t n = 0;
 	for (uint64_t k = rng_below(r, 40); k; k--) {
 		const char *s = part[rng_below(r, sizeof part / sizeof *part)];
@@ -247,8 +264,8 @@ static void
 test_scanners(void **state)
 {
 	(void)state;
-	static const char *const pattern[] = {
-		"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+",
+	static const char *const pattern[] = {"'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| "
+					      "?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+",
 		"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}|"
 		" ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+",
 		"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}|"
@@ -259,15 +276,16 @@ test_scanners(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		static const char fmt[] =
 			"{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s%s%s\"},\"behavior\":\"Isolated\"}";
-		char *hand = xasprintf(fmt, "", pattern[i], ""), *pcre = xasprintf(fmt, "(?:", pattern[i], ")");
+		char *hand = xasprintf(fmt, "", pattern[i], ""),
+		     *pcre = xasprintf(fmt, "(?:", pattern[i], ")");
 		for (int k = 0; k < 1500; k++) {
 			char text[256];
 			size_t n = random_text(&r, text);
 			cut(hand, text, n, true, &by_hand);
 			cut(pcre, text, n, true, &by_pcre);
 			if (by_hand.len != by_pcre.len || memcmp(by_hand.data, by_pcre.data, by_hand.len))
-				fail_msg("pattern %zu: '%.*s' is cut '%s' by hand and '%s' by PCRE2", i, (int)n, text,
-					by_hand.data, by_pcre.data);
+				fail_msg("pattern %zu: '%.*s' is cut '%s' by hand and '%s' by PCRE2", i,
+					(int)n, text, by_hand.data, by_pcre.data);
 		}
 		free(hand);
 		free(pcre);
@@ -309,10 +327,12 @@ test_decoders(void **state)
 	decodes("null", "a|b|c", "a b c");
 	decodes("null", "", "");
 	decodes("{\"type\":\"ByteLevel\"}", "It|'s|\xc4\xa0\xc3\x83|\xc2\xa9", "It's \xc3\xa9");
-	/* A token that is no byte's spelling stands for itself; a maximal part of a character is one U+FFFD. */
+	/* A token that is no byte's spelling stands for itself; a maximal part of a character is one
+	 * U+FFFD. */
 	decodes("{\"type\":\"ByteLevel\"}", "\xc4\xa0|a b|\xe4\xbd\xa0", " a b\xe4\xbd\xa0");
 	decodes("{\"type\":\"ByteLevel\"}", "\xc3\xb0\xc5\x81|x", FFFD "x");
-	decodes("{\"type\":\"ByteFallback\"}", "<0xE4>|<0xbd>|<0xA0>|x|<0xE4>|<0xBD>|<0xG1>", "\xe4\xbd\xa0x" FFFD FFFD "<0xG1>");
+	decodes("{\"type\":\"ByteFallback\"}", "<0xE4>|<0xbd>|<0xA0>|x|<0xE4>|<0xBD>|<0xG1>",
+		"\xe4\xbd\xa0x" FFFD FFFD "<0xG1>");
 	decodes("{\"type\":\"Fuse\"}", "a|b", "ab");
 	decodes("{\"type\":\"Strip\",\"content\":\"_\",\"start\":1,\"stop\":2}", "__a|b___|_", "_ab_");
 	decodes("{\"type\":\"Replace\",\"pattern\":{\"String\":\"_\"},\"content\":\" \"}", "_a|_b_", " a b ");
