@@ -256,9 +256,10 @@ static void
 first_bytes(const struct bpe *b, struct bpe_work *w, const char *p, size_t n)
 {
 	reserve(w, n);
-	for (size_t i = 0; i < n; i++)
-		w->id[i] = b->byte_id[(uint8_t)p[i]];
-	w->n = n;
+	for (size_t i = 0; i < n; i++) {
+		w->id[w->n] = b->byte_id[(uint8_t)p[i]];
+		w->n += w->id[w->n] >= 0;
+	}
 }
 
 /* ---- words ---- */

@@ -27,13 +27,15 @@ struct bpe {
 	struct vocab words;        /* byte_level and ignore_merges: the tokens by the bytes they stand for */
 	struct bpe_merge *merge;   /* [1 << (64 - merge_shift)], open addressing */
 	int merge_shift;
-	bool byte_level;           /* text comes as bytes; byte_id has a token for each */
+	uint64_t *merge_filter;    /* a bit for what a pair hashes to, 16 a merge: most pairs are none */
+	bool byte_level;           /* text comes as bytes */
 	bool fuse_unk, ignore_merges;
 	char *unk_token;           /* NULL: unknown characters vanish */
 	int32_t unk;               /* its id, or -1 */
 	char *prefix, *suffix;     /* continuing_subword_prefix, end_of_word_suffix; NULL when empty */
-	int32_t byte_id[256];      /* byte_level: the token of a byte's character */
+	int32_t byte_id[256];      /* byte_level: the token of a byte's character; -1: it vanishes */
 	int32_t fallback[256];     /* byte_fallback: the <0xXX> tokens; -1: none */
+	bool falls_back;           /* there are some */
 	int32_t *char_id;          /* else, [UNI_MAX]: id + 1 of each token that is one character; 0: none */
 	uint64_t *joins;           /* pairs of characters that a merge may join, as a hashed bitmap; NULL: unknown */
 };
@@ -54,7 +56,8 @@ int bpe_load(struct bpe *b, const json_t *model, struct err *e);
 void bpe_release(struct bpe *b);
 
 /* Makes the model read bytes instead of their characters in the byte alphabet. False, and nothing is
- * changed, when the vocabulary lacks one of these, or affixes stand in the way. */
+ * changed, when affixes stand in the way, or when the vocabulary lacks one of these and the model does not
+ * just drop what it does not know. */
 bool bpe_use_bytes(struct bpe *b);
 
 void bpe_work_init(struct bpe_work *w);
@@ -65,13 +68,28 @@ void bpe_work_release(struct bpe_work *w);
 int bpe_encode(
 	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e);
 
+static inline uint64_t
+bpe_pair_hash(uint64_t pair)
+{
+	return pair * 0x9e3779b97f4a7c15u;
+}
+
+/* The filter has eight bits for each slot of the table. */
+static inline int
+bpe_filter_shift(const struct bpe *b)
+{
+	return b->merge_shift - 3;
+}
+
 /* The merge of a pair, or NULL. */
 static inline const struct bpe_merge *
 bpe_find_merge(const struct bpe *b, int32_t left, int32_t right)
 {
 	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-	uint64_t mask = UINT64_MAX >> b->merge_shift;
-	for (uint64_t i = pair * 0x9e3779b97f4a7c15u >> b->merge_shift;; i = (i + 1) & mask) {
+	uint64_t mask = UINT64_MAX >> b->merge_shift, hash = bpe_pair_hash(pair), bit = hash >> bpe_filter_shift(b);
+	if (!(b->merge_filter[bit / 64] >> bit % 64 & 1))
+		return NULL;
+	for (uint64_t i = hash >> b->merge_shift;; i = (i + 1) & mask) {
 		const struct bpe_merge *m = &b->merge[i];
 		if (m->rank == BPE_NO_RANK)
 			return NULL;

@@ -67,10 +67,12 @@ static void
 insert_merge(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
 {
 	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-	uint64_t mask = UINT64_MAX >> b->merge_shift, i = pair * 0x9e3779b97f4a7c15u >> b->merge_shift;
+	uint64_t hash = bpe_pair_hash(pair), bit = hash >> bpe_filter_shift(b);
+	uint64_t mask = UINT64_MAX >> b->merge_shift, i = hash >> b->merge_shift;
 	while (b->merge[i].rank != BPE_NO_RANK && b->merge[i].pair != pair)
 		i = (i + 1) & mask;
 	b->merge[i] = (struct bpe_merge){pair, rank, id};
+	b->merge_filter[bit / 64] |= (uint64_t)1 << bit % 64;
 }
 
 /* Notes that a merge may join the last character of `left` to the first of `right`. */
@@ -139,6 +141,7 @@ load_merges(struct bpe *b, const json_t *list, struct err *e)
 	size_t slots = (size_t)1 << (64 - b->merge_shift);
 	b->merge = xreallocarray(NULL, slots, sizeof *b->merge);
 	memset(b->merge, 0xff, slots * sizeof *b->merge);
+	b->merge_filter = xcalloc(slots, 1);
 	if (!b->prefix && !b->suffix && !b->ignore_merges)
 		b->joins = xcalloc(1, ((size_t)1 << BPE_JOINS_BITS) / 8);
 	json_array_foreach(list, i, item) {
@@ -160,6 +163,7 @@ load_fallback(struct bpe *b, bool byte_fallback)
 		char name[8];
 		snprintf(name, sizeof name, "<0x%02X>", i);
 		b->fallback[i] = byte_fallback ? vocab_id(&b->vocab, name, 6) : -1;
+		b->falls_back |= b->fallback[i] >= 0;
 	}
 }
 
@@ -243,6 +247,7 @@ bpe_release(struct bpe *b)
 	vocab_release(&b->vocab);
 	vocab_release(&b->words);
 	free(b->merge);
+	free(b->merge_filter);
 	free(b->unk_token);
 	free(b->prefix);
 	free(b->suffix);
@@ -282,7 +287,7 @@ bpe_use_bytes(struct bpe *b)
 		return false;
 	for (int i = 0; i < 256; i++) {
 		b->byte_id[i] = b->char_id[uni_from_byte((uint8_t)i)] - 1;
-		if (b->byte_id[i] < 0)
+		if (b->byte_id[i] < 0 && (b->unk_token || b->falls_back))
 			return false;
 	}
 	if (b->ignore_merges)

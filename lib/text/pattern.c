@@ -21,9 +21,9 @@ struct matcher {
 	pcre2_jit_stack *stack;
 };
 
-/* The limits are for patterns that backtrack over megabytes of one character; the JIT stack is grown on
- * demand up to its bound. */
-enum { MATCH_LIMIT = 2000000000, STACK_START = 32 << 10, STACK_MAX = 64 << 20 };
+/* Steps back that one match may take: a pattern may go back over megabytes of one character some times, but
+ * not without end. The JIT's stack grows on demand up to its bound. */
+enum { STEPS = 10000000, STEPS_A_BYTE = 64, STACK_START = 32 << 10, STACK_MAX = 64 << 20 };
 
 /* The classes that the two libraries read differently, without the brackets. */
 static const char *
@@ -211,7 +211,6 @@ matcher_new(void)
 	m->data = must(pcre2_match_data_create(1, NULL));
 	m->context = must(pcre2_match_context_create(NULL));
 	m->stack = must(pcre2_jit_stack_create(STACK_START, STACK_MAX, NULL));
-	pcre2_set_match_limit(m->context, MATCH_LIMIT);
 	pcre2_jit_stack_assign(m->context, NULL, m->stack);
 	return m;
 }
@@ -230,7 +229,9 @@ matcher_free(struct matcher *m)
 void
 matches_start(struct matches *it, const struct pattern *p, struct matcher *m, const char *text, size_t n)
 {
+	size_t limit = n < UINT32_MAX / (2 * STEPS_A_BYTE) ? STEPS + n * STEPS_A_BYTE : UINT32_MAX;
 	*it = (struct matches){.pattern = p, .matcher = m, .text = text, .n = n};
+	pcre2_set_match_limit(m->context, (uint32_t)limit);
 }
 
 static int

@@ -14,6 +14,14 @@ struct vocab_block {
 	char data[];
 };
 
+static void
+make_slots(struct vocab *v, size_t slots)
+{
+	v->slot = xreallocarray(v->slot, slots, sizeof *v->slot);
+	memset(v->slot, 0xff, slots * sizeof *v->slot);
+	v->mask = slots - 1;
+}
+
 void
 vocab_init(struct vocab *v, size_t expected)
 {
@@ -21,9 +29,7 @@ vocab_init(struct vocab *v, size_t expected)
 	size_t slots = 64;
 	while (slots < 2 * expected)
 		slots *= 2;
-	v->slot = xmalloc(slots * sizeof *v->slot);
-	memset(v->slot, 0xff, slots * sizeof *v->slot);
-	v->mask = slots - 1;
+	make_slots(v, slots);
 }
 
 void
@@ -56,28 +62,29 @@ keep(struct vocab *v, const char *text, size_t n)
 }
 
 /* The slot that holds the token, or the free one where it would be. */
-static size_t
-find(const struct vocab *v, const char *text, size_t n)
+static struct vocab_slot *
+find(const struct vocab *v, const char *text, size_t n, uint64_t hash)
 {
-	size_t i = XXH3_64bits(text, n) & v->mask;
-	for (; v->slot[i] >= 0; i = (i + 1) & v->mask) {
-		const struct vocab_token *t = &v->token[v->slot[i]];
-		if (t->n == n && !memcmp(t->text, text, n))
+	size_t i = hash & v->mask;
+	for (; v->slot[i].id >= 0; i = (i + 1) & v->mask) {
+		const struct vocab_token *t = &v->token[v->slot[i].id];
+		if (v->slot[i].hash == hash >> 32 && t->n == n && !memcmp(t->text, text, n))
 			break;
 	}
-	return i;
+	return &v->slot[i];
 }
 
 static void
 rehash(struct vocab *v)
 {
-	size_t slots = 2 * (v->mask + 1);
-	v->slot = xreallocarray(v->slot, slots, sizeof *v->slot);
-	memset(v->slot, 0xff, slots * sizeof *v->slot);
-	v->mask = slots - 1;
-	for (size_t id = 0; id < v->size; id++)
-		if (v->token[id].text)
-			v->slot[find(v, v->token[id].text, v->token[id].n)] = (int32_t)id;
+	make_slots(v, 2 * (v->mask + 1));
+	for (size_t id = 0; id < v->size; id++) {
+		const struct vocab_token *t = &v->token[id];
+		if (!t->text)
+			continue;
+		uint64_t hash = XXH3_64bits(t->text, t->n);
+		*find(v, t->text, t->n, hash) = (struct vocab_slot){(int32_t)id, (uint32_t)(hash >> 32)};
+	}
 }
 
 int
@@ -98,12 +105,13 @@ vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e
 			v->token[id].text, text, (long long)id);
 	if (2 * (v->count + 1) > v->mask)
 		rehash(v);
-	size_t i = find(v, text, n);
-	if (v->slot[i] >= 0)
-		return err_set(e, ERR_CONFIG, "token '%.64s' has two ids, %d and %lld", text, v->slot[i],
+	uint64_t hash = XXH3_64bits(text, n);
+	struct vocab_slot *slot = find(v, text, n, hash);
+	if (slot->id >= 0)
+		return err_set(e, ERR_CONFIG, "token '%.64s' has two ids, %d and %lld", text, slot->id,
 			(long long)id);
 	v->token[id] = (struct vocab_token){keep(v, text, n), (uint32_t)n};
-	v->slot[i] = (int32_t)id;
+	*slot = (struct vocab_slot){(int32_t)id, (uint32_t)(hash >> 32)};
 	v->count++;
 	return 0;
 }
@@ -111,7 +119,7 @@ vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e
 int32_t
 vocab_id(const struct vocab *v, const char *text, size_t n)
 {
-	return v->slot[find(v, text, n)];
+	return find(v, text, n, XXH3_64bits(text, n))->id;
 }
 
 const struct vocab_token *

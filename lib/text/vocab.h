@@ -14,11 +14,16 @@ struct vocab_token {
 	uint32_t n;
 };
 
+struct vocab_slot {
+	int32_t id;     /* -1: free */
+	uint32_t hash;  /* spares a look at most tokens that are not the one */
+};
+
 struct vocab {
 	struct vocab_token *token;  /* [size], by id */
 	size_t size, cap;           /* one past the largest id */
 	size_t count;               /* tokens there are */
-	int32_t *slot;              /* [mask + 1], open addressing: an id, or -1 */
+	struct vocab_slot *slot;    /* [mask + 1], open addressing */
 	size_t mask;
 	struct vocab_block *block;  /* what holds the strings */
 };

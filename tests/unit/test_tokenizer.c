@@ -147,6 +147,16 @@ test_unknown(void **state)
 	encodes(t, "\xc3\xa8" "a", "3 0");  /* one byte is missing, so the whole character is unknown */
 	encodes(t, "x\xc3\xa9x", "1 2 3");  /* the bytes overtake the unknown token, which goes on growing */
 	tokenizer_free(t);
+#define BYTES(more) "'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':false}," \
+	"'model':{'type':'BPE','vocab':{'a':0,'b':1,'ab':2},'merges':['a b']" more "}"
+	t = open_ok(BYTES(""));
+	encodes(t, "axb a", "2 0");
+	encodes(t, "\xc3\xa9", "");
+	tokenizer_free(t);
+	t = open_ok(BYTES(",'unk_token':'a'"));
+	encodes(t, "bx", "1 0");
+	encodes(t, "\xc3\xa9", "0 0");
+	tokenizer_free(t);
 	t = open_ok(MODEL(",'unk_token':'nowhere'"));
 	encodes(t, "ab", "3");
 	struct err e = {0};

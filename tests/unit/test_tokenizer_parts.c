@@ -294,6 +294,40 @@ test_scanners(void **state)
 	buf_release(&by_pcre);
 }
 
+/* A pattern that would go on for ages gives up; a long text alone is no reason to. */
+static void
+test_limits(void **state)
+{
+	(void)state;
+	enum { N = 1 << 20 };
+	struct err e = {0};
+	struct matcher *m = matcher_new();
+	struct matches it;
+	size_t start, end;
+	json_t *j = parse("{\"Regex\":\"(?:a|aa)+$\"}");
+	struct pattern *p = pattern_load(j, "test", &e);
+	assert_non_null(p);
+	matches_start(&it, p, m, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 58);
+	assert_int_equal(matches_next(&it, &start, &end, &e), -1);
+	assert_int_equal(e.code, ERR_DATA);
+	pattern_free(p);
+	json_decref(j);
+
+	char *spaces = xmalloc(N);
+	memset(spaces, ' ', N);
+	spaces[N - 1] = 'x';
+	j = parse("{\"Regex\":\"\\\\s+(?!\\\\S)|\\\\s+\"}");
+	p = pattern_load(j, "test", &e);
+	assert_non_null(p);
+	matches_start(&it, p, m, spaces, N);
+	assert_int_equal(matches_next(&it, &start, &end, &e), 1);
+	assert_int_equal(end, N - 2);
+	pattern_free(p);
+	json_decref(j);
+	matcher_free(m);
+	free(spaces);
+}
+
 /* ---- decoders ---- */
 
 /* `tokens` are separated by bars. */
@@ -373,6 +407,7 @@ main(void)
 		cmocka_unit_test(test_metaspace),
 		cmocka_unit_test(test_byte_level),
 		cmocka_unit_test(test_scanners),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_decoders),
 		cmocka_unit_test(test_bad_bytes),
 	};
