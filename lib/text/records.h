@@ -1,0 +1,34 @@
+/* Files of JSON lines to examples, on several threads and in order. */
+#ifndef HONE_TEXT_RECORDS_H
+#define HONE_TEXT_RECORDS_H
+
+#include "text/record.h"
+
+enum { RECORD_LINE_MAX = 64 << 20 };  /* bytes */
+
+struct records_counts {
+	uint64_t records;    /* examples handed on */
+	uint64_t tokens, targets;
+	uint64_t dropped, truncated, split;  /* records longer than max_length, by what became of them */
+	uint64_t skipped;    /* wrong records */
+	uint64_t bytes;      /* read so far */
+};
+
+/* What happens with an example: it is borrowed, and comes in the order of the files and lines. -1 and *e
+ * to stop. */
+struct records_sink {
+	int (*example)(
+		void *arg, const struct example *x, const struct records_counts *so_far, struct err *e);
+	void (*skipped)(
+		void *arg, const struct err *why); /* a wrong record that is passed over; may be NULL */
+	void *arg;
+};
+
+/* Reads every file ("-": standard input) in turn. A byte order mark, CR before LF, and blank lines are
+ * fine. With opt->format RECORD_AUTO the first record decides, and opt->format is set to it. `skip` passes
+ * over wrong records instead of stopping at the first. `threads` 0: all processors. *counts is filled also
+ * on failure. */
+int records_tokenize(const char *const *files, size_t n_files, struct record_options *opt, bool skip,
+	int threads, const struct records_sink *sink, struct records_counts *counts, struct err *e);
+
+#endif
