@@ -1,0 +1,220 @@
+/* hone-tokenize: JSON lines to a token stream. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/model_path.h"
+#include "base/opt.h"
+#include "fmt/tokens.h"
+#include "text/records.h"
+
+static const char *model, *template_name, *format = "auto", *train_on = "assistant", *overlong = "error";
+static const char *on_error = "fail", *output = "-";
+static double prompt_loss_weight;
+static int max_length;
+static bool jsonl, force, add_eos = true, add_special = true;
+
+static const struct opt options[] = {
+	{OPT_STRING, 'm', "model", &model, "MODEL",
+		"model directory, tokenizer.json, or name in the Hub cache", 0, 0, NULL},
+	{OPT_STRING, 'o', "output", &output, "FILE", "where the token stream goes", 0, 0, NULL},
+	{OPT_FLAG, 0, "force", &force, NULL, "replace an existing FILE", 0, 0, NULL},
+	{OPT_FLAG, 0, "jsonl", &jsonl, NULL, "write JSON lines instead of the binary stream", 0, 0, NULL},
+	{OPT_SECTION, 0, NULL, NULL, NULL, "Records:", 0, 0, NULL},
+	{OPT_ENUM, 0, "format", &format, "auto|chat|completion|alpaca|text|classification",
+		"form of the records; auto: by the first one", 0, 0, NULL},
+	{OPT_STRING, 0, "template", &template_name, "NAME", "chat template: built in, the model's, or a file",
+		0, 0, NULL},
+	{OPT_ENUM, 0, "on-error", &on_error, "fail|skip", "what to do with a wrong record", 0, 0, NULL},
+	{OPT_SECTION, 0, NULL, NULL, NULL, "Targets:", 0, 0, NULL},
+	{OPT_ENUM, 0, "train-on", &train_on, "completion|assistant|all",
+		"the last answer of a conversation, every answer, or every token", 0, 0, NULL},
+	{OPT_DOUBLE, 0, "prompt-loss-weight", &prompt_loss_weight, "W", "loss weight of prompts", 0, 1e6,
+		NULL},
+	{OPT_FLAG, 0, "eos", &add_eos, NULL, "end-of-text token behind completions and texts", 0, 0, NULL},
+	{OPT_FLAG, 0, "special", &add_special, NULL, "BOS and EOS; without, the bare ids of the text", 0, 0,
+		NULL},
+	{OPT_SECTION, 0, NULL, NULL, NULL, "Length:", 0, 0, NULL},
+	{OPT_INT, 0, "max-length", &max_length, "N", "most tokens of an example (0: no limit)", 0, 1 << 24,
+		NULL},
+	{OPT_ENUM, 0, "overlong", &overlong, "error|drop|truncate|split", "what to do with longer ones", 0, 0,
+		NULL},
+	{0},
+};
+
+static const struct opt_spec spec = {
+	.tool = "hone-tokenize",
+	.operands = "[FILE...]",
+	.summary = "Turns JSON lines of training data into a stream of token ids and targets, for hone-pack.",
+	.epilog = "Records are {\"messages\"}, {\"prompt\", \"completion\"}, {\"instruction\", \"input\", "
+		  "\"output\"},\n"
+		  "{\"text\"} or {\"text\", \"label\"}; see hone-tokenize(1).\n"
+		  "\n"
+		  "  hone-tokenize -m model train.jsonl | hone-pack -o train/\n"
+		  "  hone-tokenize -m model --jsonl train.jsonl | head -n 1\n",
+	.opts = options,
+	.min_operands = 0,
+	.max_operands = -1,
+};
+
+/* ---- the stream, created with the first example: only then is the format known ---- */
+
+struct stream {
+	struct out out;
+	struct tokens_writer *writer;
+	json_t *header;
+	const struct record_options *records;
+	const struct opt_list *files;
+	struct progress progress;
+};
+
+static json_t *
+make_header(const struct stream *s)
+{
+	const struct tokenizer *t = s->records->tokenizer;
+	const char *name = s->records->format == RECORD_CHAT ? s->records->template->name : NULL;
+	json_t *source = json_array();
+	for (size_t i = 0; i < s->files->n; i++)
+		json_array_append_new(source, json_string(s->files->item[i]));
+	return json_pack("{s:s, s:I, s:o, s:o, s:s?, s:s, s:o}", "tokenizer", tokenizer_fingerprint(t),
+		"vocab_size", (json_int_t)tokenizer_vocab_size(t), "eos_token_id",
+		tokenizer_eos(t) >= 0 ? json_integer(tokenizer_eos(t)) : json_null(), "source", source,
+		"template", name, "format", record_format_name(s->records->format), "options",
+		opt_settings(&spec));
+}
+
+static void
+start_stream(struct stream *s)
+{
+	s->header = make_header(s);
+	if (!s->header)
+		die(&(struct err){ERR_USAGE, "a file's name is not UTF-8"});
+	s->writer = tokens_create(&s->out, s->header, jsonl);
+}
+
+static int
+write_example(void *arg, const struct example *x, const struct records_counts *so_far, struct err *e)
+{
+	struct stream *s = arg;
+	if (!s->writer)
+		start_stream(s);
+	tokens_write(s->writer, x);
+	progress_show(&s->progress, so_far->records, NULL);
+	if (s->out.error)
+		return err_set(e, ERR_IO, "cannot write '%s': %s", output, strerror(s->out.error));
+	return 0;
+}
+
+static void
+tell_skipped(void *arg, const struct err *why)
+{
+	(void)arg;
+	log_warn("skipped: %s", why->msg);
+}
+
+/* ---- options ---- */
+
+static void
+check_options(void)
+{
+	if (!model)
+		die_usage("--model is missing: the tokenizer's directory");
+	if (!jsonl && strcmp(output, "-") == 0 && isatty(STDOUT_FILENO))
+		die_usage("the token stream is binary and stdout is a terminal; pipe it, or give -o FILE or "
+			  "--jsonl");
+	if (strcmp(overlong, "split") == 0 && record_format_named(format) > RECORD_AUTO &&
+		record_format_named(format) != RECORD_TEXT)
+		die_usage("--overlong split is for --format text only");
+}
+
+static struct record_options
+record_settings(void)
+{
+	return (struct record_options){
+		.format = (enum record_format)record_format_named(format),
+		.train_on = (enum record_train_on)record_train_on_named(train_on),
+		.overlong = (enum record_overlong)record_overlong_named(overlong),
+		.prompt_loss_weight = prompt_loss_weight,
+		.max_length = (uint32_t)max_length,
+		.no_eos = !add_eos,
+		.no_special = !add_special,
+		.allow_empty = !add_special && jsonl,
+	};
+}
+
+static void
+report(const struct records_counts *c)
+{
+	char extra[256] = "";
+	size_t n = 0;
+	const struct {
+		uint64_t count;
+		const char *what;
+	} rest[] = {{c->dropped, "dropped"}, {c->truncated, "truncated"}, {c->split, "split"},
+		{c->skipped, "skipped"}};
+	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
+		if (rest[i].count)
+			n += (size_t)snprintf(extra + n, sizeof extra - n, ", %llu %s",
+				(unsigned long long)rest[i].count, rest[i].what);
+	log_note("%llu records, %llu tokens, %llu targets%s", (unsigned long long)c->records,
+		(unsigned long long)c->tokens, (unsigned long long)c->targets, extra);
+}
+
+/* ---- running ---- */
+
+static void
+tokenize(struct record_options *opt, const struct opt_list *files)
+{
+	struct stream s = {.records = opt, .files = files};
+	struct records_sink sink = {write_example, tell_skipped, &s};
+	struct records_counts counts;
+	struct tokens_counts written;
+	struct err e;
+	if (out_open(&s.out, output, force, &e) < 0)
+		die(&e);
+	progress_start(&s.progress, "tokenizing", "records", 0);
+	int rc = records_tokenize(
+		files->item, files->n, opt, strcmp(on_error, "skip") == 0, opt_threads, &sink, &counts, &e);
+	progress_end(&s.progress);
+	if (rc < 0) {
+		if (s.writer)
+			tokens_abort(s.writer);
+		out_abort(&s.out);
+		die(&e);
+	}
+	if (!s.writer)
+		start_stream(&s);
+	tokens_finish(s.writer, &written);
+	if (out_commit(&s.out, &e) < 0)
+		die(&e);
+	json_decref(s.header);
+	report(&counts);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct opt_list files;
+	struct err e;
+	opt_parse(&spec, argc, argv, &files);
+	check_options();
+	if (files.n == 0)
+		opt_list_add(&files, "-");
+	char *path = model_path(model, &e);
+	struct tokenizer *tokenizer = path ? tokenizer_open(path, &e) : NULL;
+	struct template template;
+	if (!tokenizer || template_open(&template, path, template_name, &e) < 0)
+		die(&e);
+	struct record_options opt = record_settings();
+	opt.tokenizer = tokenizer;
+	opt.template = &template;
+	tokenize(&opt, &files);
+	template_close(&template);
+	tokenizer_free(tokenizer);
+	free(path);
+	free(files.item);
+	tool_exit(0);
+}
