@@ -30,7 +30,7 @@ block_length(size_t n, size_t i)
 void
 swiglu_forward(float *out, const float *gate, const float *up, size_t n)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t i = 0; i < n; i += BLOCK)
 		forward_block(out + i, gate + i, up + i, block_length(n, i));
 }
@@ -38,7 +38,7 @@ swiglu_forward(float *out, const float *gate, const float *up, size_t n)
 void
 swiglu_backward(float *dgate, float *dup, const float *dout, const float *gate, const float *up, size_t n)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t i = 0; i < n; i += BLOCK)
 		backward_block(dgate + i, dup + i, dout + i, gate + i, up + i, block_length(n, i));
 }

@@ -5,6 +5,7 @@
 #include <omp.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int threads = 1;
@@ -55,10 +56,11 @@ gemm_tn(float *C, int ldc, const float *A, int lda, const float *B, int ldb, int
 int
 math_set_threads(int n)
 {
-	if (n <= 0) {
-		cpu_set_t set;
+	cpu_set_t set;
+	if (n <= 0 && getenv("OMP_NUM_THREADS"))
+		n = omp_get_max_threads();
+	else if (n <= 0)
 		n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
-	}
 	threads = n;
 	omp_set_num_threads(n);
 	openblas_set_num_threads(n);

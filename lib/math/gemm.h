@@ -17,7 +17,8 @@ void gemm_nt(float *C, int ldc, const float *A, int lda, const float *B, int ldb
 void gemm_tn(float *C, int ldc, const float *A, int lda, const float *B, int ldb, int M, int N, int K, float alpha,
 	float beta);
 
-/* Sets the threads of OpenMP and of BLAS; 0 means the processors this process may run on. Returns how many. */
+/* Sets the threads of OpenMP and of BLAS; 0 means $OMP_NUM_THREADS, or else the processors
+ * this process may run on. Returns how many. */
 int math_set_threads(int n);
 int math_threads(void);
 

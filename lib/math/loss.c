@@ -65,7 +65,7 @@ first_index_of(const float *row, float x, int V)
 void
 cross_entropy(float *logits, float *nll, int32_t *best, const int32_t *target, const float *coef, int n, int V)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)n * (size_t)V > PARALLEL_MIN)
 	for (int i = 0; i < n; i++) {
 		float *row = logits + (size_t)i * (size_t)V;
 		float max = max_row(row, V), at_target = row[target[i]];
@@ -82,7 +82,7 @@ cross_entropy(float *logits, float *nll, int32_t *best, const int32_t *target, c
 void
 log_sum_exp(float *lse, int32_t *best, const float *logits, int n, int V)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)n * (size_t)V > PARALLEL_MIN)
 	for (int i = 0; i < n; i++) {
 		const float *row = logits + (size_t)i * (size_t)V;
 		float max = max_row(row, V);

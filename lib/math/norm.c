@@ -45,7 +45,7 @@ weight_terms(float *dout, const float *x, float s, int C)
 void
 rmsnorm_forward(float *out, float *rstd, const float *x, const float *w, int T, int C, float eps)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++) {
 		const float *row = x + (size_t)t * (size_t)C;
 		rstd[t] = 1.0f / sqrtf(mean_square(row, C) + eps);
@@ -56,7 +56,7 @@ rmsnorm_forward(float *out, float *rstd, const float *x, const float *w, int T, 
 void
 rmsnorm_again(float *out, const float *rstd, const float *x, const float *w, int T, int C)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
 		scale_row(out + (size_t)t * (size_t)C, x + (size_t)t * (size_t)C, w, rstd[t], C);
 }
@@ -64,7 +64,7 @@ rmsnorm_again(float *out, const float *rstd, const float *x, const float *w, int
 void
 rmsnorm_backward(float *dx, float *dw, float *dout, const float *x, const float *w, const float *rstd, int T, int C)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++) {
 		size_t at = (size_t)t * (size_t)C;
 		backward_row(dx + at, dout + at, x + at, w, rstd[t], C);

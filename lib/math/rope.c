@@ -62,7 +62,7 @@ rope_apply(float *x, const float *cos_, const float *sin_, const int32_t *pos, i
 	float sign)
 {
 	int half = rotary / 2;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)heads * (size_t)D > PARALLEL_MIN)
 	for (int t = 0; t < T; t++) {
 		size_t at = (size_t)pos[t] * (size_t)half;
 		for (int h = 0; h < heads; h++)

@@ -20,6 +20,9 @@
 
 enum { LANES = 16 };  /* partial sums kept apart: one AVX-512 register, two of AVX2 */
 
+/* Work of fewer elements is not worth waking the other threads for. */
+enum { PARALLEL_MIN = 1 << 14 };
+
 HONE_INLINE float
 lanes_sum(const float acc[LANES])
 {

@@ -42,7 +42,7 @@ squares_block(const float *x, int n)
 void
 vec_add(float *out, const float *x, size_t n)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t b = 0; b < block_count(n); b++)
 		add_block(out + b * BLOCK, x + b * BLOCK, block_length(n, b));
 }
@@ -50,7 +50,7 @@ vec_add(float *out, const float *x, size_t n)
 void
 vec_add_row(float *out, const float *row, int T, int C)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
 		add_block(out + (size_t)t * (size_t)C, row, C);
 }
@@ -59,7 +59,7 @@ void
 vec_sum_rows(float *out, const float *x, int T, int C)
 {
 	enum { COLUMNS = 64 };
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int c = 0; c < C; c += COLUMNS) {
 		int n = C - c < COLUMNS ? C - c : COLUMNS;
 		for (int t = 0; t < T; t++)
@@ -70,7 +70,7 @@ vec_sum_rows(float *out, const float *x, int T, int C)
 void
 vec_scale(float *x, float a, size_t n)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t b = 0; b < block_count(n); b++)
 		scale_block(x + b * BLOCK, a, block_length(n, b));
 }
@@ -78,7 +78,7 @@ vec_scale(float *x, float a, size_t n)
 void
 vec_zero(float *x, size_t n)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t b = 0; b < block_count(n); b++)
 		memset(x + b * BLOCK, 0, (size_t)block_length(n, b) * sizeof *x);
 }
@@ -90,7 +90,7 @@ vec_sum_squares(const float *x, size_t n)
 	enum { GROUPS = 64 };
 	double part[GROUPS] = {0};
 	size_t blocks = block_count(n), each = (blocks + GROUPS - 1) / GROUPS;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t g = 0; g < GROUPS; g++)
 		for (size_t b = g * each; b < (g + 1) * each && b < blocks; b++)
 			part[g] += (double)squares_block(x + b * BLOCK, block_length(n, b));
@@ -122,7 +122,7 @@ void
 vec_dropout(float *out, const float *x, size_t n, float p, uint64_t key)
 {
 	uint32_t threshold = (uint32_t)((double)p * 4294967296.0);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t b = 0; b < block_count(n); b++)
 		dropout_block(out + b * BLOCK, x + b * BLOCK, block_length(n, b), (uint32_t)(b * BLOCK), threshold,
 			1.0f / (1.0f - p), key + (uint64_t)(b * BLOCK >> 32));
@@ -139,7 +139,7 @@ embedding_backward(float *dtable, const float *dout, const int32_t *ids, int T, 
 {
 	/* An id may occur twice, so threads share out the columns, not the rows. */
 	enum { COLUMNS = 64 };
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int c = 0; c < C; c += COLUMNS) {
 		int n = C - c < COLUMNS ? C - c : COLUMNS;
 		for (int t = 0; t < T; t++)
@@ -150,7 +150,7 @@ embedding_backward(float *dtable, const float *dout, const int32_t *ids, int T, 
 void
 rows_gather(float *out, const float *x, const int32_t *rows, int n, int C)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)n * (size_t)C > PARALLEL_MIN)
 	for (int i = 0; i < n; i++)
 		memcpy(out + (size_t)i * (size_t)C, x + (size_t)rows[i] * (size_t)C, (size_t)C * sizeof *out);
 }
@@ -158,7 +158,7 @@ rows_gather(float *out, const float *x, const int32_t *rows, int n, int C)
 void
 rows_scatter_add(float *dx, const float *dout, const int32_t *rows, int n, int C)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)n * (size_t)C > PARALLEL_MIN)
 	for (int i = 0; i < n; i++)
 		add_block(dx + (size_t)rows[i] * (size_t)C, dout + (size_t)i * (size_t)C, C);
 }

@@ -64,7 +64,7 @@ adamw_step(struct adamw *o, struct model *m, double learning_rate, double grad_s
 		struct param *p = m->trained[i];
 		size_t n = param_size(p);
 		u.keep = (float)(1 - learning_rate * (param_decays(p) ? o->weight_decay : 0));
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 		for (size_t at = 0; at < n; at += BLOCK)
 			update_block(p->value + at, o->m[i] + at, o->v[i] + at, p->grad + at, &u,
 				n - at < BLOCK ? (int)(n - at) : BLOCK);
