@@ -4,9 +4,11 @@
 #include <cblas.h>
 #include <omp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int threads = 1;
 
@@ -20,16 +22,79 @@ scale_only(float *C, int ldc, int M, int N, float beta)
 				beta == 0 ? 0 : beta * C[(size_t)i * (size_t)ldc + (size_t)j];
 }
 
+/* A product as BLAS is asked for it. */
+struct product {
+	CBLAS_TRANSPOSE ta, tb;
+	float *C;
+	const float *A, *B;
+	int ldc, lda, ldb, K;
+	float alpha, beta;
+};
+
+/* Rows i .. i+M-1 and columns j .. j+N-1 of it. */
+static void
+part(const struct product *p, int i, int j, int M, int N)
+{
+	const float *A = p->A + (p->ta == CblasNoTrans ? (size_t)i * (size_t)p->lda : (size_t)i);
+	const float *B = p->B + (p->tb == CblasNoTrans ? (size_t)j : (size_t)j * (size_t)p->ldb);
+	float *C = p->C + (size_t)i * (size_t)p->ldc + (size_t)j;
+	cblas_sgemm(CblasRowMajor, p->ta, p->tb, M, N, p->K, p->alpha, A, p->lda, B, p->ldb, p->beta, C, p->ldc);
+}
+
+/* How many of the `n` rows (or columns) make a tile when each costs `cost` multiply-adds: enough to be worth a call,
+ * few enough to share out. It follows from the shape alone, never from the number of threads, so that a result is
+ * the same to the bit whatever that number is. */
+static int
+tile_length(int n, double cost)
+{
+	enum { TILE_COST = 1 << 22, MOST_TILES = 64, UNIT = 32 };
+	double length = TILE_COST / cost;
+	if (length < (double)n / MOST_TILES)
+		length = (double)n / MOST_TILES;
+	if (length >= n)
+		return n;
+	return ((int)length + UNIT) / UNIT * UNIT;
+}
+
+/* The whole product by the calling thread: OpenBLAS takes as many threads as OpenMP would, unless told so. */
+static void
+one_call(const struct product *p, int M, int N)
+{
+	bool outside = !omp_in_parallel();
+	if (outside)
+		omp_set_num_threads(1);
+	part(p, 0, 0, M, N);
+	if (outside)
+		omp_set_num_threads(threads);
+}
+
+/* Tiles are computed by one thread each. OpenBLAS's own threads wait for each other by spinning several times in a
+ * product, which is ruinous when a processor is shared with other programs. */
 static void
 gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, float *C, int ldc, const float *A, int lda, const float *B, int ldb,
 	int M, int N, int K, float alpha, float beta)
 {
+	const struct product p = {ta, tb, C, A, B, ldc, lda, ldb, K, alpha, beta};
 	if (M == 0 || N == 0)
 		return;
-	if (K == 0)
+	if (K == 0) {
 		scale_only(C, ldc, M, N, beta);
-	else
-		cblas_sgemm(CblasRowMajor, ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+		return;
+	}
+	bool by_rows = M >= N;
+	int n = by_rows ? M : N, step = tile_length(n, (double)(by_rows ? N : M) * K);
+	if (step >= n || omp_in_parallel()) {
+		one_call(&p, M, N);
+		return;
+	}
+#pragma omp parallel for schedule(dynamic)
+	for (int at = 0; at < n; at += step) {
+		int length = n - at < step ? n - at : step;
+		if (by_rows)
+			part(&p, at, 0, length, N);
+		else
+			part(&p, 0, at, M, length);
+	}
 }
 
 void
@@ -63,7 +128,6 @@ math_set_threads(int n)
 		n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
 	threads = n;
 	omp_set_num_threads(n);
-	openblas_set_num_threads(n);
 	return n;
 }
 
@@ -71,6 +135,21 @@ int
 math_threads(void)
 {
 	return threads;
+}
+
+void
+math_start(int n, char **argv)
+{
+	char path[4096];
+	ssize_t length;
+	if (math_set_threads(n) == 1 || getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+		return;
+	/* By its own name, not as /proc/self/exe, which ps and pkill would call "exe". */
+	length = readlink("/proc/self/exe", path, sizeof path - 1);
+	if (length <= 0 || setenv("OMP_WAIT_POLICY", "passive", 1) < 0)
+		return;
+	path[length] = '\0';
+	execv(path, argv);  /* if it fails, threads spin: slower at worst */
 }
 
 const char *

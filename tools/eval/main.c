@@ -242,9 +242,9 @@ main(int argc, char **argv)
 	struct metrics_betas betas;
 	struct err e;
 	opt_parse(&spec, argc, argv, &operands);
+	math_start(opt_threads, argv);
 	if (metrics_betas_parse(&betas, betas_text, &e) < 0)
 		die(&e);
-	math_set_threads(opt_threads);
 	if (metrics_file ? operands.n > 0 : operands.n == 0)
 		die_usage(metrics_file ? "--metrics takes no DATASET" : "DATASET is missing");
 	if (!metrics_file && !model_name)

@@ -321,9 +321,9 @@ main(int argc, char **argv)
 	struct err e;
 	struct job j = {0};
 	opt_parse(&spec, argc, argv, &operands);
+	math_start(opt_threads, argv);
 	if (!model_name)
 		die_usage("-m MODEL is missing");
-	math_set_threads(opt_threads);
 	char *dir = model_path(model_name, &e);
 	if (!dir || open_all(&j, dir, &e) < 0)
 		die(&e);

@@ -220,12 +220,12 @@ main(int argc, char **argv)
 	struct err e;
 	opt_parse(&train_spec, argc, argv, &operands);
 	settings_check(&settings);
+	math_start(opt_threads, argv);
 	char *dir = model_path(settings.model, &e);
 	if (!dir)
 		die(&e);
 	struct run r = {.set = &settings, .model_dir = dir, .full = strcmp(settings.method, "full") == 0,
 		.best_value = NAN, .started = clock_seconds(), .deadline = settings_deadline(settings.deadline)};
-	math_set_threads(opt_threads);
 	int rc = run(&r, &e);
 	release(&r);
 	free(dir);
