@@ -104,7 +104,7 @@ derivative(double (*f)(void *), void *ctx, double *x)
 }
 
 /* Holds grad[n] - before (before NULL: 0) against the derivatives of f at x[n]: all of them, or `samples` at random.
- * The difference may be `tolerance` of the largest derivative, or of 0.01, as rounding leaves something of a zero. */
+ * The difference may be `tolerance` of the largest derivative, or of 0.1, as rounding leaves something of a zero. */
 static inline void
 assert_gradient(const float *grad, const float *before, double *x, size_t n, double (*f)(void *), void *ctx,
 	size_t samples, double tolerance)
@@ -119,8 +119,8 @@ assert_gradient(const float *grad, const float *before, double *x, size_t n, dou
 		want[s] = derivative(f, ctx, &x[i]);
 		got[s] = grad[i] - (before ? before[i] : 0);
 	}
-	got[count] = 0.01f;
-	want[count] = 0.01;
+	got[count] = 0.1f;
+	want[count] = 0.1;
 	assert_all_near(got, want, count + 1, tolerance);
 	free(want);
 	free(got);
