@@ -19,7 +19,7 @@
 #include "base/rng.h"
 
 /* Arrays that release_all() frees; a test takes what it needs and releases it at its end. */
-static void *held[64];
+static void *held[256];
 static size_t n_held;
 
 static inline void *
