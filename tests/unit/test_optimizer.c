@@ -64,7 +64,7 @@ check_adamw(int rows, int columns, double decay)
 	}
 	for (int i = 0; i < 2; i++) {
 		size_t n = param_size(&t.p[i]);
-		assert_all_near(t.p[i].value, ref[i].p, n, 2e-5);
+		assert_all_near(t.p[i].value, ref[i].p, n, 1e-5);
 		assert_all_near(o.m[i], ref[i].m, n, 1e-6);
 		assert_all_near(o.v[i], ref[i].v, n, 1e-6);
 	}
