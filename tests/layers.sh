@@ -5,22 +5,21 @@
 # No tool includes another; only lib/math/gemm.c knows BLAS. Prints what breaks this and exits 1.
 cd "${1:-$(dirname "$0")/..}" || exit 2
 
-# Prints FILE:LINE:HEADER of every include of one folder's files; -h at -q as written in quotes or brackets.
+# Prints FILE:LINE:HEADER of every include of one folder's files, in quotes or brackets.
 includes() {
   find "$1" -name '*.[ch]' -exec grep -Hn '^[[:space:]]*#[[:space:]]*include' {} + |
     sed -n 's/^\([^:]*:[0-9]*\):[^"<]*["<]\([^">]*\)[">].*/\1:\2/p'
 }
 
-# allow FOLDER LAYER...: quoted headers of lib/FOLDER come from these layers or from itself
+# allow FOLDER LAYER...: headers that lib/FOLDER includes come from these layers, from itself, or from the system
 allow() {
   folder=$1
   shift
   [ -d "lib/$folder" ] || return 0
   includes "lib/$folder" | while IFS=: read -r file line header; do
-    [ -e "lib/$header" ] || case $header in ../* | */../*) ;; *) continue ;; esac
-    ok=
+    case $header in ../* | */../*) ok= ;; *) [ -e "lib/$header" ] && ok= || ok=1 ;; esac
     for layer in "$folder" "$@"; do
-      case $header in ../* | */../*) ;; "$layer"/*) ok=1 ;; esac
+      case $header in */../*) ;; "$layer"/*) ok=1 ;; esac
     done
     [ "$ok" ] || echo "$file:$line: lib/$folder may not include '$header' (only: $folder $*)"
   done
@@ -28,15 +27,9 @@ allow() {
 
 # tools include headers of the library, of the system, and of their own folder
 check_tools() {
-  for dir in tools/*/; do
-    [ -d "$dir" ] || continue
-    includes "$dir" | while IFS=: read -r file line header; do
-      if [ ! -e "lib/$header" ] && [ ! -e "$dir$header" ]; then
-        case $header in
-          ../* | */../* | tools/*) echo "$file:$line: a tool may not include another's '$header'" ;;
-        esac
-      fi
-    done
+  includes tools | while IFS=: read -r file line header; do
+    case $header in ../* | */../*) ok= ;; *) [ -e "tools/$header" ] && ok= || ok=1 ;; esac
+    [ "$ok" ] || echo "$file:$line: a tool may not include '$header', which is not its own"
   done
 }
 
