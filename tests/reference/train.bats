@@ -127,11 +127,11 @@ wait_for() {
 interrupted() {
   local signal status
   dataset llama2
-  run_train llama2 straight -j 1 --n-epochs 100 --save-steps 150 --save-total-limit 1 -v "$T/data" "$@"
-  for signal in 5 200; do
+  run_train llama2 straight -j 1 --n-epochs 60 --save-steps 90 --save-total-limit 1 -v "$T/data" "$@"
+  for signal in 5 120; do
     "$train" -q -m "$cases/llama2/base" -t "$T/data" -v "$T/data" -o "$T/stopped" --no-shuffle --batch-size 4 \
-      -j 1 --n-epochs 100 --learning-rate 2e-3 --warmup-steps 3 --weight-decay 0.1 --dtype float32 \
-      --save-steps 150 --save-total-limit 1 "$@" 2>"$T/stderr" 3>&- &
+      -j 1 --n-epochs 60 --learning-rate 2e-3 --warmup-steps 3 --weight-decay 0.1 --dtype float32 \
+      --save-steps 90 --save-total-limit 1 "$@" 2>"$T/stderr" 3>&- &
     wait_for "$T/stopped/metrics.jsonl" "\"step\":$signal,"
     kill -TERM $!
     status=0
@@ -141,7 +141,7 @@ interrupted() {
     grep -q "stopped by SIGTERM after step" "$T/stderr"
     [ ! -e "$T/stopped/final" ]
   done
-  run_train llama2 stopped -j 1 --n-epochs 100 --save-steps 150 --save-total-limit 1 -v "$T/data" "$@"
+  run_train llama2 stopped -j 1 --n-epochs 60 --save-steps 90 --save-total-limit 1 -v "$T/data" "$@"
   same_bytes stopped straight
 }
 
