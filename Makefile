@@ -4,7 +4,7 @@ VERSION = 0.1.0
 PREFIX  = /usr/local
 DESTDIR =
 
-# build/release is the default variant; asan, tsan and debug differ by flags only.
+# build/release is the default variant; asan and debug differ by flags only.
 VARIANT = release
 B       = build/$(VARIANT)
 # The release variant leaves its programs at the top, where a first `./hone-train -h` looks for them.
@@ -15,15 +15,17 @@ DEPS    = build-essential pkg-config git libopenblas-openmp-dev libjansson-dev l
           libutf8proc-dev libxxhash-dev libcmocka-dev bats jq zstd mandoc man-db
 LINT_DEPS = clang-format clang-tidy cppcheck shellcheck valgrind
 
-# The OpenMP build of OpenBLAS is named outright: another variant may be the system's default.
-export PKG_CONFIG_PATH := $(PKG_CONFIG_PATH):$(firstword $(wildcard /usr/lib/*/openblas-openmp/pkgconfig))
-
 CC      = gcc
 OPT_release = -O3 -D_FORTIFY_SOURCE=2
 OPT_debug   = -O0
 OPT_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-OPT_tsan    = -O1 -fsanitize=thread
 OPT     = $(OPT_$(VARIANT))
+
+# Asked once, when the first recipe needs it and not while this file is read: `make deps check` installs
+# the packages in between. The OpenMP build of OpenBLAS is named outright: another may be the system's default.
+PKG_CONFIG = PKG_CONFIG_PATH="$$PKG_CONFIG_PATH:$$(echo /usr/lib/*/openblas-openmp/pkgconfig)" pkg-config
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 \
           -Wno-missing-field-initializers -Wvla -Wundef -Werror=implicit-function-declaration
@@ -32,9 +34,9 @@ CFLAGS  = -g $(OPT)
 CPPFLAGS =
 LDFLAGS =
 ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib -fopenmp -ffp-contract=off \
-          $(WARN) $(HARDEN) $(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS) $(CFLAGS)
+          $(WARN) $(HARDEN) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -fopenmp $(OPT) $(LDFLAGS)
-LDLIBS  = $(shell pkg-config --libs $(PKGS)) -lm
+LDLIBS  = $(PKG_LIBS) -lm
 
 # Which folder may use which: base < fmt < text; base < math; math, fmt < model < eval; tools use all.
 # tests/layers.sh holds the includes against this order, which is also the order of linking.
@@ -48,38 +50,148 @@ SCRIPTS = $(wildcard pipelines/hone-*)
 UNIT    = $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 HELPERS = $(patsubst %.c,$(B)/%,$(wildcard tests/helpers/*.c))
 MAN     = $(wildcard tools/*/*.1) $(wildcard docs/man/*.[157])
+DOCS    = $(wildcard README.md LICENSE docs/*.md)
+C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c)
+SHELL_SRC = .ci/run tests/run $(wildcard tests/*.sh) $(SCRIPTS)
+BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
+# make V=1 shows the commands instead of these lines.
+Q       = $(if $(V),,@)
+SAY     = $(if $(V),@:,@printf '%-4s %s\n')
+
+## all: the programs (default)
 all: $(PROGS)
 
 ## help: list these targets
 help:
 	@sed -n 's/^## \([a-z._-]*\): /  make \1|/p' Makefile | column -t -s '|'
 
+# ---- packages ----
+
+SUDO    = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+INSTALL = installed() { [ "$$(dpkg-query -W -f '$${db:Status-Status}\n' "$$@" 2>/dev/null | grep -c '^installed$$')" = $$\# ]; }; \
+	install() { installed "$$@" || { $(SUDO) apt-get update -q && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$$@"; }; }; install
+
+## deps: install the Debian packages that build and check need (with sudo when not root)
+deps:
+	@$(INSTALL) $(DEPS)
+
+## lint-deps: install those of lint, format and check-slow
+lint-deps:
+	@$(INSTALL) $(LINT_DEPS)
+
+# With `make -j deps check`, too, nothing is compiled before the packages are there.
+INSTALLED = $(filter deps lint-deps,$(MAKECMDGOALS))
+
+# ---- building ----
+
+# Objects are remade when the flags change: the stamp holds those of the last build and is renewed only when they differ.
+$(B)/flags: FORCE | $(INSTALLED)
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LDLIBS))' >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
 .SECONDEXPANSION:
 $(PROGS): $(BIN)/hone-%: $$(addprefix $(B)/,$$(subst .c,.o,$$(wildcard tools/$$*/*.c))) $(LIB_A)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(foreach l,$(LIBS),$(eval $(B)/lib$(l).a: $(patsubst %.c,$(B)/%.o,$(wildcard lib/$(l)/*.c))))
 $(B)/lib%.a:
+	$(SAY) AR $@
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(SAY) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
 
 # --version tells the commit; version.o is remade when it changes.
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-$(B)/lib/base/version.o: ALL_CFLAGS += -DHONE_VERSION='"$(VERSION)"' -DHONE_COMMIT='"$(COMMIT)"'
+$(B)/lib/base/version.o: DEFINES = -DHONE_VERSION='"$(VERSION)"' -DHONE_COMMIT='"$(COMMIT)"'
 $(B)/lib/base/version.o: $(B)/commit-$(COMMIT)
-$(B)/commit-$(COMMIT):
+$(B)/commit-$(COMMIT): | $(INSTALLED)
 	@mkdir -p $(@D); rm -f $(B)/commit-*; touch $@
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_A)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
-$(B)/tests/helpers/%: $(B)/tests/helpers/%.o $(LIB_A)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+$(UNIT): $(B)/%: $(B)/%.o $(LIB_A)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(HELPERS): $(B)/%: $(B)/%.o $(LIB_A)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# ---- testing ----
+
+RUN_TESTS = tests/run -b $(BIN) -o $(B)
+
+## check: build, and run the unit, command-line and reference tests (under a minute)
+check: all $(UNIT) $(HELPERS)
+	@$(RUN_TESTS)
+
+## check-slow: check; the same on one processor; the longer tests, some under valgrind
+check-slow: check
+	@taskset -c 0 $(RUN_TESTS)
+	@$(RUN_TESTS) -t 1200 tests/slow/*.bats
+
+# Memory that is still pointed to when a tool ends is no leak to LeakSanitizer, so tools may leave it to the kernel.
+## asan: check, all of it built with AddressSanitizer and UndefinedBehaviorSanitizer
+asan:
+	@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1 \
+		UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) --no-print-directory VARIANT=asan check
+
+# ---- reading the sources ----
+
+# In bats, each test is a subshell (SC2030, SC2031) in which a failed cd ends the test (SC2164); `run` and `load` set
+# variables that shellcheck does not see (SC2034, SC2154). The others: ls of names of our own, printf of bytes, jq programs.
+BATS_OK = SC2030,SC2031,SC2164,SC2034,SC2154,SC2012,SC2059,SC2016
+
+## lint: layers, shellcheck, cppcheck, clang-tidy, man pages
+lint: compile_commands.json
+	tests/layers.sh
+	shellcheck $(SHELL_SRC)
+	shellcheck -s bats -e $(BATS_OK) $(BATS_SRC)
+	cppcheck -q --std=c11 -Ilib --include=/usr/include/jansson.h --suppressions-list=.cppcheck-suppressions --error-exitcode=1 \
+		--enable=warning,portability,performance lib tools tests/helpers
+	@printf '%s\n' $(filter-out tests/unit/%,$(C_SRC)) | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p .
+	$(if $(MAN),mandoc -Tlint -Wwarning $(MAN))
+
+## format: clang-format in place
+format:
+	clang-format -i $(C_SRC) $(wildcard lib/*/*.h tools/*/*.h tests/*/*.h)
+
+## compile_commands.json: for clangd and clang-tidy
+compile_commands.json: $(C_SRC) $(B)/flags
+	@printf '%s\n' $(C_SRC) | jq -R --arg dir '$(CURDIR)' --arg cc '$(CC) $(ALL_CFLAGS)' \
+		'{directory: $$dir, file: ., command: "\($$cc) -c \(.)"}' | jq -s . >$@
+
+# ---- installing ----
+
+## install: programs, man pages and documentation under $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install $(PROGS) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
+	$(foreach m,$(MAN),install -D -m 644 $(m) $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) :
+	$(foreach d,$(DOCS),install -D -m 644 $(d) $(DESTDIR)$(PREFIX)/share/doc/hone/$(notdir $(d)) &&) :
+
+## uninstall: remove what install put there
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGS) $(SCRIPTS)))
+	rm -f $(foreach m,$(MAN),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/hone
+
+## dist: build/hone-VERSION.tar.gz of the last commit
+dist:
+	@mkdir -p build
+	git archive --prefix=hone-$(VERSION)/ -o build/hone-$(VERSION).tar.gz HEAD
+
+## clean: remove all that was built
+clean:
+	rm -rf build compile_commands.json $(TOOLS:%=hone-%)
 
 -include $(LIB_OBJ:.o=.d) $(wildcard $(B)/tools/*/*.d $(B)/tests/*/*.d)
 
-.PHONY: all help
+FORCE:
+.DELETE_ON_ERROR:
+.PHONY: all help deps lint-deps check check-slow asan lint format install uninstall dist clean FORCE

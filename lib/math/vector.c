@@ -100,6 +100,16 @@ vec_sum_squares(const float *x, size_t n)
 	return sum;
 }
 
+/* Keys are often neighbours: consecutive steps, layers, seeds. This sets them far apart (the finaliser of
+ * splitmix64, Vigna). */
+static uint64_t
+spread(uint64_t key)
+{
+	key = (key ^ key >> 30) * 0xbf58476d1ce4e5b9u;
+	key = (key ^ key >> 27) * 0x94d049bb133111ebu;
+	return key ^ key >> 31;
+}
+
 /* A 32-bit mix of (key, index): two rounds of multiply and xor-shift (after Wellons' lowbias32). */
 HONE_INLINE uint32_t
 mix(uint64_t key, uint32_t i)
@@ -125,7 +135,7 @@ vec_dropout(float *out, const float *x, size_t n, float p, uint64_t key)
 #pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t b = 0; b < block_count(n); b++)
 		dropout_block(out + b * BLOCK, x + b * BLOCK, block_length(n, b), (uint32_t)(b * BLOCK), threshold,
-			1.0f / (1.0f - p), key + (uint64_t)(b * BLOCK >> 32));
+			1.0f / (1.0f - p), spread(key + (uint64_t)(b * BLOCK >> 32)));
 }
 
 void

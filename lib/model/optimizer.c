@@ -34,6 +34,7 @@ adamw_release(struct adamw *o)
 /* The constants of one step, as torch's order of operations has them. */
 struct update {
 	float beta1, beta2, eps, grad_scale;
+	float rest1, rest2;  /* 1 - beta1, 1 - beta2: of the doubles, as 1 - 0.999f is off by 1e-5 */
 	float keep;         /* 1 - lr * decay */
 	float step_size;    /* lr / (1 - beta1^t) */
 	float v_scale;      /* 1 / sqrt(1 - beta2^t) */
@@ -42,12 +43,12 @@ struct update {
 HONE_SIMD static void
 update_block(float *p, float *m, float *v, const float *g, const struct update *u, int n)
 {
-	float b1 = u->beta1, b2 = u->beta2, eps = u->eps, scale = u->grad_scale, keep = u->keep, size = u->step_size,
-	      v_scale = u->v_scale;
+	float b1 = u->beta1, b2 = u->beta2, rest1 = u->rest1, rest2 = u->rest2, eps = u->eps, scale = u->grad_scale,
+	      keep = u->keep, size = u->step_size, v_scale = u->v_scale;
 	for (int i = 0; i < n; i++) {
 		float x = g[i] * scale;
-		m[i] = b1 * m[i] + (1.0f - b1) * x;
-		v[i] = b2 * v[i] + (1.0f - b2) * x * x;
+		m[i] = b1 * m[i] + rest1 * x;
+		v[i] = b2 * v[i] + rest2 * x * x;
 		p[i] = p[i] * keep - size * m[i] / (__builtin_sqrtf(v[i]) * v_scale + eps);
 	}
 }
@@ -58,8 +59,8 @@ adamw_step(struct adamw *o, struct model *m, double learning_rate, double grad_s
 	enum { BLOCK = 1 << 14 };
 	double t = (double)++o->step;
 	struct update u = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = (float)o->eps,
-		.grad_scale = (float)grad_scale, .step_size = (float)(learning_rate / (1 - pow(o->beta1, t))),
-		.v_scale = (float)(1 / sqrt(1 - pow(o->beta2, t)))};
+		.rest1 = (float)(1 - o->beta1), .rest2 = (float)(1 - o->beta2), .grad_scale = (float)grad_scale,
+		.step_size = (float)(learning_rate / (1 - pow(o->beta1, t))), .v_scale = (float)(1 / sqrt(1 - pow(o->beta2, t)))};
 	for (size_t i = 0; i < m->n_trained; i++) {
 		struct param *p = m->trained[i];
 		size_t n = param_size(p);

@@ -126,6 +126,8 @@ ingest_open(struct ingested *in, const char *path, const char *model_dir, const 
 	int rc = 0;
 	if (path_is_dir(path))
 		rc = (in->dataset = dataset_open(path, e)) ? 0 : -1;
+	else if (strcmp(path, "-") != 0 && !path_exists(path))
+		rc = err_set(e, ERR_NOINPUT, "'%s' does not exist; a dataset directory or a JSONL file is wanted", path);
 	else
 		rc = open_file(in, path, model_dir, opt, e);
 	if (rc < 0)

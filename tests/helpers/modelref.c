@@ -59,7 +59,7 @@ add_doc(struct batch_builder *b, const json_t *doc)
 	free(v);
 }
 
-struct keep {
+struct kept {
 	float *logits;
 	int V;
 };
@@ -67,14 +67,14 @@ struct keep {
 static void
 keep_logits(void *ctx, int first, int n, float *logits)
 {
-	struct keep *k = ctx;
+	struct kept *k = ctx;
 	memcpy(k->logits + (size_t)first * (size_t)k->V, logits, (size_t)n * (size_t)k->V * sizeof *logits);
 }
 
 static double
 logits_error(struct model *m, const struct batch *b, const struct st_file *ref)
 {
-	struct keep k = {xreallocarray(NULL, (size_t)b->T * (size_t)m->config.V, sizeof(float)), m->config.V};
+	struct kept k = {xreallocarray(NULL, (size_t)b->T * (size_t)m->config.V, sizeof(float)), m->config.V};
 	int32_t *rows = xreallocarray(NULL, (size_t)b->T, sizeof *rows);
 	for (int i = 0; i < b->T; i++)
 		rows[i] = i;

@@ -1,0 +1,205 @@
+#!/usr/bin/env bats
+# hone-train on a model of a few thousand random weights: what it leaves, and what it says to bad input.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup() {
+  train=$hone_bin/hone-train pack=$hone_bin/hone-pack
+  cd "$BATS_TEST_TMPDIR" || return 1
+  tiny_config config
+  rows 12 | "$pack" -q -o data -
+}
+
+# A checkpoint made of the configuration: in model/
+make_model() {
+  "$train" -q -m config -t data -o made --from-scratch --method full --max-steps 1 --learning-rate 1e-3
+  mv made/final model
+  rm -r made
+}
+
+# refused STATUS TEXT OPTION...: hone-train ends with it, and leaves no run behind that anyone could take for one
+refused() {
+  fails "$1" "$2" "$train" -q -o run "${@:3}"
+  [ ! -e run/final ]
+  [ ! -e run/run.json ]
+  [ ! -e run/metrics.jsonl ]
+  rm -rf run
+}
+
+@test "train: from scratch, full, and an adapter on it" {
+  make_model
+  [ "$(ls model | tr '\n' ' ')" = "config.json model.safetensors " ]
+  "$train" -q -m model -t data -v data -o run --n-epochs 2 --batch-size 4 --learning-rate 1e-2
+  jq -es 'map(select(.event == "train") | .step) == [1, 2, 3, 4, 5, 6]' run/metrics.jsonl
+  jq -es 'map(select(.event == "eval") | .step) == [3, 6]' run/metrics.jsonl
+  jq -e '.settings."n-epochs" == 2 and .plan.total_steps == 6' run/run.json
+  [ "$(wc -l <run/results.csv)" -eq 7 ]
+  jq -e '.r == 16 and .peft_type == "LORA"' run/final/adapter_config.json
+  [ -e run/best/adapter_model.safetensors ]
+}
+
+@test "train: it learns" {
+  make_model
+  "$train" -q -m model -t data -o run --method full --n-epochs 30 --batch-size 4 --learning-rate 1e-2 --micro-tokens 16
+  jq -es '.[0].loss > 3 and .[-1].loss < 0.5' run/metrics.jsonl
+}
+
+@test "train: seeds differ, and a seed is a run" {
+  for run in one two other; do
+    seed=7
+    [ "$run" = other ] && seed=8
+    "$train" -q -m config -t data -o "$run" --from-scratch --method full --n-epochs 1 --batch-size 4 --learning-rate 1e-3 \
+      --seed "$seed"
+  done
+  cmp one/final/model.safetensors two/final/model.safetensors
+  run cmp one/final/model.safetensors other/final/model.safetensors
+  [ "$status" -eq 1 ]
+}
+
+@test "train: settings from a file" {
+  make_model
+  echo '{"batch_size": 6, "n-epochs": 1, "learning-rate": 0.01}' >settings.json
+  "$train" -q -m model -t data -o run --config settings.json
+  jq -e '.settings."batch-size" == 6 and .plan.total_steps == 2' run/run.json
+}
+
+@test "train: usage is 64" {
+  fails 64 "-m MODEL is missing" "$train" -t data -o run
+  fails 64 "-t DATASET is missing" "$train" -m config -o run
+  fails 64 "-o RUN is missing" "$train" -m config -t data
+  fails 64 "batch-size" "$train" -m config -t data -o run --batch-sise 4
+  fails 64 "learning-rate" "$train" -m config -t data -o run --learning-rate fast
+  fails 64 "--n-epochs" "$train" -m config -t data -o run --n-epochs 0
+  fails 64 "--method" "$train" -m config -t data -o run --method half
+  fails 64 "goes with --method full" "$train" -m config -t data -o run --from-scratch
+  fails 64 "has no adapter to start from" "$train" -m config -t data -o run --method full --init-adapter a
+  fails 64 "needs validation data" "$train" -m config -t data -o run --compute-classification-metrics
+  fails 64 "exclude each other" "$train" -m config -t data -o run --learning-rate 1 --learning-rate-multiplier 1
+  fails 64 "neither a time to go" "$train" -m config -t data -o run --deadline soon
+  [ ! -e run ]
+}
+
+@test "train: no model is 66" {
+  refused 66 "none" -m none -t data
+  refused 66 "config" -m config -t data
+  mkdir empty
+  refused 66 "config.json" -m empty -t data
+}
+
+@test "train: a configuration that is not supported is 78, and named" {
+  tiny_config a '"model_type": "mamba"'
+  refused 78 "'mamba'" -m a -t data --from-scratch --method full
+  tiny_config a '"hidden_act": "relu"'
+  refused 78 "'relu'" -m a -t data --from-scratch --method full
+  tiny_config a '"num_key_value_heads": 3'
+  refused 78 "num_key_value_heads" -m a -t data --from-scratch --method full
+  tiny_config a '"hidden_size": -16'
+  refused 78 "hidden_size" -m a -t data --from-scratch --method full
+  tiny_config a '"rope_scaling": {"rope_type": "yarn"}'
+  refused 78 "'yarn'" -m a -t data --from-scratch --method full
+  tiny_config a '"quantization_config": {"bits": 4}'
+  refused 78 "quantis" -m a -t data --from-scratch --method full
+  echo '{"model_type": ' >a/config.json
+  refused 65 "a/config.json" -m a -t data --from-scratch --method full
+}
+
+@test "train: damaged weights are 65, weights that do not fit 78" {
+  make_model
+  cp -r model cut
+  truncate -s -1 cut/model.safetensors
+  refused 65 "cut/model.safetensors" -m cut -t data
+  truncate -s 100 cut/model.safetensors
+  refused 65 "cut/model.safetensors" -m cut -t data
+  : >cut/model.safetensors
+  refused 65 "cut/model.safetensors" -m cut -t data
+  tiny_config model '"intermediate_size": 25'
+  refused 78 "config.json wants 25 x 16" -m model -t data
+  tiny_config model '"num_hidden_layers": 3'
+  refused 78 "'model.layers.2.self_attn.q_proj.weight' is missing" -m model -t data
+  tiny_config model '"num_hidden_layers": 1'
+  refused 78 "has no place" -m model -t data
+}
+
+@test "train: no data is 66, damaged data 65" {
+  make_model
+  refused 66 "none" -m model -t none
+  cp -r data cut
+  truncate -s -1 cut/shard-00000.hone.zst
+  refused 65 "cut" -m model -t cut
+  rm cut/shard-00000.hone.zst
+  refused 66 "cut/shard-00000.hone.zst" -m model -t cut
+  echo '{' >cut/dataset.json
+  refused 65 "cut/dataset.json" -m model -t cut
+  refused 66 "none" -m model -t data -v none
+}
+
+@test "train: data of another vocabulary are 65" {
+  make_model
+  echo '{"input_ids": [1, 31, 32], "labels": [1, 31, 32]}' | "$pack" -q -o other -
+  fails 65 "token 32, the model's vocabulary ends at 31" "$train" -q -m model -t other -o run
+  [ ! -e run/final ]
+}
+
+@test "train: data without a target are 65" {
+  make_model
+  echo '{"input_ids": [1, 2, 3], "labels": [-100, -100, -100]}' | "$pack" -q -o other -
+  refused 65 "no targets" -m model -t other
+}
+
+@test "train: an adapter that is missing is 66, damaged 65, of another model 78" {
+  make_model
+  "$train" -q -m model -t data -o first --lora-r 4 --n-epochs 1 --batch-size 4 --learning-rate 1e-2
+  "$train" -q -m model -t data -o second --init-adapter first/final --n-epochs 1 --batch-size 4 --learning-rate 1e-2
+  refused 66 "none" -m model -t data --init-adapter none
+  cp -r first/final cut
+  truncate -s -1 cut/adapter_model.safetensors
+  refused 65 "cut/adapter_model.safetensors" -m model -t data --init-adapter cut
+  tiny_config wide '"intermediate_size": 40'
+  "$train" -q -m wide -t data -o made --from-scratch --method full --max-steps 1 --learning-rate 1e-3
+  refused 78 "does not fit this model" -m made/final -t data --init-adapter first/final
+  refused 78 "chooses no layer" -m model -t data --target-modules c_attn
+  refused 78 "rank 17" -m model -t data --lora-r 17
+  refused 78 "'wte'" -m model -t data --modules-to-save wte
+}
+
+@test "train: an output that is something else is 73 and left alone" {
+  make_model
+  mkdir run
+  echo keep >run/notes
+  fails 73 "not a run of hone-train" "$train" -q -m model -t data -o run
+  [ "$(ls -A run)" = notes ]
+  fails 73 "is a file" "$train" -q -m model -t data -o run/notes
+  [ "$(cat run/notes)" = keep ]
+  fails 73 "config.json" "$train" -q -m model -t data -o config/config.json/run
+}
+
+@test "train: a run that diverges is 65 and leaves the last checkpoint" {
+  make_model
+  fails 65 "diverged at step" "$train" -q -m model -t data -o run --method full --n-epochs 50 --learning-rate 100 \
+    --weight-decay 100 --max-grad-norm 0 --lr-scheduler-type constant --warmup-steps 0 --batch-size 4
+  [ ! -e run/final ]
+}
+
+@test "train: a damaged checkpoint is not resumed from" {
+  make_model
+  options=(-m model -t data --batch-size 4 --learning-rate 1e-2 --n-epochs 2 --save-total-limit 5)
+  "$train" -q "${options[@]}" -o run
+  rm -r run/final
+  printf 'x' | dd of=run/checkpoint-6/adapter_model.safetensors bs=1 conv=notrunc status=none \
+    seek=$(($(stat -c %s run/checkpoint-6/adapter_model.safetensors) - 2))
+  fails 65 "is damaged" "$train" -q "${options[@]}" -o run
+  rm -r run/checkpoint-6
+  "$train" -q "${options[@]}" -o run
+  "$train" -q "${options[@]}" -o straight
+  cmp run/final/adapter_model.safetensors straight/final/adapter_model.safetensors
+}
+
+@test "train: -h and --version" {
+  run "$train" -h
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"--learning-rate-multiplier"* ]]
+  run "$train" --version
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"hone-train"* ]]
+}

@@ -1,0 +1,273 @@
+/* Attention against three loops in double precision: documents of many lengths, grouped queries, windows, prefixes. */
+#include "numeric.h"
+
+#include "math/attention.h"
+#include "math/gemm.h"
+
+enum { MAX_LEN = 300, MAX_DOCS = 16 };
+
+/* A set of documents over `rows` rows of q, k and v. */
+struct problem {
+	struct attn_shape s;
+	struct attn_doc doc[MAX_DOCS];
+	int n_docs, rows;
+	float *q, *k, *v, *out, *lse, *scratch;
+	double *q_, *k_, *v_, *dout_;  /* the inputs again, for the reference */
+};
+
+static size_t
+q_size(const struct problem *p)
+{
+	return (size_t)(p->rows * p->s.H * p->s.D);
+}
+
+static size_t
+k_size(const struct problem *p)
+{
+	return (size_t)(p->rows * p->s.K * p->s.D);
+}
+
+/* Row of the key at place j of a document, its prefix first. */
+static int
+key_row(const struct attn_doc *d, int j)
+{
+	return j < d->n_prefix ? d->prefix + j : d->k + j - d->n_prefix;
+}
+
+/* out[D] of query i of a document; returns the log-sum-exp. */
+static double
+reference_query(const struct problem *p, const struct attn_doc *d, int h, int i, double *out)
+{
+	const struct attn_shape *s = &p->s;
+	double weight[MAX_LEN], max = -INFINITY, sum = 0;
+	int place = d->n_prefix + i, first = s->window && place - s->window + 1 > 0 ? place - s->window + 1 : 0;
+	int head = h / (s->H / s->K);
+	const double *q = p->q_ + (ptrdiff_t)((d->q + i) * s->H + h) * s->D;
+	for (int j = first; j <= place; j++) {
+		const double *k = p->k_ + (ptrdiff_t)(key_row(d, j) * s->K + head) * s->D;
+		weight[j] = 0;
+		for (int c = 0; c < s->D; c++)
+			weight[j] += (double)s->scale * q[c] * k[c];
+		max = fmax(max, weight[j]);
+	}
+	for (int j = first; j <= place; j++)
+		sum += exp(weight[j] - max);
+	for (int c = 0; c < s->D; c++)
+		out[c] = 0;
+	for (int j = first; j <= place; j++)
+		for (int c = 0; c < s->D; c++)
+			out[c] += exp(weight[j] - max) / sum * p->v_[(ptrdiff_t)(key_row(d, j) * s->K + head) * s->D + c];
+	return max + log(sum);
+}
+
+/* Documents of these lengths one after the other, with a row between them that belongs to none. */
+static void
+make_problem(struct problem *p, const int *lengths, int n, int H, int K, int D, int window)
+{
+	*p = (struct problem){.s = {H, K, D, 1 / sqrtf((float)D), window}, .n_docs = n};
+	for (int i = 0; i < n; i++) {
+		p->doc[i] = (struct attn_doc){.q = p->rows, .k = p->rows, .n = lengths[i]};
+		p->rows += lengths[i] + 1;
+	}
+}
+
+static void
+fill_problem(struct problem *p)
+{
+	p->q = random_floats(q_size(p), 1.5, 1);
+	p->k = random_floats(k_size(p), 1.5, 2);
+	p->v = random_floats(k_size(p), 1, 3);
+	p->out = random_floats(q_size(p), 1, 4);
+	p->lse = random_floats((size_t)(p->rows * p->s.H), 1, 5);
+	p->scratch = random_floats(attention_scratch(MAX_LEN, math_threads()), 1, 6);
+	p->q_ = to_double(p->q, q_size(p));
+	p->k_ = to_double(p->k, k_size(p));
+	p->v_ = to_double(p->v, k_size(p));
+}
+
+static void
+check_forward(struct problem *p)
+{
+	double want[128];
+	float *before = copy_floats(p->out, q_size(p));
+	bool *written = hold(xcalloc((size_t)p->rows, sizeof *written));
+	attention_forward(p->out, p->lse, p->q, p->k, p->v, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
+	for (int d = 0; d < p->n_docs; d++)
+		for (int i = 0; i < p->doc[d].n; i++)
+			for (int h = 0; h < p->s.H; h++) {
+				int at = (p->doc[d].q + i) * p->s.H + h;
+				double lse = reference_query(p, &p->doc[d], h, i, want);
+				assert_all_near(p->out + (ptrdiff_t)at * p->s.D, want, (size_t)p->s.D, 1e-5);
+				assert_near((double)p->lse[at], lse, 1e-5 * (1 + fabs(lse)));
+				written[p->doc[d].q + i] = true;
+			}
+	for (int row = 0; row < p->rows; row++)
+		if (!written[row])
+			assert_same_floats(p->out + (ptrdiff_t)row * p->s.H * p->s.D, before + (ptrdiff_t)row * p->s.H * p->s.D,
+				(size_t)(p->s.H * p->s.D));
+	float *without_lse = random_floats(q_size(p), 1, 4);
+	attention_forward(without_lse, NULL, p->q, p->k, p->v, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
+	assert_same_floats(without_lse, p->out, q_size(p));
+}
+
+static const int lengths[] = {1, 2, 3, 7, 13, 33, 63, 64, 65, 127, 150};
+enum { N_LENGTHS = sizeof lengths / sizeof *lengths };
+static const int heads[][3] = {{1, 1, 2}, {4, 2, 8}, {6, 2, 13}, {3, 1, 16}, {2, 2, 33}};
+enum { N_HEADS = sizeof heads / sizeof *heads };
+static const int windows[] = {0, 1, 2, 5, 64, 70, 1000};
+enum { N_WINDOWS = sizeof windows / sizeof *windows };
+
+static void
+test_forward(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_HEADS; i++)
+		for (int w = 0; w < N_WINDOWS; w++) {
+			struct problem p;
+			make_problem(&p, lengths, N_LENGTHS, heads[i][0], heads[i][1], heads[i][2], windows[w]);
+			fill_problem(&p);
+			check_forward(&p);
+			release_all();
+		}
+}
+
+/* Branches off one prompt, also with a part of it only and with queries that lie elsewhere than their keys. */
+static void
+test_prefixes(void **state)
+{
+	(void)state;
+	for (int w = 0; w < N_WINDOWS; w++) {
+		static const int n[] = {100, 1, 7, 70, 3};
+		struct problem p;
+		make_problem(&p, n, 5, 4, 2, 8, windows[w]);
+		static const int prefix[] = {0, 100, 99, 64, 1};
+		for (int d = 1; d < 5; d++)
+			p.doc[d].n_prefix = prefix[d];
+		p.doc[4].prefix = 17;
+		p.doc[4].k += 1;
+		fill_problem(&p);
+		check_forward(&p);
+		release_all();
+	}
+}
+
+static void
+test_threads_do_not_matter(void **state)
+{
+	(void)state;
+	struct problem p;
+	make_problem(&p, lengths, N_LENGTHS, 4, 2, 8, 5);
+	math_set_threads(3);
+	fill_problem(&p);
+	float *again = copy_floats(p.out, q_size(&p));
+	attention_forward(p.out, p.lse, p.q, p.k, p.v, p.doc, p.n_docs, &p.s, MAX_LEN, p.scratch);
+	math_set_threads(1);
+	attention_forward(again, p.lse, p.q, p.k, p.v, p.doc, p.n_docs, &p.s, MAX_LEN, p.scratch);
+	assert_same_floats(again, p.out, q_size(&p));
+	math_set_threads(0);
+	release_all();
+}
+
+/* ---- backward ---- */
+
+static double
+loss(void *ctx)
+{
+	const struct problem *p = ctx;
+	double out[128], sum = 0;
+	for (int d = 0; d < p->n_docs; d++)
+		for (int i = 0; i < p->doc[d].n; i++)
+			for (int h = 0; h < p->s.H; h++) {
+				reference_query(p, &p->doc[d], h, i, out);
+				for (int c = 0; c < p->s.D; c++)
+					sum += p->dout_[((p->doc[d].q + i) * p->s.H + h) * p->s.D + c] * out[c];
+			}
+	return sum;
+}
+
+struct gradients {
+	float *dq, *dk, *dv, *dq0, *dk0, *dv0;
+};
+
+/* Gradients are added to random numbers. */
+static void
+backward(struct problem *p, struct gradients *g, const float *dout)
+{
+	g->dq = copy_floats(g->dq0 = random_floats(q_size(p), 0.1, 11), q_size(p));
+	g->dk = copy_floats(g->dk0 = random_floats(k_size(p), 0.1, 12), k_size(p));
+	g->dv = copy_floats(g->dv0 = random_floats(k_size(p), 0.1, 13), k_size(p));
+	attention_forward(p->out, p->lse, p->q, p->k, p->v, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
+	attention_backward(g->dq, g->dk, g->dv, dout, p->out, p->lse, p->q, p->k, p->v, p->doc, p->n_docs, &p->s, MAX_LEN,
+		p->scratch);
+}
+
+static void
+test_backward(void **state)
+{
+	(void)state;
+	static const int n[] = {1, 2, 31, 7, 66};
+	static const int some[] = {0, 1, 5, 64};
+	for (int i = 0; i < N_HEADS; i++)
+		for (size_t w = 0; w < sizeof some / sizeof *some; w++) {
+			struct problem p;
+			struct gradients g;
+			make_problem(&p, n, 5, heads[i][0], heads[i][1], heads[i][2], some[w]);
+			fill_problem(&p);
+			float *dout = random_floats(q_size(&p), 1, 7);
+			p.dout_ = to_double(dout, q_size(&p));
+			backward(&p, &g, dout);
+			assert_gradient(g.dq, g.dq0, p.q_, q_size(&p), loss, &p, 25, 2e-5);
+			assert_gradient(g.dk, g.dk0, p.k_, k_size(&p), loss, &p, 25, 2e-5);
+			assert_gradient(g.dv, g.dv0, p.v_, k_size(&p), loss, &p, 25, 2e-5);
+			release_all();
+		}
+}
+
+static void
+assert_rows_untouched(const float *now, const float *before, int row, int n, int width)
+{
+	assert_same_floats(now + (ptrdiff_t)row * width, before + (ptrdiff_t)row * width, (size_t)(n * width));
+}
+
+/* A gradient at the last query of the second document reaches that document's rows within the window, and nothing
+ * else, not even by rounding. */
+static void
+test_nothing_leaks(void **state)
+{
+	(void)state;
+	static const int n[] = {20, 90, 30};
+	for (int w = 0; w < N_WINDOWS; w++) {
+		struct problem p;
+		struct gradients g;
+		make_problem(&p, n, 3, 4, 2, 8, windows[w]);
+		fill_problem(&p);
+		float *dout = hold(xcalloc(q_size(&p), sizeof *dout));
+		int last = p.doc[1].q + 89, seen = windows[w] && windows[w] < 90 ? windows[w] : 90;
+		int Q = p.s.H * p.s.D, K = p.s.K * p.s.D;
+		for (int c = 0; c < Q; c++)
+			dout[(ptrdiff_t)last * Q + c] = 1;
+		backward(&p, &g, dout);
+		assert_rows_untouched(g.dq, g.dq0, 0, last, Q);
+		assert_rows_untouched(g.dq, g.dq0, last + 1, p.rows - last - 1, Q);
+		assert_rows_untouched(g.dk, g.dk0, 0, last + 1 - seen, K);
+		assert_rows_untouched(g.dk, g.dk0, last + 1, p.rows - last - 1, K);
+		assert_rows_untouched(g.dv, g.dv0, 0, last + 1 - seen, K);
+		assert_rows_untouched(g.dv, g.dv0, last + 1, p.rows - last - 1, K);
+		assert_memory_not_equal(g.dv + (ptrdiff_t)last * K, g.dv0 + (ptrdiff_t)last * K, (size_t)K * sizeof(float));
+		release_all();
+	}
+}
+
+int
+main(void)
+{
+	math_set_threads(0);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_threads_do_not_matter),
+		cmocka_unit_test(test_backward),
+		cmocka_unit_test(test_nothing_leaks),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,137 @@
+/* Cross entropy against softmax in double precision. */
+#include "numeric.h"
+
+#include "math/loss.h"
+
+struct row {
+	double *logits;
+	int V, target;
+};
+
+static double
+log_sum(const double *x, int V)
+{
+	double max = -INFINITY, sum = 0;
+	for (int v = 0; v < V; v++)
+		max = fmax(max, x[v]);
+	for (int v = 0; v < V; v++)
+		sum += exp(x[v] - max);
+	return max + log(sum);
+}
+
+static double
+nll_of(void *ctx)
+{
+	const struct row *r = ctx;
+	return log_sum(r->logits, r->V) - r->logits[r->target];
+}
+
+static int
+argmax(const double *x, int V)
+{
+	int best = 0;
+	for (int v = 1; v < V; v++)
+		if (x[v] > x[best])
+			best = v;
+	return best;
+}
+
+/* 5003: more than a block of the kernel's sums. */
+static const int sizes[] = {1, 2, 3, 7, 13, 17, 31, 33, 65, 127, 515, 5003};
+enum { N_SIZES = sizeof sizes / sizeof *sizes, ROWS = 3 };
+
+static void
+check_size(int V)
+{
+	size_t n = (size_t)V * ROWS;
+	float *logits = random_floats(n, 3, (uint64_t)V), *grad = copy_floats(logits, n), *rest = copy_floats(logits, n);
+	double *x = to_double(logits, n);
+	float nll[ROWS], nll_only[ROWS], lse[ROWS];
+	const float coef[ROWS] = {0.25f, 0, -2};
+	int32_t best[ROWS], best_again[ROWS];
+	const int32_t target[ROWS] = {0, V / 2, V - 1};
+	cross_entropy(grad, nll, best, target, coef, ROWS, V);
+	cross_entropy(rest, nll_only, best_again, target, NULL, ROWS, V);
+	assert_same_floats(nll, nll_only, ROWS);
+	assert_memory_equal(best, best_again, sizeof best);
+	float *kept = copy_floats(logits, n);
+	log_sum_exp(lse, best_again, logits, ROWS, V);
+	assert_same_floats(logits, kept, n);
+	assert_memory_equal(best, best_again, sizeof best);
+	for (int i = 0; i < ROWS; i++) {
+		struct row r = {x + (size_t)i * (size_t)V, V, target[i]};
+		assert_near((double)nll[i], nll_of(&r), 2e-6 * (1 + nll_of(&r)));
+		assert_near((double)lse[i], log_sum(r.logits, V), 2e-6 * (1 + fabs(log_sum(r.logits, V))));
+		assert_int_equal(best[i], argmax(r.logits, V));
+		for (int s = 0; s < (V < 50 ? V : 50); s++) {
+			int v = V < 50 ? s : s * 37 % V;
+			double want = (double)coef[i] * derivative(nll_of, &r, &r.logits[v]);
+			assert_near((double)grad[(size_t)i * (size_t)V + (size_t)v], want, 1e-6);
+		}
+	}
+	release_all();
+}
+
+static void
+test_sizes(void **state)
+{
+	(void)state;
+	for (size_t s = 0; s < N_SIZES; s++)
+		check_size(sizes[s]);
+}
+
+static void
+test_extremes(void **state)
+{
+	(void)state;
+	float logits[4][3] = {{1e4f, -1e4f, 0}, {1e4f, -1e4f, 0}, {-3e38f, 3e38f, 0}, {5, 5, 5}}, nll[4];
+	const int32_t target[4] = {0, 1, 1, 2};
+	const float coef[4] = {1, 1, 1, 1};
+	int32_t best[4];
+	cross_entropy(logits[0], nll, best, target, coef, 4, 3);
+	assert_near((double)nll[0], 0, 1e-6);
+	assert_near((double)nll[1], 2e4, 1e-2);
+	assert_near((double)nll[2], 0, 1e-6);
+	assert_near((double)nll[3], log(3), 1e-6);
+	const float want[4][3] = {{0, 0, 0}, {1, -1, 0}, {0, 0, 0}, {1 / 3.0f, 1 / 3.0f, -2 / 3.0f}};
+	for (int i = 0; i < 4; i++)
+		for (int v = 0; v < 3; v++)
+			assert_near((double)logits[i][v], (double)want[i][v], 1e-6);
+}
+
+static void
+test_ties_go_to_the_lowest(void **state)
+{
+	(void)state;
+	for (int V = 2; V < 70; V++) {
+		float logits[70] = {0}, nll;
+		int32_t best, target = 0;
+		logits[V / 2] = logits[V - 1] = 9;
+		cross_entropy(logits, &nll, &best, &target, NULL, 1, V);
+		assert_int_equal(best, V / 2);
+	}
+}
+
+static void
+test_nan_is_seen(void **state)
+{
+	(void)state;
+	float logits[20] = {0}, nll;
+	int32_t best, target = 3;
+	logits[7] = NAN;
+	cross_entropy(logits, &nll, &best, &target, NULL, 1, 20);
+	assert_true(isnan(nll));
+	assert_in_range(best, 0, 19);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_ties_go_to_the_lowest),
+		cmocka_unit_test(test_nan_is_seen),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

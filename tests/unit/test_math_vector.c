@@ -1,0 +1,185 @@
+/* Element-wise work on vectors, also longer than the blocks in which threads take it. */
+#include "numeric.h"
+
+#include "math/gemm.h"
+#include "math/vector.h"
+
+/* The kernels' block is 16,384 elements. */
+static const size_t sizes[] = {1, 2, 3, 7, 13, 17, 31, 33, 65, 127, 16384, 16385, 40001};
+enum { N_SIZES = sizeof sizes / sizeof *sizes };
+
+static void
+test_add_scale_zero(void **state)
+{
+	(void)state;
+	for (size_t s = 0; s < N_SIZES; s++) {
+		size_t n = sizes[s];
+		float *a = random_floats(n + 1, 1, 1), *b = random_floats(n, 1, 2), *sum = copy_floats(a, n + 1);
+		vec_add(sum, b, n);
+		for (size_t i = 0; i < n; i++)
+			assert_true(sum[i] == a[i] + b[i]);
+		vec_scale(sum, -3, n);
+		for (size_t i = 0; i < n; i++)
+			assert_true(sum[i] == -3 * (a[i] + b[i]));
+		vec_zero(sum, n);
+		for (size_t i = 0; i < n; i++)
+			assert_true(sum[i] == 0);
+		assert_true(sum[n] == a[n]);
+		release_all();
+	}
+}
+
+static void
+test_rows(void **state)
+{
+	(void)state;
+	static const int dims[][2] = {{1, 1}, {2, 3}, {7, 13}, {3, 64}, {5, 65}, {1, 127}, {33, 130}};
+	for (size_t d = 0; d < sizeof dims / sizeof *dims; d++) {
+		int T = dims[d][0], C = dims[d][1];
+		size_t n = (size_t)(T * C);
+		float *x = random_floats(n, 1, 1), *row = random_floats((size_t)C, 1, 2), *added = copy_floats(x, n), *sum = copy_floats(row, (size_t)C);
+		double *want = to_double(row, (size_t)C);
+		vec_add_row(added, row, T, C);
+		vec_sum_rows(sum, x, T, C);
+		for (int i = 0; i < T * C; i++) {
+			assert_true(added[i] == x[i] + row[i % C]);
+			want[i % C] += (double)x[i];
+		}
+		assert_all_near(sum, want, (size_t)C, 1e-6);
+		release_all();
+	}
+}
+
+static void
+test_sum_squares(void **state)
+{
+	(void)state;
+	static const size_t lengths[] = {1, 2, 17, 127, 16385, 1500007};
+	for (size_t s = 0; s < sizeof lengths / sizeof *lengths; s++) {
+		size_t n = lengths[s];
+		float *x = random_floats(n, 1, s);
+		double want = 0;
+		for (size_t i = 0; i < n; i++)
+			want += (double)x[i] * (double)x[i];
+		math_set_threads(1);
+		double one = vec_sum_squares(x, n);
+		assert_near(one, want, 1e-5 * want);
+		for (int threads = 2; threads < 8; threads++) {
+			math_set_threads(threads);
+			assert_true(vec_sum_squares(x, n) == one);
+		}
+		release_all();
+	}
+	math_set_threads(0);
+	assert_true(vec_sum_squares(NULL, 0) == 0);
+}
+
+static void
+test_dropout(void **state)
+{
+	(void)state;
+	enum { N = 100003 };
+	static const float rates[] = {0.05f, 0.1f, 0.5f, 0.9f};
+	float *x = random_floats(N, 1, 1), *y = random_floats(N, 1, 2), *again = random_floats(N, 1, 3);
+	for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+		double p = (double)rates[r], dropped = 0, sigma = sqrt(N * p * (1 - p));
+		vec_dropout(y, x, N, rates[r], 77 + r);
+		for (size_t i = 0; i < N; i++) {
+			dropped += y[i] == 0;
+			assert_true(y[i] == 0 || y[i] == x[i] * (1.0f / (1.0f - rates[r])));
+		}
+		assert_near(dropped, N * p, 4 * sigma);
+		math_set_threads(3);
+		vec_dropout(again, x, N, rates[r], 77 + r);
+		assert_same_floats(again, y, N);
+		math_set_threads(0);
+		vec_dropout(again, x, 100, rates[r], 77 + r);
+		assert_same_floats(again, y, 100);
+		memcpy(again, x, N * sizeof *x);
+		vec_dropout(again, again, N, rates[r], 77 + r);
+		assert_same_floats(again, y, N);
+	}
+	release_all();
+}
+
+/* Masks of different keys agree no more often than chance has it, also when the keys are neighbours. */
+static void
+test_dropout_keys(void **state)
+{
+	(void)state;
+	enum { N = 100000 };
+	static const uint64_t keys[] = {1, 3, 1 | (uint64_t)1 << 16, 1 | (uint64_t)1 << 40};
+	float *x = random_floats(N, 1, 1), *a = random_floats(N, 1, 2), *b = random_floats(N, 1, 2);
+	vec_dropout(a, x, N, 0.5f, keys[0]);
+	for (size_t k = 1; k < sizeof keys / sizeof *keys; k++) {
+		double same = 0;
+		vec_dropout(b, x, N, 0.5f, keys[k]);
+		for (size_t i = 0; i < N; i++)
+			same += (a[i] == 0) == (b[i] == 0);
+		assert_near(same, N / 2.0, 4 * sqrt(N / 4.0));
+	}
+	vec_dropout(a, x, N, 0, 5);
+	assert_same_floats(a, x, N);
+	release_all();
+}
+
+static void
+test_embedding(void **state)
+{
+	(void)state;
+	static const int widths[] = {1, 7, 63, 65, 130};
+	static const int32_t ids[] = {3, 0, 3, 3, 9, 0, 3};
+	enum { V = 10, T = sizeof ids / sizeof *ids };
+	for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+		int C = widths[w];
+		size_t n = (size_t)(T * C), table_n = (size_t)(V * C);
+		float *table = random_floats(table_n, 1, 1), *out = random_floats(n, 1, 2), *dout = random_floats(n, 1, 3);
+		float *dtable = random_floats(table_n, 1, 4), *before = copy_floats(dtable, table_n);
+		double *want = to_double(dtable, table_n);
+		embedding_forward(out, table, ids, T, C);
+		embedding_backward(dtable, dout, ids, T, C);
+		for (int i = 0; i < T * C; i++) {
+			assert_true(out[i] == table[ids[i / C] * C + i % C]);
+			want[ids[i / C] * C + i % C] += (double)dout[i];
+		}
+		assert_all_near(dtable, want, table_n, 1e-6);
+		for (int id = 0; id < V; id++)
+			if (id != 0 && id != 3 && id != 9)
+				assert_same_floats(dtable + id * C, before + id * C, (size_t)C);
+		release_all();
+	}
+}
+
+static void
+test_gather_scatter(void **state)
+{
+	(void)state;
+	static const int32_t rows[] = {1, 4, 5, 9};
+	enum { C = 13, ROWS = 10, N = sizeof rows / sizeof *rows };
+	float *x = random_floats(ROWS * C, 1, 1), *got = random_floats(N * C, 1, 2), *dx = copy_floats(x, ROWS * C);
+	rows_gather(got, x, rows, N, C);
+	rows_scatter_add(dx, got, rows, N, C);
+	for (int r = 0; r < ROWS; r++) {
+		bool chosen = r == 1 || r == 4 || r == 5 || r == 9;
+		for (int c = 0; c < C; c++)
+			assert_true(dx[r * C + c] == (chosen ? 2 : 1) * x[r * C + c]);
+	}
+	for (int i = 0; i < N; i++)
+		assert_same_floats(got + i * C, x + rows[i] * C, C);
+	release_all();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_add_scale_zero),
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_sum_squares),
+		cmocka_unit_test(test_dropout),
+		cmocka_unit_test(test_dropout_keys),
+		cmocka_unit_test(test_embedding),
+		cmocka_unit_test(test_gather_scatter),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

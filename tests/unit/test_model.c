@@ -1,0 +1,546 @@
+/* Whole models of a few thousand random weights: gradients against differences of the loss, and the promises that
+ * packing, gradient checkpointing, threads, prefixes and the key-value cache change nothing. */
+#include "numeric.h"
+
+#include "base/file.h"
+#include "math/gemm.h"
+#include "model/batch.h"
+#include "model/lora.h"
+
+/* The dimensions are odd on purpose; every kind of parameter occurs. */
+#define DIMS "\"vocab_size\":37,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":19,\"rms_norm_eps\":1e-5,"
+
+static const char *const configs[] = {
+	"{\"model_type\":\"llama\"," DIMS "\"hidden_size\":24,\"num_key_value_heads\":2,\"attention_bias\":true,\"mlp_bias\":true}",
+	"{\"model_type\":\"llama\"," DIMS "\"hidden_size\":24,\"num_key_value_heads\":4,\"tie_word_embeddings\":true,"
+		"\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":4,"
+		"\"original_max_position_embeddings\":16}}",
+	"{\"model_type\":\"mistral\"," DIMS "\"hidden_size\":22,\"num_key_value_heads\":1,\"head_dim\":10,\"sliding_window\":3}",
+	"{\"model_type\":\"qwen2\"," DIMS "\"hidden_size\":24,\"num_key_value_heads\":2,\"tie_word_embeddings\":true}",
+	"{\"model_type\":\"qwen3\"," DIMS "\"hidden_size\":21,\"num_key_value_heads\":2,\"head_dim\":8,\"attention_bias\":true,"
+		"\"use_sliding_window\":true,\"sliding_window\":4,\"max_window_layers\":1}",
+};
+enum { N_CONFIGS = sizeof configs / sizeof *configs, V = 37, MAX_T = 64, MAX_LEN = 32 };
+
+static char dir[] = "/tmp/test-model-XXXXXX";
+
+static int
+setup(void **state)
+{
+	(void)state;
+	math_set_threads(0);
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	struct err e;
+	return path_remove(dir, &e);
+}
+
+/* Norms near 1, biases of some size, matrices that keep the scale of what they multiply. */
+static void
+randomise(struct param *p, uint64_t seed)
+{
+	struct rng r;
+	rng_init(&r, 7, seed);
+	bool norm = strstr(p->name, "norm") != NULL;
+	double scale = p->rank > 1 ? 1 / sqrt(p->columns) : 0.2;
+	for (size_t i = 0; i < param_size(p); i++)
+		p->value[i] = (float)((norm ? 1 : 0) + scale * rng_normal(&r));
+}
+
+static void
+open_model(struct model *m, const char *config)
+{
+	struct err e;
+	char *path = path_join(dir, "config.json");
+	if (file_write(path, true, config, strlen(config), &e) < 0 ||
+		model_open(m, dir, &(struct model_options){.from_scratch = true}, &e) < 0)
+		fail_msg("%s", e.msg);
+	free(path);
+	for (size_t i = 0; i < m->n_params; i++)
+		randomise(&m->param[i], i);
+}
+
+/* ---- batches ---- */
+
+static const int lengths[] = {9, 1, 12, 2, 5};
+enum { N_DOCS = sizeof lengths / sizeof *lengths };
+
+static int32_t
+token(int doc, int i)
+{
+	return (int32_t)((doc * 11 + i * 7 + i * i * 3) % V);
+}
+
+/* Document d with targets of several weights; the first token and every fourth are none. */
+static void
+add_document(struct batch_builder *b, int d)
+{
+	int32_t ids[MAX_LEN] = {0};
+	for (int i = 0; i < lengths[d]; i++)
+		ids[i] = token(d, i);
+	int row = batch_add_document(b, ids, lengths[d]);
+	for (int i = 1; i < lengths[d]; i++)
+		if (i % 4)
+			batch_add_target(b, row + i - 1, ids[i], i % 3 ? 1 : 0.25f);
+}
+
+static struct batch
+all_documents(struct batch_builder *b)
+{
+	batch_clear(b);
+	for (int d = 0; d < N_DOCS; d++)
+		add_document(b, d);
+	return batch_view(b);
+}
+
+/* The weighted sum of the loss; with coef also the gradients of coef times it, added to those that are there. */
+static double
+pass(struct model *m, const struct batch *b, float coef, float *nll)
+{
+	float own[MAX_T];
+	int32_t best[MAX_T];
+	double sum = 0;
+	nll = nll ? nll : own;
+	model_forward(m, b);
+	model_loss(m, b, coef, nll, best);
+	if (coef != 0)
+		model_backward(m, b);
+	for (int i = 0; i < b->n_targets; i++)
+		sum += (double)b->target_weight[i] * (double)nll[i];
+	return sum;
+}
+
+/* ---- gradients against differences ---- */
+
+/* Derivative of the loss along u at p, from four points. */
+static double
+slope(struct model *m, const struct batch *b, struct param *p, const float *u)
+{
+	static const double step[] = {1, -1, 2, -2}, weight[] = {8, -8, -1, 1};
+	const double h = 0.001;
+	float *start = copy_floats(p->value, param_size(p));
+	double sum = 0;
+	for (int s = 0; s < 4; s++) {
+		for (size_t i = 0; i < param_size(p); i++)
+			p->value[i] = (float)((double)start[i] + step[s] * h * (double)u[i]);
+		sum += weight[s] * pass(m, b, 0, NULL);
+	}
+	memcpy(p->value, start, param_size(p) * sizeof *start);
+	return sum / (12 * h);
+}
+
+static double
+dot(const float *a, const float *b, size_t n)
+{
+	double sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += (double)a[i] * (double)b[i];
+	return sum;
+}
+
+/* Along the gradient itself, where the slope is its length, mixed with a random direction. */
+static void
+check_parameter(struct model *m, const struct batch *b, struct param *p, uint64_t seed)
+{
+	size_t n = param_size(p);
+	double length = sqrt(dot(p->grad, p->grad, n));
+	float *u = random_floats(n, 1 / sqrt((double)n), seed);
+	for (size_t i = 0; i < n; i++)
+		u[i] += length > 0 ? (float)((double)p->grad[i] / length) : 0;
+	double want = slope(m, b, p, u), got = dot(p->grad, u, n);
+	if (!(fabs(want - got) < 1e-3 * length + 1e-3))
+		fail_msg("%s %s: slope %.6g, by differences %.6g (gradient's length %.3g)", m->config.model_type, p->name, got, want,
+			length);
+	release_all();
+}
+
+static void
+check_all(struct model *m, const struct batch *b)
+{
+	model_zero_grad(m);
+	pass(m, b, 1, NULL);
+	for (size_t i = 0; i < m->n_trained; i++)
+		for (uint64_t seed = 0; seed < 2; seed++)
+			check_parameter(m, b, m->trained[i], seed);
+}
+
+static void
+test_gradients(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		open_model(&m, configs[c]);
+		model_train_all(&m);
+		assert_int_equal(model_trained_parameters(&m), config_parameters(&m.config));
+		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+		check_all(&m, &b);
+		model_release(&m);
+	}
+	batch_release(&bb);
+}
+
+/* ---- promises ---- */
+
+/* Every trained gradient, one after the other; held. */
+static float *
+all_gradients(const struct model *m, size_t *n)
+{
+	*n = model_trained_parameters(m);
+	float *g = hold(xreallocarray(NULL, *n, sizeof *g)), *to = g;
+	for (size_t i = 0; i < m->n_trained; to += param_size(m->trained[i++]))
+		memcpy(to, m->trained[i]->grad, param_size(m->trained[i]) * sizeof *g);
+	return g;
+}
+
+static float *
+gradients_of(struct model *m, const struct batch *b, double *loss, size_t *n)
+{
+	model_zero_grad(m);
+	*loss = pass(m, b, 0.125f, NULL);
+	return all_gradients(m, n);
+}
+
+static void
+test_checkpointing(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		double loss, again;
+		size_t n;
+		open_model(&m, configs[c]);
+		model_train_all(&m);
+		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+		size_t bytes = model_work_bytes(&m);
+		float *all = gradients_of(&m, &b, &loss, &n), *same = gradients_of(&m, &b, &again, &n);
+		assert_same_floats(same, all, n);
+		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_INPUTS);
+		assert_true(model_work_bytes(&m) < bytes);
+		float *inputs = gradients_of(&m, &b, &again, &n);
+		assert_true(again == loss);
+		assert_same_floats(inputs, all, n);
+		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
+		assert_true(pass(&m, &b, 0, NULL) == loss);
+		release_all();
+		model_release(&m);
+	}
+	batch_release(&bb);
+}
+
+static void
+test_packing(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0}, one = {0};
+	struct batch b = all_documents(&bb);
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		float together[MAX_T], apart[MAX_T];
+		int t = 0;
+		size_t n;
+		open_model(&m, configs[c]);
+		model_train_all(&m);
+		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+		model_zero_grad(&m);
+		pass(&m, &b, 0.125f, together);
+		float *all = all_gradients(&m, &n);
+		double *want = to_double(all, n);
+		model_zero_grad(&m);
+		for (int d = N_DOCS - 1; d >= 0; d--) {
+			batch_clear(&one);
+			add_document(&one, d);
+			struct batch alone = batch_view(&one);
+			pass(&m, &alone, 0.125f, apart);
+			t += alone.n_targets;
+			for (int i = 0; i < alone.n_targets; i++)
+				assert_near((double)apart[i], (double)together[b.n_targets - t + i], 1e-5 * (double)apart[i]);
+		}
+		assert_int_equal(t, b.n_targets);
+		assert_all_near(all_gradients(&m, &n), want, n, 1e-5);
+		release_all();
+		model_release(&m);
+	}
+	batch_release(&bb);
+	batch_release(&one);
+}
+
+static void
+test_threads(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	struct model m;
+	double one, three;
+	size_t n;
+	open_model(&m, configs[4]);
+	model_train_all(&m);
+	math_set_threads(1);
+	model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+	float *all = gradients_of(&m, &b, &one, &n);
+	double *want = to_double(all, n);
+	math_set_threads(3);
+	model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+	float *got = gradients_of(&m, &b, &three, &n), *again = gradients_of(&m, &b, &three, &n);
+	math_set_threads(0);
+	assert_near(three, one, 1e-5 * one);
+	assert_all_near(got, want, n, 1e-5);
+	assert_same_floats(again, got, n);
+	release_all();
+	model_release(&m);
+	batch_release(&bb);
+}
+
+/* ---- logits with prefixes and from the cache ---- */
+
+static void
+keep_logits(void *ctx, int first, int n, float *logits)
+{
+	memcpy((float *)ctx + (ptrdiff_t)first * V, logits, (size_t)n * V * sizeof *logits);
+}
+
+/* Logits [T,V] of every row of a batch; held. */
+static float *
+logits_of(struct model *m, const struct batch *b)
+{
+	int32_t rows[MAX_T];
+	float *out = hold(xreallocarray(NULL, (size_t)b->T * V, sizeof *out));
+	for (int i = 0; i < b->T; i++)
+		rows[i] = i;
+	model_forward(m, b);
+	model_logits(m, rows, b->T, keep_logits, out);
+	return out;
+}
+
+/* Two sequences are read into one cache, some tokens at a time. */
+static void
+check_cache(struct model *m, const int *chunks, int n_chunks)
+{
+	enum { LENGTH = 20, SECOND = 25 };
+	int32_t ids[2][LENGTH], pos[2 * LENGTH];
+	struct batch_builder bb = {0};
+	for (int s = 0; s < 2; s++) {
+		for (int i = 0; i < LENGTH; i++)
+			ids[s][i] = token(s + 3, i);
+		batch_add_document(&bb, ids[s], LENGTH);
+	}
+	struct batch whole = batch_view(&bb);
+	model_reserve(m, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
+	double *want = to_double(logits_of(m, &whole), 2 * LENGTH * V);
+	model_reserve(m, LENGTH, MAX_LEN, SECOND + LENGTH, KEEP_NOTHING);
+	for (int s = 0; s < 2; s++)
+		for (int c = 0, at = 0; c < n_chunks; at += chunks[c++]) {
+			int base = s ? SECOND : 0;
+			const struct attn_doc doc = {.n = chunks[c], .k = base + at, .prefix = base, .n_prefix = at};
+			for (int i = 0; i < chunks[c]; i++)
+				pos[i] = at + i;
+			const struct batch b = {.T = chunks[c], .ids = ids[s] + at, .pos = pos, .docs = &doc, .n_docs = 1,
+				.kv_row = base + at};
+			float *got = logits_of(m, &b);
+			assert_all_near(got, want + (s * LENGTH + at) * V, (size_t)(chunks[c] * V), 2e-5);
+		}
+	release_all();
+	batch_release(&bb);
+}
+
+static void
+test_cache(void **state)
+{
+	(void)state;
+	static const int single[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, mixed[] = {7, 1, 1, 6, 5};
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		open_model(&m, configs[c]);
+		check_cache(&m, single, 20);
+		check_cache(&m, mixed, 5);
+		model_release(&m);
+	}
+}
+
+/* Branches off a document give what documents of their own with the same beginning give. */
+static void
+test_branches(void **state)
+{
+	(void)state;
+	enum { PROMPT = 8, BRANCH = 4 };
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		struct batch_builder bb = {0}, full = {0};
+		int32_t ids[3][PROMPT + BRANCH];
+		for (int d = 0; d < 3; d++)
+			for (int i = 0; i < PROMPT + BRANCH; i++)
+				ids[d][i] = token(i < PROMPT ? 0 : d + 1, i);
+		batch_add_document(&bb, ids[0], PROMPT + 1);
+		for (int d = 0; d < 3; d++) {
+			batch_add_branch(&bb, 0, PROMPT, ids[d] + PROMPT, BRANCH);
+			batch_add_document(&full, ids[d], PROMPT + BRANCH);
+		}
+		struct batch b = batch_view(&bb), f = batch_view(&full);
+		open_model(&m, configs[c]);
+		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
+		double *want = to_double(logits_of(&m, &f), (size_t)f.T * V);
+		float *got = logits_of(&m, &b);
+		for (int d = 0; d < 3; d++)
+			assert_all_near(got + (PROMPT + 1 + d * BRANCH) * V, want + (d * (PROMPT + BRANCH) + PROMPT) * V, BRANCH * V, 2e-5);
+		release_all();
+		model_release(&m);
+		batch_release(&bb);
+		batch_release(&full);
+	}
+}
+
+/* ---- adapters ---- */
+
+/* An adapter on these modules, its B random too so that every gradient is there. */
+static void
+attach(struct model *m, json_t *targets, json_t *saved, double dropout)
+{
+	struct err e;
+	struct adapter_config c;
+	const struct adapter_config want = {.r = 3, .lora_alpha = 5, .lora_dropout = dropout, .target_modules = targets,
+		.modules_to_save = saved};
+	adapter_config_new(&c, &want);
+	if (lora_attach(m, &c, 5, true, &e) < 0)
+		fail_msg("%s", e.msg);
+	adapter_config_release(&c);
+	json_decref(targets);
+	json_decref(saved);
+	for (size_t i = 0; i < m->n_trained; i++)
+		randomise(m->trained[i], 100 + i);
+	model_reserve(m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+}
+
+static void
+test_lora(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		open_model(&m, configs[c]);
+		attach(&m, json_string("all-linear"), NULL, 0);
+		assert_int_equal(m.n_trained, 2 * 7 * 2);
+		assert_null(m.embed->grad);
+		check_all(&m, &b);
+		model_release(&m);
+	}
+	batch_release(&bb);
+}
+
+/* A few modules of the upper layer, and one saved whole; nothing goes on below the lowest. */
+static void
+test_lora_partly(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	struct model m;
+	open_model(&m, configs[0]);
+	attach(&m, json_pack("[s,s]", "layers.1.self_attn.q_proj", "layers.1.mlp.down_proj"), json_pack("[s]", "lm_head"), 0);
+	assert_int_equal(m.n_trained, 2 * 2 + 1);
+	assert_int_equal(m.lowest, 1);
+	check_all(&m, &b);
+	model_release(&m);
+	batch_release(&bb);
+}
+
+/* The same key draws the same masks forward and backward, another one others, and key 0 none. */
+static void
+test_lora_dropout(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	struct model m;
+	open_model(&m, configs[4]);
+	attach(&m, json_string("all-linear"), NULL, 0.3);
+	double none = pass(&m, &b, 0, NULL);
+	m.work.pass.dropout_key = 12345;
+	double first = pass(&m, &b, 0, NULL);
+	assert_true(first != none);
+	assert_true(pass(&m, &b, 0, NULL) == first);
+	check_all(&m, &b);
+	m.work.pass.dropout_key = 12347;
+	assert_true(pass(&m, &b, 0, NULL) != first);
+	m.work.pass.dropout_key = 0;
+	assert_true(pass(&m, &b, 0, NULL) == none);
+	model_release(&m);
+	batch_release(&bb);
+}
+
+/* A new adapter changes nothing, as its B is zero, and only B has a gradient at first. */
+static void
+test_lora_starts_at_nothing(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	struct model m;
+	struct err e;
+	struct adapter_config c;
+	open_model(&m, configs[3]);
+	model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
+	double before = pass(&m, &b, 0, NULL);
+	json_t *targets = json_string("all-linear");
+	adapter_config_new(&c, &(struct adapter_config){.r = 3, .lora_alpha = 5, .target_modules = targets});
+	json_decref(targets);
+	assert_int_equal(lora_attach(&m, &c, 5, true, &e), 0);
+	model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+	model_zero_grad(&m);
+	assert_true(pass(&m, &b, 1, NULL) == before);
+	for (size_t i = 0; i < m.n_trained; i++)
+		assert_int_equal(dot(m.trained[i]->grad, m.trained[i]->grad, param_size(m.trained[i])) > 0, i % 2);
+	adapter_config_release(&c);
+	model_release(&m);
+	batch_release(&bb);
+}
+
+/* ---- saving ---- */
+
+static void
+test_save(void **state)
+{
+	(void)state;
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m, again;
+		struct err e;
+		open_model(&m, configs[c]);
+		if (model_save_weights(&m, dir, false, ST_F32, &e) < 0 || model_open(&again, dir, &(struct model_options){0}, &e) < 0)
+			fail_msg("%s", e.msg);
+		assert_int_equal(again.n_params, m.n_params);
+		for (size_t i = 0; i < m.n_params; i++)
+			assert_same_floats(again.param[i].value, m.param[i].value, param_size(&m.param[i]));
+		model_release(&m);
+		model_release(&again);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_gradients),
+		cmocka_unit_test(test_checkpointing),
+		cmocka_unit_test(test_packing),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_branches),
+		cmocka_unit_test(test_lora),
+		cmocka_unit_test(test_lora_partly),
+		cmocka_unit_test(test_lora_dropout),
+		cmocka_unit_test(test_lora_starts_at_nothing),
+		cmocka_unit_test(test_save),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
