@@ -3,6 +3,7 @@
 
 setup() {
   bin=${HONE_BIN:-.}
+  pages=(tools/*/*.1 docs/man/*.[157])
   T=$BATS_TEST_TMPDIR
 }
 
@@ -37,13 +38,9 @@ same_options() {
   diff -u --label "explained in $2" --label "mentioned" "$T/explained" "$T/mentioned"
 }
 
-pages() {
-  printf '%s\n' tools/*/*.1 docs/man/*.[157]
-}
-
 @test "manuals: mandoc finds nothing to warn of" {
-  [ "$(pages | wc -l)" -ge 8 ]
-  run mandoc -Tlint -Wwarning $(pages)
+  [ "${#pages[@]}" -ge 8 ]
+  run mandoc -Tlint -Wwarning "${pages[@]}"
   echo "$output"
   [ "$status" -eq 0 ]
   [ -z "$output" ]
@@ -73,10 +70,10 @@ pages() {
 
 @test "manuals: pages of hone that are referred to are there" {
   local name section missing=0
-  sed -nE 's/^\.Xr (hone[a-z-]*) ([157]).*/\1 \2/p' $(pages) | sort -u >"$T/references"
+  sed -nE 's/^\.Xr (hone[a-z-]*) ([157]).*/\1 \2/p' "${pages[@]}" | sort -u >"$T/references"
   [ -s "$T/references" ]
   while read -r name section; do
-    pages | grep -q "/$name\.$section\$" || { echo "$name($section) is missing"; missing=1; }
+    printf '%s\n' "${pages[@]}" | grep -q "/$name\.$section\$" || { echo "$name($section) is missing"; missing=1; }
   done <"$T/references"
   [ "$missing" -eq 0 ]
 }
