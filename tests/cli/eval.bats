@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# hone-eval and hone-generate: labels, predictions, outputs, and what they say of bad input.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return 1
+  tiny_config model
+  rows 8 >rows.jsonl
+  "$hone_bin/hone-pack" -q -o text rows.jsonl
+  "$hone_bin/hone-train" -q -m model -t text -o run --method full --from-scratch --max-steps 1 --n-epochs 1
+  rm -rf model && mv run/final model
+}
+
+# labelled N: prompts of two tokens, labels "x" (token 5) and "y" (tokens 6 7), EOS 2
+labelled() {
+  jq -nc --argjson n "$1" 'range($n) as $i | ([8 + $i % 9, 20 - $i % 7] + (if $i % 3 == 0 then [6, 7] else [5] end) + [2]) as $ids
+    | {input_ids: $ids, labels: ([-100, -100] + $ids[2:]), completion: 2, label: (if $i % 3 == 0 then "y" else "x" end),
+       line: ($i + 1)}'
+}
+
+@test "eval: loss and perplexity as a table and as JSON" {
+  run --separate-stderr "$hone_bin/hone-eval" -m model text
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"perplexity"* ]]
+  "$hone_bin/hone-eval" --json -m model text | jq -e '.examples == 8 and .loss > 0 and (.perplexity | log) - .loss < 1e-6'
+}
+
+@test "eval: probabilities of the labels add up, and --metrics reads what --predictions wrote" {
+  labelled 24 | "$hone_bin/hone-pack" -q -o data -
+  "$hone_bin/hone-eval" --json -m model data --predictions p.jsonl >figures.json
+  [ "$(wc -l <p.jsonl)" -eq 24 ]
+  jq -se 'all(.[]; (.scores | add - 1 | fabs) < 1e-9 and (.scores | length) == 2) and .[0].line == 1 and .[0].label == "y"' p.jsonl
+  jq -se 'all(.[]; .prediction == (.scores | to_entries | max_by(.value).key))' p.jsonl
+  "$hone_bin/hone-eval" --json --metrics p.jsonl >again.json
+  jq -se 'def same($k): (.[0][$k] - .[1][$k] | fabs) < 1e-9;
+    same("classification/accuracy") and same("classification/macro_f1_score") and same("classification/log_loss")' \
+    figures.json again.json
+}
+
+@test "eval: a label of two tokens scores the product of their probabilities" {
+  labelled 12 | "$hone_bin/hone-pack" -q -o data -
+  "$hone_bin/hone-eval" -q -m model data --predictions full.jsonl >/dev/null
+  "$hone_bin/hone-eval" -q -m model data --label-score first-token --predictions first.jsonl >/dev/null
+  # the label of one token keeps its odds against the first token of the other: full adds the second token's factor
+  jq -se '.[0].scores.y < .[12].scores.y' full.jsonl first.jsonl
+}
+
+@test "eval: a predictions file needs no model" {
+  printf '%s\n' '{"line":1,"label":"a","prediction":"a"}' '{"line":2,"label":"b","prediction":"a"}' |
+    "$hone_bin/hone-eval" --metrics - --json | jq -e '."classification/accuracy" == 0.5'
+}
+
+@test "eval: bad command lines and bad input" {
+  fails 64 "DATASET is missing" "$hone_bin/hone-eval" -m model
+  fails 64 "-m MODEL is missing" "$hone_bin/hone-eval" text
+  fails 66 "nowhere" "$hone_bin/hone-eval" -m nowhere text
+  fails 66 "no-such" "$hone_bin/hone-eval" -m model no-such
+  fails 65 "no labels" "$hone_bin/hone-eval" -m model text --compute-classification-metrics
+  labelled 12 | "$hone_bin/hone-pack" -q -o data -
+  fails 65 "2 classes" "$hone_bin/hone-eval" -m model data --classification-n-classes 3
+  fails 65 "'z'" "$hone_bin/hone-eval" -m model data --classification-positive-class z
+  fails 66 "nothing" "$hone_bin/hone-eval" -m model -a nothing text
+}
+
+@test "generate: a model without a tokenizer is refused" {
+  fails 66 "tokenizer" "$hone_bin/hone-generate" -m model hello
+}
+
+@test "generate: bad command lines and bad input" {
+  fails 64 "-m MODEL is missing" "$hone_bin/hone-generate" hello
+  fails 66 "nowhere" "$hone_bin/hone-generate" -m nowhere hello
+}
