@@ -335,6 +335,15 @@ parse_option_file(const struct opt_spec *spec, const char *path, struct opt_list
 }
 
 /* One member of a --config object, as if it stood on the command line. */
+/* Text that settings may point to for as long as the process lives. */
+static const char *
+keep(char *text)
+{
+	static struct opt_list kept;
+	opt_list_add(&kept, text);
+	return text;
+}
+
 static void
 set_from_json(const struct opt_spec *spec, const char *key, const json_t *v)
 {
@@ -346,9 +355,9 @@ set_from_json(const struct opt_spec *spec, const char *key, const json_t *v)
 	if (json_is_boolean(v) && o->type == OPT_FLAG)
 		set_flag(o, json_is_true(v));
 	else if (json_is_string(v))
-		set_value(o, xstrdup(json_string_value(v)));
+		set_value(o, keep(xstrdup(json_string_value(v))));
 	else if (json_is_number(v))
-		set_value(o, xasprintf("%.17g", json_number_value(v)));
+		set_value(o, keep(xasprintf("%.17g", json_number_value(v))));
 	else if (!json_is_null(v))
 		die_usage("'%s': '%s' cannot be %s", config_file, key,
 			json_is_array(v) ? "a list" : json_is_object(v) ? "an object" : "true or false");

@@ -71,7 +71,7 @@ exp_f32(float x)
 	x = x > 88.0f ? 88.0f : x;
 	x = x < -87.0f ? -87.0f : x;
 	const float magic = 12582912.0f;  /* 1.5 * 2^23: adding it rounds to a whole number */
-	float n = (x * 1.44269504088896341f + magic) - magic;
+	float t = x * 1.44269504088896341f + magic, n = t - magic;
 	float r = x - n * 0.693359375f;
 	r = r - n * -2.12194440e-4f;
 	float p = 1.98412698e-4f;
@@ -82,7 +82,9 @@ exp_f32(float x)
 	p = p * r + 0.5f;
 	p = p * r + 1.0f;
 	p = p * r + 1.0f;
-	int32_t bits = ((int32_t)n + 127) << 23;
+	uint32_t bits;
+	memcpy(&bits, &t, sizeof bits);
+	bits = (bits + 127) << 23;  /* n is in the low bits of t; so no conversion, which a NaN would not have */
 	float scale;
 	memcpy(&scale, &bits, sizeof scale);
 	return p * scale;

@@ -14,18 +14,14 @@
 
 static struct err e;
 
-static char *
-at(const char *dir, const char *name)
-{
-	return path_join(dir, name);
-}
-
 static json_t *
 read_json(const char *dir, const char *name)
 {
-	json_t *o = json_read_file(at(dir, name), 1 << 24, &e);
+	char *path = path_join(dir, name);
+	json_t *o = json_read_file(path, 1 << 24, &e);
 	if (!o)
 		die(&e);
+	free(path);
 	return o;
 }
 
@@ -122,10 +118,11 @@ main(int argc, char **argv)
 		return 64;
 	const char *dir = argv[1];
 	math_set_threads(0);
-	if (model_open(&m, at(dir, "base"), &(struct model_options){0}, &e) < 0)
+	char *base = path_join(dir, "base"), *tensors = path_join(dir, "forward_backward.safetensors");
+	if (model_open(&m, base, &(struct model_options){0}, &e) < 0)
 		die(&e);
 	json_t *docs = read_json(dir, "docs.json"), *want = read_json(dir, "forward_backward.json");
-	struct st_file *ref = st_open(at(dir, "forward_backward.safetensors"), &e);
+	struct st_file *ref = st_open(tensors, &e);
 	if (!ref)
 		die(&e);
 	for (size_t i = 0; i < json_array_size(json_object_get(want, "docs")); i++)
@@ -148,5 +145,14 @@ main(int argc, char **argv)
 	bool targets_ok = b.n_targets == json_integer_value(json_object_get(want, "targets"));
 	printf("%-8s loss %.1e  logits %.1e  gradients %.1e (%s)%s\n", m.config.model_type, loss_err, logits_err, grad_err,
 		where, targets_ok ? "" : "  WRONG NUMBER OF TARGETS");
+	free(base);
+	free(tensors);
+	free(nll);
+	free(best);
+	json_decref(docs);
+	json_decref(want);
+	st_close(ref);
+	batch_release(&bb);
+	model_release(&m);
 	return !(loss_err < 1e-4 && logits_err < 1e-4 && grad_err < 1e-4 && targets_ok);
 }
