@@ -2,6 +2,10 @@
 #
 #   LC_ALL=C awk -v size=2048 -f learn-bpe.awk lines.txt > tokenizer.json
 #
+# demo.model/tokenizer.json was made so from the synopses of Debian 12's packages:
+#
+#   apt-cache dumpavail | LC_ALL=C awk -f demo.data/packages.awk | cut -f 2
+#
 # The text is split into words as GPT-2 does it (bytes above ASCII count as letters here), every word into bytes; then
 # the most frequent neighbouring pair of symbols is joined, again and again, until the vocabulary has `size` entries:
 # <|endoftext|> (id 0), the 256 bytes, and the merges in their order. Of pairs that are equally frequent the one that
