@@ -5,7 +5,7 @@
 
 #include <stdarg.h>
 
-/* Exit statuses; all but EXIT_NO are those of sysexits.h, with the meanings of docs/architecture.md. */
+/* Exit statuses; all but ERR_NO are those of sysexits.h, with the meanings of docs/architecture.md. */
 enum {
 	ERR_OK = 0,
 	ERR_NO = 1,          /* the answer is no: a gate not passed, a difference found */

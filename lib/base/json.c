@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <math.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,4 +151,10 @@ json_get_string(const json_t *o, const char *key, const char **out, struct err *
 		return wrong(key, "a string", e);
 	*out = json_string_value(v);
 	return 0;
+}
+
+json_t *
+json_number(double x)
+{
+	return isfinite(x) ? json_real(x) : json_null();
 }

@@ -449,7 +449,7 @@ print_default(const struct opt *o)
 }
 
 static void
-print_options(const struct opt *table)
+print_options(const struct opt *table, const struct opt *before)
 {
 	for (const struct opt *o = table; !is_end(o); o++) {
 		if (o->type == OPT_SECTION) {
@@ -457,7 +457,7 @@ print_options(const struct opt *table)
 			continue;
 		}
 		char left[128], letter[8] = "    ";
-		if (o->letter)
+		if (o->letter && !(before && find(before, "", o->letter)))  /* a tool's own letter goes first */
 			snprintf(letter, sizeof letter, "-%c, ", o->letter);
 		snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 		if (strlen(left) > 38)
@@ -472,11 +472,11 @@ print_options(const struct opt *table)
 static void
 print_help(const struct opt_spec *spec)
 {
-	printf("usage: %s [OPTION...] %s\n%s\n", spec->tool, spec->operands, spec->summary);
+	printf("usage: %s [OPTION...]%s%s\n%s\n", spec->tool, *spec->operands ? " " : "", spec->operands, spec->summary);
 	if (spec->opts[0].type != OPT_SECTION)
 		puts("\nOptions:");
-	print_options(spec->opts);
-	print_options(common);
+	print_options(spec->opts, NULL);
+	print_options(common, spec->opts);
 	if (spec->epilog)
 		printf("\n%s", spec->epilog);
 }
@@ -491,6 +491,8 @@ print_version(const struct opt_spec *spec)
 		"gcc",
 #endif
 		__VERSION__);
+	if (spec->backend)
+		printf("products: %s\n", spec->backend());
 }
 
 void

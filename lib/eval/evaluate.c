@@ -275,6 +275,8 @@ evaluate(struct model *m, struct dataset *d, const struct eval_options *o, struc
 	}
 	if (rc == 0)
 		run_micro(&r, out);
+	if (rc == 0 && r.weight == 0)
+		rc = err_set(e, ERR_DATA, "no target in any of the %zu examples: nothing to score", n);
 	m->work.pass.dropout_key = kept_key;
 	out->loss = r.loss / r.weight;
 	out->token_accuracy = (double)r.right_tokens / (double)r.counted_tokens;

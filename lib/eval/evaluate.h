@@ -25,7 +25,7 @@ struct eval_options {
 
 struct eval_result {
 	double loss;               /* mean over the targets, by weight */
-	double token_accuracy;     /* share of the completion's targets that are the most probable token */
+	double token_accuracy;     /* share of the completion's targets that are the most probable token; NAN: none */
 	double sequence_accuracy;  /* share of examples with all of them right */
 	uint64_t examples, tokens, targets;
 	struct predictions predictions;  /* without rows when there is no classification; the caller releases */

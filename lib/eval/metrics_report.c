@@ -1,6 +1,7 @@
 /* Metrics as JSON and as a table for people. */
 #include <math.h>
 
+#include "base/json.h"
 #include "eval/metrics.h"
 
 enum { PRINTED_CONFUSION_MAX = 20 };  /* classes whose matrix still fits a terminal */
@@ -10,7 +11,7 @@ enum { PRINTED_CONFUSION_MAX = 20 };  /* classes whose matrix still fits a termi
 static void
 put(json_t *o, const char *key, double v)
 {
-	json_object_set_new(o, key, isfinite(v) ? json_real(v) : json_null());
+	json_object_set_new(o, key, json_number(v));
 }
 
 static void

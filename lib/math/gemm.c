@@ -138,11 +138,11 @@ math_threads(void)
 }
 
 void
-math_start(int n, char **argv)
+math_start(char **argv)
 {
 	char path[4096];
 	ssize_t length;
-	if (math_set_threads(n) == 1 || getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+	if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
 		return;
 	/* By its own name, not as /proc/self/exe, which ps and pkill would call "exe". */
 	length = readlink("/proc/self/exe", path, sizeof path - 1);

@@ -297,6 +297,28 @@ lora_key(const struct model *m, const struct param *p)
 	return key;
 }
 
+/* The base that the adapter belongs to, for hone-merge to check. */
+static json_t *
+base_metadata(const struct model *m)
+{
+	char hex[HASH_HEX];
+	json_t *o = json_object();
+	if (m->weights) {
+		weights_fingerprint(m->weights, hex);
+		json_object_set_new(o, ADAPTER_BASE_KEY, json_string(hex));
+	}
+	return o;
+}
+
+json_t *
+lora_all_linear(const struct model *m)
+{
+	json_t *names = json_array();
+	for (size_t i = 0; i < LINEARS_PER_LAYER && i + 1 < count_linears(m); i++)
+		json_array_append_new(names, json_string(strrchr(linear_at(m, i)->name, '.') + 1));
+	return names;
+}
+
 int
 lora_save(const struct model *m, const struct adapter_config *c, const char *dir, struct err *e)
 {
@@ -307,7 +329,9 @@ lora_save(const struct model *m, const struct adapter_config *c, const char *dir
 			.shape = {p->rows, p->columns}};
 	}
 	char *path = path_join(dir, "adapter_model.safetensors");
-	struct st_writer *w = st_create(path, true, decl, m->n_trained, e);
+	json_t *metadata = base_metadata(m);
+	struct st_writer *w = st_create_with(path, true, decl, m->n_trained, metadata, e);
+	json_decref(metadata);
 	for (size_t i = 0; w && i < m->n_trained; i++)
 		st_write(w, m->trained[i]->value, param_size(m->trained[i]) * sizeof(float));
 	int rc = w ? st_finish(w, e) : -1;

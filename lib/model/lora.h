@@ -16,6 +16,9 @@ int lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, 
  * *c is the caller's to release; *unknown as of adapter_config_read. */
 int lora_open(struct model *m, const char *dir, bool train, struct adapter_config *c, char **unknown, struct err *e);
 
+/* The names that "all-linear" stands for, which is what PEFT writes: every linear layer but the head; a new reference. */
+json_t *lora_all_linear(const struct model *m);
+
 /* Writes adapter_config.json and adapter_model.safetensors into an existing directory. */
 int lora_save(const struct model *m, const struct adapter_config *c, const char *dir, struct err *e);
 

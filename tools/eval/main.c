@@ -49,6 +49,7 @@ static const struct opt_spec spec = {
 		   "classification, its metrics. With --metrics FILE, from a file of predictions alone.",
 	.opts = options,
 	.max_operands = 1,
+	.backend = math_backend,
 };
 
 struct job {
@@ -179,9 +180,9 @@ static void
 print_json(const struct job *j)
 {
 	const struct eval_result *r = &j->result;
-	json_t *o = json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "examples", (json_int_t)r->examples, "tokens",
-		(json_int_t)r->tokens, "targets", (json_int_t)r->targets, "loss", r->loss, "perplexity", exp(r->loss),
-		"token_accuracy", r->token_accuracy, "sequence_accuracy", r->sequence_accuracy);
+	json_t *o = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:f}", "examples", (json_int_t)r->examples, "tokens",
+		(json_int_t)r->tokens, "targets", (json_int_t)r->targets, "loss", json_number(r->loss), "perplexity",
+		json_number(exp(r->loss)), "token_accuracy", json_number(r->token_accuracy), "sequence_accuracy", r->sequence_accuracy);
 	if (j->has_metrics) {
 		json_t *m = metrics_json(&j->metrics);
 		json_object_update(o, m);
@@ -241,8 +242,9 @@ main(int argc, char **argv)
 	struct opt_list operands;
 	struct metrics_betas betas;
 	struct err e;
+	math_start(argv);
 	opt_parse(&spec, argc, argv, &operands);
-	math_start(opt_threads, argv);
+	math_set_threads(opt_threads);
 	if (metrics_betas_parse(&betas, betas_text, &e) < 0)
 		die(&e);
 	if (metrics_file ? operands.n > 0 : operands.n == 0)

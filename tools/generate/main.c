@@ -44,6 +44,7 @@ static const struct opt_spec spec = {
 		   "or {\"input_ids\"}. A PROMPT gives text, records give JSON lines with \"completion\" and \"finish_reason\".",
 	.opts = options,
 	.max_operands = 1,
+	.backend = math_backend,
 };
 
 struct job {
@@ -320,8 +321,9 @@ main(int argc, char **argv)
 	struct opt_list operands;
 	struct err e;
 	struct job j = {0};
+	math_start(argv);
 	opt_parse(&spec, argc, argv, &operands);
-	math_start(opt_threads, argv);
+	math_set_threads(opt_threads);
 	if (!model_name)
 		die_usage("-m MODEL is missing");
 	char *dir = model_path(model_name, &e);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/model_path.h"
 #include "base/opt.h"
 #include "merge.h"
 
@@ -16,7 +17,7 @@ static struct opt_list adapters;
 static bool untie, verify, force;
 
 static const struct opt options[] = {
-	{OPT_STRING, 'm', "model", &model, "DIR", "the base model", 0, 0, NULL},
+	{OPT_STRING, 'm', "model", &model, "DIR|NAME", "base model: a directory, or a name in the local Hub cache", 0, 0, NULL},
 	{OPT_LIST, 'a', "adapter", &adapters, "DIR[=WEIGHT]",
 		"a PEFT adapter, and a factor on it; repeatable", 0, 0, NULL},
 	{OPT_STRING, 'o', "output", &output, "DIR", "the merged model; must not exist", 0, 0, NULL},
@@ -119,7 +120,11 @@ main(int argc, char **argv)
 		split_weight(&adapters.item[i], &weight[i]);
 	if (opt_threads)
 		omp_set_num_threads(opt_threads);
-	struct merge_options o = {.model = model,
+	struct err e;
+	char *dir = model_path(model, &e);
+	if (!dir)
+		die(&e);
+	struct merge_options o = {.model = dir,
 		.output = output,
 		.adapter = adapters.item,
 		.weight = weight,
@@ -128,7 +133,6 @@ main(int argc, char **argv)
 		.untie = untie};
 	if (dtype)
 		o.dtype = parse_dtype(dtype);
-	struct err e;
 	struct plan p;
 	if (check_output(&o, &e) < 0 || plan_make(&p, &o, &e) < 0)
 		die(&e);
@@ -137,5 +141,6 @@ main(int argc, char **argv)
 	report(&p);
 	plan_release(&p);
 	free(weight);
+	free(dir);
 	tool_exit(0);
 }

@@ -12,12 +12,10 @@
 
 /* ---- the model and what of it is trained ---- */
 
-/* A list of names out of "q_proj,v_proj"; a new reference. "all-linear" stays a string. */
+/* A list of names out of "q_proj,v_proj"; a new reference. */
 static json_t *
 name_list(const char *text)
 {
-	if (strcmp(text, "all-linear") == 0)
-		return json_string(text);
 	json_t *list = json_array();
 	for (const char *p = text; *p;) {
 		size_t n = strcspn(p, ", ");
@@ -32,7 +30,8 @@ static int
 new_adapter(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
-	json_t *targets = name_list(s->target_modules), *saved = s->modules_to_save ? name_list(s->modules_to_save) : NULL;
+	bool all = strcmp(s->target_modules, "all-linear") == 0;
+	json_t *targets = all ? lora_all_linear(&r->model) : name_list(s->target_modules), *saved = s->modules_to_save ? name_list(s->modules_to_save) : NULL;
 	const struct adapter_config want = {.r = s->lora_r, .lora_alpha = s->lora_alpha, .lora_dropout = s->lora_dropout,
 		.use_rslora = s->use_rslora, .base_model = r->model_dir, .target_modules = targets, .modules_to_save = saved};
 	adapter_config_new(&r->adapter, &want);
@@ -218,15 +217,17 @@ main(int argc, char **argv)
 {
 	struct opt_list operands;
 	struct err e;
+	math_start(argv);
 	opt_parse(&train_spec, argc, argv, &operands);
 	settings_check(&settings);
-	math_start(opt_threads, argv);
+	math_set_threads(opt_threads);
 	char *dir = model_path(settings.model, &e);
 	if (!dir)
 		die(&e);
 	struct run r = {.set = &settings, .model_dir = dir, .full = strcmp(settings.method, "full") == 0,
 		.best_value = NAN, .started = clock_seconds(), .deadline = settings_deadline(settings.deadline)};
 	int rc = run(&r, &e);
+	rundir_discard(&r);
 	release(&r);
 	free(dir);
 	if (rc < 0)

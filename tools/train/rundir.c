@@ -39,6 +39,7 @@ rundir_open(struct run *r, struct err *e)
 		return err_set(e, ERR_CANTCREAT, "'%s' is a file; -o wants a run directory", dir);
 	if (path_is_dir(dir) && !has(r, "run.json") && !has(r, ".lock"))
 		return err_set(e, ERR_CANTCREAT, "'%s' exists and is not a run of hone-train; name another -o", dir);
+	r->fresh = !path_exists(dir);
 	if (dir_make(dir, e) < 0)
 		return -1;
 	char *lock = rundir_path(r, ".lock");
@@ -154,6 +155,7 @@ rundir_identify(struct run *r, struct err *e)
 		rc = before ? compare(r, before, now, e) : -1;
 	} else {
 		rc = json_write_file(path, true, now, JSON_INDENT(2), "\n", e);
+		r->fresh = r->fresh && rc < 0;
 	}
 	json_decref(before);
 	json_decref(now);
@@ -228,6 +230,14 @@ rundir_event(struct run *r, json_t *event, struct err *e)
 	int rc = n == (ssize_t)b.len ? 0 : err_sys(e, ERR_IO, "cannot write '%s/metrics.jsonl'", r->set->run);
 	buf_release(&b);
 	return rc;
+}
+
+void
+rundir_discard(struct run *r)
+{
+	struct err ignored;
+	if (r->fresh)
+		path_remove(r->set->run, &ignored);
 }
 
 void

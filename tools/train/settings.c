@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "math/gemm.h"
 #include "train.h"
 
 struct settings settings = {
@@ -91,7 +92,7 @@ static const struct opt options[] = {
 	{OPT_STRING, 0, "template", S(template), "NAME|FILE", "chat template (default: the model's own)"},
 	{OPT_ENUM, 0, "train-on", S(train_on), "completion|assistant|all", "which tokens are targets"},
 	{OPT_DOUBLE, 0, "prompt-loss-weight", S(prompt_loss_weight), "X", "weight of the prompt's tokens in the loss", 0, 1},
-	{OPT_INT, 0, "max-length", S(max_length), "N", "longest example in tokens (0: what the model allows)", 0, 1 << 24},
+	{OPT_INT, 0, "max-length", S(max_length), "N", "longest example in tokens (0: no limit)", 0, 1 << 24},
 	{OPT_ENUM, 0, "overlong", S(overlong), "error|drop|truncate|split", "what to do with longer ones"},
 	{0},
 };
@@ -104,6 +105,7 @@ const struct opt_spec train_spec = {
 	.epilog = "Example:\n"
 		  "  hone-train -m SmolLM2-135M -t data/train -v data/valid -o run --compute-classification-metrics\n",
 	.max_operands = 0,
+	.backend = math_backend,
 };
 
 /* ---- checks ---- */

@@ -80,6 +80,7 @@ struct run {
 
 	/* The run directory. */
 	int lock_fd, metrics_fd;
+	bool fresh;                      /* we made it, and nothing in it is worth keeping yet */
 	struct results_csv results;
 	double started, deadline;        /* on clock_seconds(); deadline 0: none */
 };
@@ -120,6 +121,9 @@ int rundir_logs(struct run *r, struct err *e);
 /* Appends an event to metrics.jsonl; steals it. */
 int rundir_event(struct run *r, json_t *event, struct err *e);
 char *rundir_path(const struct run *r, const char *name);  /* new */
+
+/* Removes a directory that is still fresh: a mistake found before the first step leaves nothing behind. */
+void rundir_discard(struct run *r);
 void rundir_close(struct run *r);
 
 /* ---- checkpoint.c ---- */

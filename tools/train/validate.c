@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "train.h"
 
@@ -61,9 +62,9 @@ static int
 log_event(struct run *r, const struct validation *v, double seconds, struct err *e)
 {
 	const struct eval_result *x = &v->result;
-	json_t *event = json_pack("{s:s, s:f, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:f}", "event", "eval", "epoch",
-		(double)r->step / (double)r->steps_per_epoch, "step", (json_int_t)r->step, "loss", x->loss, "perplexity",
-		exp(x->loss), "token_accuracy", x->token_accuracy, "sequence_accuracy", x->sequence_accuracy, "examples",
+	json_t *event = json_pack("{s:s, s:f, s:I, s:o, s:o, s:o, s:f, s:I, s:I, s:f}", "event", "eval", "epoch",
+		(double)r->step / (double)r->steps_per_epoch, "step", (json_int_t)r->step, "loss",
+		json_number(x->loss), "perplexity", json_number(exp(x->loss)), "token_accuracy", json_number(x->token_accuracy), "sequence_accuracy", x->sequence_accuracy, "examples",
 		(json_int_t)x->examples, "targets", (json_int_t)x->targets, "seconds", seconds);
 	if (v->has_metrics) {
 		json_t *m = metrics_json(&v->metrics);
