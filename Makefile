@@ -126,6 +126,10 @@ $(HELPERS): $(B)/%: $(B)/%.o $(LIB_A)
 
 RUN_TESTS = tests/run -b $(BIN) -o $(B)
 
+## demo: train, adapt, evaluate, merge and use a small model on data that any Debian has
+demo: all
+	pipelines/demo
+
 ## check: build, and run the unit, command-line and reference tests (under a minute)
 check: all $(UNIT) $(HELPERS)
 	@$(RUN_TESTS)
@@ -194,4 +198,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: all help deps lint-deps check check-slow asan lint format install uninstall dist clean FORCE
+.PHONY: demo all help deps lint-deps check check-slow asan lint format install uninstall dist clean FORCE
