@@ -43,7 +43,7 @@ static void add_repr(struct strbuf *b, struct value v);
 static void
 add_repr_string(struct strbuf *b, struct str s)
 {
-	char quote = memchr(s.p ? s.p : "", '\'', s.n) && !memchr(s.p, '"', s.n) ? '"' : '\'';
+	char quote = s.n && memchr(s.p, '\'', s.n) && !memchr(s.p, '"', s.n) ? '"' : '\'';
 	strbuf_add(b, &quote, 1);
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i], text[8];
