@@ -22,14 +22,11 @@ setup() {
 
 @test "without a package database the made-up tickets serve" {
 	mkdir "$BATS_TEST_TMPDIR/bin"
-	for i in 1 2; do
-		[ $i = 1 ] || printf 'Package: a\nSection: net\nDescription: one package\n' > "$BATS_TEST_TMPDIR/list"
-		printf '#!/bin/sh\ncat "%s/list" 2>/dev/null || :\n' "$BATS_TEST_TMPDIR" > "$BATS_TEST_TMPDIR/bin/apt-cache"
-		chmod +x "$BATS_TEST_TMPDIR/bin/apt-cache"
-		PATH=$BATS_TEST_TMPDIR/bin:$PATH run pipelines/demo "$demo"
-		[ "$status" -eq 0 ] || { echo "$output" >&2; return 1; }
-		[[ $output == *"made-up support tickets"*"on 60 validation rows"* ]]
-	done
+	printf '#!/bin/sh\n' > "$BATS_TEST_TMPDIR/bin/apt-cache"
+	chmod +x "$BATS_TEST_TMPDIR/bin/apt-cache"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH run pipelines/demo "$demo"
+	[ "$status" -eq 0 ] || { echo "$output" >&2; return 1; }
+	[[ $output == *"made-up support tickets"*"on 60 validation rows"* ]]
 }
 
 @test "a directory of another kind is not replaced" {
