@@ -125,9 +125,11 @@ function print_tokenizer(n,   id, s) {
 	printf "\"added_tokens\": [{\"id\": 0, \"content\": %s, \"single_word\": false, \"lstrip\": false, ", quoted(eos)
 	print "\"rstrip\": false, \"normalized\": false, \"special\": true}],"
 	print "\"normalizer\": null,"
-	print "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true},"
+	printf "\"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
+	print "\"trim_offsets\": true, \"use_regex\": true},"
 	print "\"post_processor\": null,"
-	print "\"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, \"use_regex\": true},"
+	printf "\"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
+	print "\"trim_offsets\": true, \"use_regex\": true},"
 	print "\"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, \"continuing_subword_prefix\": null,"
 	print "\"end_of_word_suffix\": null, \"fuse_unk\": false, \"byte_fallback\": false, \"ignore_merges\": false,"
 	printf "\"vocab\": {%s: 0", quoted(eos)

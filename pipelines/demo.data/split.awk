@@ -24,6 +24,8 @@ FNR == 1 { choose() }
 		print > (out "/text.tsv")
 }
 
+END { exit found < 4 }
+
 function choose(   n, i, list) {
 	if (labels == "")
 		for (i in rows)

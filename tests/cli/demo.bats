@@ -20,6 +20,15 @@ setup() {
 	[ -z "$(cut -f 2 "$demo/text.tsv" "$demo/valid.tsv" "$demo/unseen.tsv" | sort | uniq -d)" ]
 }
 
+@test "without a package database the made-up tickets serve" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\n' > "$BATS_TEST_TMPDIR/bin/apt-cache"
+	chmod +x "$BATS_TEST_TMPDIR/bin/apt-cache"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH run pipelines/demo "$demo"
+	[ "$status" -eq 0 ] || { echo "$output" >&2; return 1; }
+	[[ $output == *"made-up support tickets"*"on 60 validation rows"* ]]
+}
+
 @test "a directory of another kind is not replaced" {
 	mkdir "$demo"
 	run pipelines/demo "$demo"

@@ -7,7 +7,7 @@ setup() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
 	export HONE_BIN="${HONE_BIN:-$PWD}"
 	unset HONE_MODEL HONE_MODEL_PATH
-	T=$BATS_TEST_TMPDIR
+	T=$BATS_TEST_TMPDIR D=$BATS_FILE_TMPDIR
 	tune=$PWD/pipelines/hone-finetune
 	few="--max-steps 2 --batch-size 8 -j 1 -q"
 }
@@ -20,7 +20,8 @@ setup_file() {
 	cp pipelines/demo.model/tokenizer* "$d/shape"
 	jq '.hidden_size = 32 | .intermediate_size = 64 | .num_hidden_layers = 1 | .num_attention_heads = 1
 		| .num_key_value_heads = 1' pipelines/demo.model/config.json > "$d/shape/config.json"
-	jq -c '{prompt: (.text + "\n\n###\n\n"), completion: (" " + .label)}' pipelines/demo.data/tickets.jsonl > "$d/all.jsonl"
+	jq -c '{prompt: (.text + "\n\n###\n\n"), completion: (" " + .label)}' \
+		pipelines/demo.data/tickets.jsonl > "$d/all.jsonl"
 	head -n 300 "$d/all.jsonl" > "$d/train.jsonl"
 	tail -n +301 "$d/all.jsonl" > "$d/valid.jsonl"
 	"$bin/hone-train" -q -j 1 -m "$d/shape" --from-scratch --method full -t "$d/train.jsonl" -o "$d/base" --max-steps 1
@@ -28,7 +29,7 @@ setup_file() {
 }
 
 @test "training and validation file: adapter, merged model, a table of the epochs" {
-	run --separate-stderr "$tune" -t "$BATS_FILE_TMPDIR/train.jsonl" -v "$BATS_FILE_TMPDIR/valid.jsonl" -m "$BATS_FILE_TMPDIR/tiny" \
+	run --separate-stderr "$tune" -t "$D/train.jsonl" -v "$D/valid.jsonl" -m "$D/tiny" \
 		-o "$T/out" --compute-classification-metrics --classification-n-classes 4 $few
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} == epoch*accuracy*F1 ]]
@@ -40,8 +41,8 @@ setup_file() {
 
 @test "only -t: model and output by default, validation rows set aside; a rerun changes nothing" {
 	mkdir "$T/models"
-	ln -s "$BATS_FILE_TMPDIR/tiny" "$T/models/default"
-	cp "$BATS_FILE_TMPDIR/train.jsonl" "$T"
+	ln -s "$D/tiny" "$T/models/default"
+	cp "$D/train.jsonl" "$T"
 	cd "$T"
 	HONE_MODEL_PATH=/nowhere:$T/models "$tune" -t train.jsonl $few > first
 	[ "$("$HONE_BIN/hone-pack" --info train-default.run/validation --json | jq .examples)" -gt 3 ]
@@ -52,41 +53,41 @@ setup_file() {
 }
 
 @test "other data in the same output: status 73, nothing touched" {
-	cp "$BATS_FILE_TMPDIR/train.jsonl" "$T/t.jsonl"
-	"$tune" -t "$T/t.jsonl" -m "$BATS_FILE_TMPDIR/tiny" -o "$T/out" $few > /dev/null
+	cp "$D/train.jsonl" "$T/t.jsonl"
+	"$tune" -t "$T/t.jsonl" -m "$D/tiny" -o "$T/out" $few > /dev/null
 	head -n 1 "$T/t.jsonl" >> "$T/t.jsonl"
 	before=$(find "$T/out" -type f ! -name .lock -exec cksum {} +)
-	run "$tune" -t "$T/t.jsonl" -m "$BATS_FILE_TMPDIR/tiny" -o "$T/out" $few
+	run "$tune" -t "$T/t.jsonl" -m "$D/tiny" -o "$T/out" $few
 	[ "$status" -eq 73 ]
 	[ "$before" = "$(find "$T/out" -type f ! -name .lock -exec cksum {} +)" ]
 }
 
 @test "--method full gives no adapter, --no-merge no model; options with = and underscores" {
-	"$tune" --train="$BATS_FILE_TMPDIR/train.jsonl" --no-validation -m"$BATS_FILE_TMPDIR/tiny" -o "$T/full" --method=full $few > "$T/full.out"
+	"$tune" --train="$D/train.jsonl" --no-validation -m"$D/tiny" -o "$T/full" --method=full $few
 	[ -e "$T/full/run/final/model.safetensors" ]
 	[ ! -e "$T/full/model" ]
-	"$tune" -t "$BATS_FILE_TMPDIR/train.jsonl" --no_validation -m "$BATS_FILE_TMPDIR/tiny" -o "$T/lora" --no-merge $few
+	"$tune" -t "$D/train.jsonl" --no_validation -m "$D/tiny" -o "$T/lora" --no-merge $few
 	[ -e "$T/lora/run/final/adapter_model.safetensors" ]
 	[ ! -e "$T/lora/model" ]
 }
 
 @test "what stops it: status of the program that knows why" {
 	echo '{"prompt": 1}' > "$T/bad.jsonl"
-	run "$tune" -t "$T/bad.jsonl" -m "$BATS_FILE_TMPDIR/tiny" -o "$T/out" $few
+	run "$tune" -t "$T/bad.jsonl" -m "$D/tiny" -o "$T/out" $few
 	[ "$status" -eq 65 ]
-	run "$tune" -t "$BATS_FILE_TMPDIR/train.jsonl" -o "$T/out" $few
+	run "$tune" -t "$D/train.jsonl" -o "$T/out" $few
 	[ "$status" -eq 64 ]
 	[[ $output == *HONE_MODEL*HONE_MODEL_PATH* ]]
-	run "$tune" -m "$BATS_FILE_TMPDIR/tiny"
+	run "$tune" -m "$D/tiny"
 	[ "$status" -eq 64 ]
-	run "$tune" -t "$T/none.jsonl" -m "$BATS_FILE_TMPDIR/tiny"
+	run "$tune" -t "$T/none.jsonl" -m "$D/tiny"
 	[ "$status" -eq 66 ]
-	run "$tune" -t "$BATS_FILE_TMPDIR/train.jsonl" -m "$T/none" -o "$T/none.run" $few
+	run "$tune" -t "$D/train.jsonl" -m "$T/none" -o "$T/none.run" $few
 	[ "$status" -eq 66 ]
 }
 
 @test "SIGTERM reaches the training: a checkpoint, status 75, and the same command goes on" {
-	set -- -t "$BATS_FILE_TMPDIR/train.jsonl" --no-validation -m "$BATS_FILE_TMPDIR/tiny" -o "$T/out" -j 1 -q --batch-size 8
+	set -- -t "$D/train.jsonl" --no-validation -m "$D/tiny" -o "$T/out" -j 1 -q --batch-size 8
 	"$tune" "$@" --n-epochs 40 > /dev/null 2> "$T/err" 3>&- &
 	pid=$!
 	for _ in $(seq 200); do
