@@ -128,7 +128,7 @@ RUN_TESTS = tests/run -b $(BIN) -o $(B)
 
 ## demo: train, adapt, evaluate, merge and use a small model on data that any Debian has
 demo: all
-	pipelines/demo
+	$(if $(filter .,$(BIN)),,HONE_BIN=$(BIN) )pipelines/demo
 
 ## check: build, and run the unit, command-line and reference tests (under a minute)
 check: all $(UNIT) $(HELPERS)

@@ -121,9 +121,12 @@ gemm_tn(float *C, int ldc, const float *A, int lda, const float *B, int ldb, int
 int
 math_set_threads(int n)
 {
+	static int asked;  /* what $OMP_NUM_THREADS came to, before anything was set */
 	cpu_set_t set;
+	if (!asked)
+		asked = omp_get_max_threads();
 	if (n <= 0 && getenv("OMP_NUM_THREADS"))
-		n = omp_get_max_threads();
+		n = asked;
 	else if (n <= 0)
 		n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
 	threads = n;

@@ -81,8 +81,6 @@ attach_one(const struct adapter_config *c, struct linear *l, struct err *e)
 	double scale;
 	if (adapter_rank(c, l->name, &r, &scale, e) < 0)
 		return -1;
-	if (r > l->in || r > l->out)
-		return err_set(e, ERR_CONFIG, "rank %d is larger than the %d x %d of '%s'", r, l->out, l->in, l->name);
 	l->lora = xcalloc(1, sizeof *l->lora);
 	*l->lora = (struct lora){.r = r, .scale = (float)scale, .dropout = (float)c->lora_dropout,
 		.A = {.name = adapter_key(l->name, "lora_A.weight"), .rank = 2, .rows = r, .columns = l->in},
