@@ -140,19 +140,42 @@ math_threads(void)
 	return threads;
 }
 
+/* The kernels that OpenBLAS should take, where it does not know the processor (a newer one than itself) and falls
+ * back to those of 2004, at a third of the speed or less; NULL where it chose well. */
+static const char *
+better_kernels(void)
+{
+#ifdef __x86_64__
+	if (strcmp(openblas_get_corename(), "Prescott") != 0)
+		return NULL;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+		__builtin_cpu_supports("avx512vl"))
+		return "SkylakeX";
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+		return "Haswell";
+#endif
+	return NULL;
+}
+
+/* Sets a variable of the environment that has no value yet; whether it did. */
+static bool
+set_default(const char *name, const char *value)
+{
+	return value && !getenv(name) && setenv(name, value, 1) == 0;
+}
+
 void
 math_start(char **argv)
 {
 	char path[4096];
-	ssize_t length;
-	if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
-		return;
+	bool again = !getenv("GOMP_SPINCOUNT") && set_default("OMP_WAIT_POLICY", "passive");
+	again |= set_default("OPENBLAS_CORETYPE", better_kernels());
 	/* By its own name, not as /proc/self/exe, which ps and pkill would call "exe". */
-	length = readlink("/proc/self/exe", path, sizeof path - 1);
-	if (length <= 0 || setenv("OMP_WAIT_POLICY", "passive", 1) < 0)
+	ssize_t length = again ? readlink("/proc/self/exe", path, sizeof path - 1) : 0;
+	if (length <= 0)
 		return;
 	path[length] = '\0';
-	execv(path, argv);  /* if it fails, threads spin: slower at worst */
+	execv(path, argv);  /* if it fails, it goes on as it is: slower at worst */
 }
 
 const char *

@@ -22,10 +22,11 @@ void gemm_tn(float *C, int ldc, const float *A, int lda, const float *B, int ldb
 int math_set_threads(int n);
 int math_threads(void);
 
-/* What a tool's main calls first: makes threads sleep while they wait. GNU OpenMP's spin instead, which on a processor
- * shared with other programs made training four times slower, and it reads its policy ($OMP_WAIT_POLICY) only when a
- * program is loaded; so where none is set, this sets one and executes the program over again with the same arguments.
- * Nothing may have been read or opened before. */
+/* What a tool's main calls first: sees to two things that are read from the environment only when a program is loaded,
+ * by executing it over again with the same arguments. Threads should sleep while they wait ($OMP_WAIT_POLICY): GNU
+ * OpenMP's spin, which on a processor shared with other programs made training four times slower. And OpenBLAS should
+ * use what the processor has ($OPENBLAS_CORETYPE): one that it does not know it treats as the oldest there is. What
+ * the user has set stands. Nothing may have been read or opened before. */
 void math_start(char **argv);
 
 /* "OpenBLAS 0.3.21 SkylakeX": what the products run on. Static memory. */
