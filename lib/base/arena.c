@@ -2,27 +2,17 @@
 #include "base/arena.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
-#include "base/err.h"
-
-_Noreturn static void
-die_of_memory(size_t bytes)
-{
-	fprintf(stderr, "hone: out of memory: %zu bytes asked for\n", bytes);
-	exit(ERR_MEMORY);
-}
+#include "base/mem.h"
 
 void *
 arena_take(struct arena *a, size_t n, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - a->used - 64)
-		die_of_memory(SIZE_MAX);
+		mem_die(SIZE_MAX);
 	size_t at = a->used;
 	a->used += (bytes + 63) / 64 * 64;
 	if (!a->base)
@@ -38,7 +28,7 @@ arena_make(struct arena *a)
 	a->used = 0;
 	a->base = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (a->base == MAP_FAILED)
-		die_of_memory(a->size);
+		mem_die(a->size);
 }
 
 void

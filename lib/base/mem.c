@@ -8,11 +8,21 @@
 
 #include "base/err.h"
 
-static void
-die_of_memory(size_t n, size_t size)
+void
+mem_die(size_t bytes)
 {
-	fprintf(stderr, "hone: out of memory: %zu x %zu bytes asked for\n", n, size);
+	fprintf(stderr, "hone: out of memory: %zu bytes asked for\n", bytes);
 	exit(ERR_MEMORY);
+}
+
+/* n * size, or death when that is more than there can be. */
+static size_t
+product(size_t n, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - 64)
+		mem_die(SIZE_MAX);
+	return bytes;
 }
 
 void *
@@ -20,7 +30,7 @@ xmalloc(size_t size)
 {
 	void *p = malloc(size ? size : 1);
 	if (!p)
-		die_of_memory(1, size);
+		mem_die(size);
 	return p;
 }
 
@@ -29,19 +39,17 @@ xcalloc(size_t n, size_t size)
 {
 	void *p = calloc(n ? n : 1, size ? size : 1);
 	if (!p)
-		die_of_memory(n, size);
+		mem_die(product(n, size));
 	return p;
 }
 
 void *
 xreallocarray(void *p, size_t n, size_t size)
 {
-	size_t bytes;
-	if (__builtin_mul_overflow(n, size, &bytes))
-		die_of_memory(n, size);
+	size_t bytes = product(n, size);
 	p = realloc(p, bytes ? bytes : 1);
 	if (!p)
-		die_of_memory(n, size);
+		mem_die(bytes);
 	return p;
 }
 
@@ -77,13 +85,10 @@ xasprintf(const char *fmt, ...)
 void *
 xalloc_aligned(size_t n, size_t size)
 {
-	size_t bytes;
-	if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - 64)
-		die_of_memory(n, size);
-	bytes = (bytes + 63) / 64 * 64;
+	size_t bytes = (product(n, size) + 63) / 64 * 64;
 	void *p = aligned_alloc(64, bytes ? bytes : 64);
 	if (!p)
-		die_of_memory(n, size);
+		mem_die(bytes);
 	return memset(p, 0, bytes);
 }
 
@@ -103,7 +108,7 @@ static void
 buf_reserve(struct buf *b, size_t extra)
 {
 	if (extra > SIZE_MAX - b->len - 1)
-		die_of_memory(b->len, extra);
+		mem_die(SIZE_MAX);
 	GROW(b->data, b->cap, b->len + extra + 1);
 }
 

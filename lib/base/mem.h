@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+_Noreturn void mem_die(size_t bytes);  /* the message and the end */
+
 void *xmalloc(size_t size);
 void *xcalloc(size_t n, size_t size);
 void *xreallocarray(void *p, size_t n, size_t size);

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/version.h"
+#include "base/opt_int.h"
 
 int opt_threads;
 
@@ -29,7 +29,7 @@ opt_list_add(struct opt_list *l, const char *item)
 static bool quiet, verbose, want_help, want_version;
 static const char *config_file;
 
-static const struct opt common[] = {
+const struct opt opt_common[] = {
 	{OPT_SECTION, 0, NULL, NULL, NULL, "Every tool:", 0, 0, NULL},
 	{OPT_INT, 'j', "threads", &opt_threads, "N", "threads (0: all processors)", 0, 1024, NULL},
 	{OPT_STRING, 0, "config", &config_file, "FILE.json", "read options from a JSON object", 0, 0, NULL},
@@ -39,12 +39,6 @@ static const struct opt common[] = {
 	{OPT_FLAG, 0, "version", &want_version, NULL, "print version and build, and exit", 0, 0, NULL},
 	{0},
 };
-
-static bool
-is_end(const struct opt *o)
-{
-	return !o->name && o->type != OPT_SECTION;
-}
 
 /* ---- finding an option by name ---- */
 
@@ -59,10 +53,10 @@ normal_name(const char *name, size_t n, char out[NAME_MAX_])
 	out[n] = '\0';
 }
 
-static const struct opt *
-find(const struct opt *table, const char *name, char letter)
+const struct opt *
+opt_find(const struct opt *table, const char *name, char letter)
 {
-	for (const struct opt *o = table; !is_end(o); o++)
+	for (const struct opt *o = table; !opt_is_end(o); o++)
 		if (o->type != OPT_SECTION && (letter ? o->letter == letter : strcmp(o->name, name) == 0))
 			return o;
 	return NULL;
@@ -71,8 +65,8 @@ find(const struct opt *table, const char *name, char letter)
 static const struct opt *
 find_any(const struct opt_spec *spec, const char *name, char letter)
 {
-	const struct opt *o = find(spec->opts, name, letter);
-	return o ? o : find(common, name, letter);
+	const struct opt *o = opt_find(spec->opts, name, letter);
+	return o ? o : opt_find(opt_common, name, letter);
 }
 
 /* Levenshtein distance between two option names. */
@@ -103,9 +97,9 @@ nearest(const struct opt_spec *spec, const char *name)
 {
 	const char *best = NULL;
 	int least = 4;
-	const struct opt *tables[] = {spec->opts, common};
+	const struct opt *tables[] = {spec->opts, opt_common};
 	for (int t = 0; t < 2; t++)
-		for (const struct opt *o = tables[t]; !is_end(o); o++) {
+		for (const struct opt *o = tables[t]; !opt_is_end(o); o++) {
 			if (o->type == OPT_SECTION || strlen(o->name) >= NAME_MAX_)
 				continue;
 			int d = distance(name, o->name);
@@ -413,88 +407,6 @@ parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operand
 	}
 }
 
-/* ---- -h and --version ---- */
-
-static void
-print_default(const struct opt *o)
-{
-	const char *s;
-	switch (o->type) {
-	case OPT_INT:
-		if (*(int *)o->value)
-			printf(" [%d]", *(int *)o->value);
-		break;
-	case OPT_SIZE:
-		if (*(int64_t *)o->value)
-			printf(" [%lld]", (long long)*(int64_t *)o->value);
-		break;
-	case OPT_DOUBLE:
-		if (isfinite(*(double *)o->value) && *(double *)o->value != 0)
-			printf(" [%g]", *(double *)o->value);
-		break;
-	case OPT_STRING:
-	case OPT_ENUM:
-		s = *(const char **)o->value;
-		if (s)
-			printf(" [%s]", s);
-		break;
-	case OPT_FLAG:
-		if (*(bool *)o->value)
-			printf(" [on; --no-%s]", o->name);
-		break;
-	case OPT_LIST:
-	case OPT_SECTION:
-		break;
-	}
-}
-
-static void
-print_options(const struct opt *table, const struct opt *before)
-{
-	for (const struct opt *o = table; !is_end(o); o++) {
-		if (o->type == OPT_SECTION) {
-			printf("\n%s\n", o->help);
-			continue;
-		}
-		char left[128], letter[8] = "    ";
-		if (o->letter && !(before && find(before, "", o->letter)))  /* a tool's own letter goes first */
-			snprintf(letter, sizeof letter, "-%c, ", o->letter);
-		snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-		if (strlen(left) > 38)
-			printf("%s\n%-40s%s", left, "", o->help);
-		else
-			printf("%-40s%s", left, o->help);
-		print_default(o);
-		putchar('\n');
-	}
-}
-
-static void
-print_help(const struct opt_spec *spec)
-{
-	printf("usage: %s [OPTION...]%s%s\n%s\n", spec->tool, *spec->operands ? " " : "", spec->operands, spec->summary);
-	if (spec->opts[0].type != OPT_SECTION)
-		puts("\nOptions:");
-	print_options(spec->opts, NULL);
-	print_options(common, spec->opts);
-	if (spec->epilog)
-		printf("\n%s", spec->epilog);
-}
-
-static void
-print_version(const struct opt_spec *spec)
-{
-	printf("%s %s (commit %s, %s %s)\n", spec->tool, hone_version, hone_commit,
-#ifdef __clang__
-		"clang",
-#else
-		"gcc",
-#endif
-		__VERSION__);
-	if (spec->backend)
-		printf("products: %s\n", spec->backend());
-}
-
 void
 opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *operands)
 {
@@ -503,14 +415,14 @@ opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *o
 	*operands = (struct opt_list){0};
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-			print_help(spec);
+			opt_print_help(spec);
 			tool_exit(0);
 		}
 	parse_args(spec, &(struct args){argv, argc, 1}, operands, 0);
 	if (want_help)
-		print_help(spec);
+		opt_print_help(spec);
 	if (want_version)
-		print_version(spec);
+		opt_print_version(spec);
 	if (want_help || want_version)
 		tool_exit(0);
 	log_level = quiet ? 0 : verbose ? 2 : 1;
@@ -518,42 +430,4 @@ opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *o
 		die_usage("%s is missing", spec->operands);
 	if (spec->max_operands >= 0 && (int)operands->n > spec->max_operands)
 		die_usage("'%s' is one argument too many", operands->item[spec->max_operands]);
-}
-
-json_t *
-opt_settings(const struct opt_spec *spec)
-{
-	json_t *s = json_object();
-	for (const struct opt *o = spec->opts; !is_end(o); o++) {
-		json_t *v = NULL;
-		switch (o->type) {
-		case OPT_FLAG:
-			v = json_boolean(*(bool *)o->value);
-			break;
-		case OPT_INT:
-			v = json_integer(*(int *)o->value);
-			break;
-		case OPT_SIZE:
-			v = json_integer(*(int64_t *)o->value);
-			break;
-		case OPT_DOUBLE:
-			v = isfinite(*(double *)o->value) ? json_real(*(double *)o->value) : json_null();
-			break;
-		case OPT_STRING:
-		case OPT_ENUM:
-			v = *(const char **)o->value ? json_string(*(const char **)o->value) : json_null();
-			break;
-		case OPT_LIST: {
-			const struct opt_list *l = o->value;
-			v = json_array();
-			for (size_t i = 0; i < l->n; i++)
-				json_array_append_new(v, json_string(l->item[i]));
-			break;
-		}
-		case OPT_SECTION:
-			continue;
-		}
-		json_object_set_new(s, o->name, v ? v : json_null());
-	}
-	return s;
 }

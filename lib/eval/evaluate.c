@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "math/loss.h"
 #include "model/batch.h"
@@ -38,6 +39,26 @@ struct run {
 	double loss, weight;
 	uint64_t right_tokens, counted_tokens, right_examples;
 };
+
+/* ---- labels ---- */
+
+int
+eval_set_labels(struct eval_options *o, const struct label_set *labels, int n_classes, const char *positive,
+	int *positive_class, struct err *e)
+{
+	*positive_class = -1;
+	if (labels->K == 0)
+		return err_set(e, ERR_DATA, "no labels: classification metrics want prompt/completion or text/label records "
+			"with at most 1000 different labels");
+	if (n_classes && n_classes != labels->K)
+		return err_set(e, ERR_DATA, "the data have %d classes, --classification-n-classes says %d", labels->K, n_classes);
+	if (positive && (*positive_class = label_set_find(labels, positive, strlen(positive))) < 0)
+		return err_set(e, ERR_DATA, "no example has the label '%s' that --classification-positive-class names", positive);
+	if (!labels->prefix_free && !o->first_token && o->eos < 0)
+		return err_set(e, ERR_CONFIG, "a label's tokens begin another's and the model has no EOS to tell them apart");
+	o->labels = labels;
+	return 0;
+}
 
 /* ---- how much room it takes ---- */
 

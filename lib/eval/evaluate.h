@@ -31,6 +31,12 @@ struct eval_result {
 	struct predictions predictions;  /* without rows when there is no classification; the caller releases */
 };
 
+/* Makes o score these labels (borrowed), after checking what the command line says of them: ERR_DATA when there are not
+ * n_classes of them (0: any number but none) or none is `positive` (may be NULL), whose class goes to *positive_class
+ * (-1 without one); ERR_CONFIG when an end-of-text token is needed to tell them apart and o->eos is unknown. */
+int eval_set_labels(struct eval_options *o, const struct label_set *labels, int n_classes, const char *positive,
+	int *positive_class, struct err *e);
+
 /* Rows and document length that model_reserve must allow for. */
 int eval_rows(const struct dataset *d, const struct eval_options *o);
 int eval_max_length(const struct dataset *d, const struct eval_options *o);

@@ -93,18 +93,10 @@ open_labels(struct job *j, struct err *e)
 		return -1;
 	if (label_set_init(&j->labels, j->label_data.dataset, j->data.dataset, e) < 0)
 		return -1;
-	if (j->labels.K == 0)
-		return classification ? err_set(e, ERR_DATA, "no labels: classification metrics want prompt/completion or "
-			"text/label records with at most 1000 different labels; --labels names the training data") : 0;
-	if (n_classes && n_classes != j->labels.K)
-		return err_set(e, ERR_DATA, "the data have %d classes, --classification-n-classes says %d", j->labels.K, n_classes);
-	if (positive && (j->positive = label_set_find(&j->labels, positive, strlen(positive))) < 0)
-		return err_set(e, ERR_DATA, "no example has the label '%s' that --classification-positive-class names", positive);
-	j->eval.labels = &j->labels;
+	if (j->labels.K == 0 && !classification)
+		return 0;
 	j->eval.eos = dataset_eos(j->data.dataset, j->model.config.eos_id);
-	if (!j->labels.prefix_free && !j->eval.first_token && j->eval.eos < 0)
-		return err_set(e, ERR_CONFIG, "a label's tokens begin another's and the model has no EOS to tell them apart");
-	return 0;
+	return eval_set_labels(&j->eval, &j->labels, n_classes, positive, &j->positive, e);
 }
 
 static int

@@ -8,42 +8,25 @@
 #include "base/log.h"
 #include "train.h"
 
-static int
-check_classes(struct run *r, struct err *e)
-{
-	const struct settings *s = r->set;
-	int K = r->labels.K;
-	if (K == 0)
-		return err_set(e, ERR_DATA, "'%s': no labels: --compute-classification-metrics wants prompt/completion or "
-			"text/label records with at most 1000 different labels", s->valid);
-	if (s->n_classes && s->n_classes != K)
-		return err_set(e, ERR_DATA, "the data have %d classes, --classification-n-classes says %d", K, s->n_classes);
-	if (s->positive_class && (r->positive = label_set_find(&r->labels, s->positive_class, strlen(s->positive_class))) < 0)
-		return err_set(e, ERR_DATA, "no example has the label '%s' that --classification-positive-class names",
-			s->positive_class);
-	if (r->labels.unseen)
-		log_warn("%d label(s) of the validation data never occur in the training data", r->labels.unseen);
-	if (r->labels.shared_first && strcmp(s->label_score, "first-token") == 0)
-		log_warn("labels begin with the same token, so --label-score first-token cannot tell them apart");
-	return 0;
-}
-
 int
 validate_prepare(struct run *r, struct err *e)
 {
+	const struct settings *s = r->set;
 	r->positive = -1;
-	if (metrics_betas_parse(&r->betas, r->set->betas, e) < 0)
+	if (metrics_betas_parse(&r->betas, s->betas, e) < 0)
 		return -1;
-	r->eval = (struct eval_options){.first_token = strcmp(r->set->label_score, "first-token") == 0,
-		.eos = dataset_eos(r->train, r->model.config.eos_id), .max_samples = (size_t)r->set->max_eval_samples,
-		.micro_tokens = r->set->micro_tokens ? r->set->micro_tokens : 2048};
-	if (!r->set->classification)
+	r->eval = (struct eval_options){.first_token = strcmp(s->label_score, "first-token") == 0,
+		.eos = dataset_eos(r->train, r->model.config.eos_id), .max_samples = (size_t)s->max_eval_samples,
+		.micro_tokens = s->micro_tokens ? s->micro_tokens : 2048};
+	if (!s->classification)
 		return 0;
-	if (label_set_init(&r->labels, r->train, r->valid, e) < 0 || check_classes(r, e) < 0)
+	if (label_set_init(&r->labels, r->train, r->valid, e) < 0 ||
+		eval_set_labels(&r->eval, &r->labels, s->n_classes, s->positive_class, &r->positive, e) < 0)
 		return -1;
-	r->eval.labels = &r->labels;
-	if (!r->labels.prefix_free && !r->eval.first_token && r->eval.eos < 0)
-		return err_set(e, ERR_CONFIG, "a label's tokens begin another's and the model has no EOS to tell them apart");
+	if (r->labels.unseen)
+		log_warn("%d label(s) of the validation data never occur in the training data", r->labels.unseen);
+	if (r->labels.shared_first && r->eval.first_token)
+		log_warn("labels begin with the same token, so --label-score first-token cannot tell them apart");
 	return 0;
 }
 
