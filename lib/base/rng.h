@@ -10,7 +10,11 @@ struct rng {
 	uint64_t s[4];
 };
 
-/* `stream` keeps uses of one seed apart: an epoch, a parameter, a purpose. */
+/* What random numbers are for. Each use of one seed has a stream of its own: a purpose and a number within it. */
+enum rng_purpose { RNG_ORDER, RNG_WEIGHTS, RNG_ADAPTER, RNG_DROPOUT, RNG_SAMPLING };
+
+#define RNG_STREAM(purpose, n) ((uint64_t)(purpose) << 56 ^ (uint64_t)(n))
+
 void rng_init(struct rng *r, uint64_t seed, uint64_t stream);
 uint64_t rng_u64(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n);  /* uniform in [0, n), n > 0, without bias */

@@ -21,7 +21,8 @@ struct micro_example {
 	uint64_t line;
 	int label;        /* true class, or -1 */
 	bool scored;      /* it has a prompt that the labels can follow */
-	bool right;       /* every target of the completion is the most probable token */
+	bool counted;     /* the completion has targets */
+	bool right;       /* all of them are the most probable token */
 };
 
 struct run {
@@ -37,14 +38,14 @@ struct run {
 	size_t n_wants, want_cap, n_examples, example_cap, rows_cap, first_cap, lse_cap, best_cap, score_cap;
 	int n_rows;
 	double loss, weight;
-	uint64_t right_tokens, counted_tokens, right_examples;
+	uint64_t right_tokens, counted_tokens, right_examples, counted_examples;
 };
 
 /* ---- labels ---- */
 
 int
 eval_set_labels(struct eval_options *o, const struct label_set *labels, int n_classes, const char *positive,
-	int *positive_class, struct err *e)
+	int *positive_class, int V, struct err *e)
 {
 	*positive_class = -1;
 	if (labels->K == 0)
@@ -54,7 +55,7 @@ eval_set_labels(struct eval_options *o, const struct label_set *labels, int n_cl
 		return err_set(e, ERR_DATA, "the data have %d classes, --classification-n-classes says %d", labels->K, n_classes);
 	if (positive && (*positive_class = label_set_find(labels, positive, strlen(positive))) < 0)
 		return err_set(e, ERR_DATA, "no example has the label '%s' that --classification-positive-class names", positive);
-	if (!labels->prefix_free && !o->first_token && o->eos < 0)
+	if (!labels->prefix_free && !o->first_token && (o->eos < 0 || o->eos >= V))
 		return err_set(e, ERR_CONFIG, "a label's tokens begin another's and the model has no EOS to tell them apart");
 	o->labels = labels;
 	return 0;
@@ -185,6 +186,7 @@ settle(struct run *r, const struct want *w, double log_p, int32_t best)
 	if (w->counts) {
 		r->counted_tokens++;
 		r->right_tokens += best == w->id;
+		r->example[w->example].counted = true;
 		r->example[w->example].right &= best == w->id;
 	}
 }
@@ -201,15 +203,19 @@ read_logits(void *ctx, int first, int n, float *logits)
 				r->best[i]);
 }
 
-/* From log-probabilities to a prediction: softmax over the labels, in place; returns the most probable. */
+/* From log-probabilities to a prediction: softmax over the labels, in place; returns the most probable, or -1 when a
+ * score is not a number. */
 static int
 choose(double *score, int K)
 {
 	int best = 0;
 	double sum = 0, max;
-	for (int k = 1; k < K; k++)
+	for (int k = 0; k < K; k++) {
+		if (!isfinite(score[k]))
+			return -1;
 		if (score[k] > score[best])
 			best = k;
+	}
 	max = score[best];
 	for (int k = 0; k < K; k++)
 		sum += score[k] = exp(score[k] - max);
@@ -249,7 +255,10 @@ run_micro(struct run *r, struct eval_result *out)
 	if (r->o->labels)
 		take_predictions(r, &out->predictions);
 	for (size_t i = 0; i < r->n_examples; i++)
-		r->right_examples += r->example[i].right;
+		if (r->example[i].counted) {
+			r->counted_examples++;
+			r->right_examples += r->example[i].right;
+		}
 	batch_clear(&r->batch);
 	r->n_wants = r->n_examples = 0;
 }
@@ -273,13 +282,11 @@ evaluate(struct model *m, struct dataset *d, const struct eval_options *o, struc
 	struct run r = {.o = o, .m = m};
 	size_t n = dataset_count(d);
 	int branches = branch_rows(o), rc = 0;
-	uint64_t kept_key = m->work.pass.dropout_key;
 	if (o->max_samples && o->max_samples < n)
 		n = o->max_samples;
 	*out = (struct eval_result){.examples = n};
 	if (o->labels)
 		predictions_init(&out->predictions, (const char *const *)o->labels->name, o->labels->K);
-	m->work.pass.dropout_key = 0;
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct example x;
 		if (dataset_read(d, i, &x, e) < 0 || example_fits(&x, m->config.V, i, e) < 0) {
@@ -298,10 +305,11 @@ evaluate(struct model *m, struct dataset *d, const struct eval_options *o, struc
 		run_micro(&r, out);
 	if (rc == 0 && r.weight == 0)
 		rc = err_set(e, ERR_DATA, "no target in any of the %zu examples: nothing to score", n);
-	m->work.pass.dropout_key = kept_key;
+	if (rc == 0 && !isfinite(r.loss))
+		rc = err_set(e, ERR_DATA, "the loss is %g: the model's weights are not numbers", r.loss);
 	out->loss = r.loss / r.weight;
 	out->token_accuracy = (double)r.right_tokens / (double)r.counted_tokens;
-	out->sequence_accuracy = (double)r.right_examples / (double)n;
+	out->sequence_accuracy = (double)r.right_examples / (double)r.counted_examples;
 	release(&r);
 	if (rc < 0)
 		predictions_release(&out->predictions);

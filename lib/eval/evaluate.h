@@ -26,7 +26,7 @@ struct eval_options {
 struct eval_result {
 	double loss;               /* mean over the targets, by weight */
 	double token_accuracy;     /* share of the completion's targets that are the most probable token; NAN: none */
-	double sequence_accuracy;  /* share of examples with all of them right */
+	double sequence_accuracy;  /* share of the examples with such targets that have all of them right */
 	uint64_t examples, tokens, targets;
 	struct predictions predictions;  /* without rows when there is no classification; the caller releases */
 };
@@ -35,7 +35,7 @@ struct eval_result {
  * n_classes of them (0: any number but none) or none is `positive` (may be NULL), whose class goes to *positive_class
  * (-1 without one); ERR_CONFIG when an end-of-text token is needed to tell them apart and o->eos is unknown. */
 int eval_set_labels(struct eval_options *o, const struct label_set *labels, int n_classes, const char *positive,
-	int *positive_class, struct err *e);
+	int *positive_class, int V, struct err *e);
 
 /* Rows and document length that model_reserve must allow for. */
 int eval_rows(const struct dataset *d, const struct eval_options *o);

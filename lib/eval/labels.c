@@ -44,19 +44,31 @@ compare_tokens(struct label_set *s)
 		}
 }
 
+static int
+check_tokens(const struct label_set *s, int V, struct err *e)
+{
+	for (int k = 0; k < s->K; k++) {
+		if (s->n_ids[k] == 0)
+			return err_set(e, ERR_DATA, "label '%s' has no tokens", s->name[k]);
+		for (int i = 0; i < s->n_ids[k]; i++)
+			if (s->ids[k][i] < 0 || s->ids[k][i] >= V)
+				return err_set(e, ERR_DATA, "label '%s' has token %d, the model's vocabulary ends at %d: was it made "
+					"with another tokenizer?", s->name[k], (int)s->ids[k][i], V - 1);
+	}
+	return 0;
+}
+
 int
-label_set_init(struct label_set *s, const struct dataset *train, const struct dataset *valid, struct err *e)
+label_set_init(struct label_set *s, const struct dataset *train, const struct dataset *valid, int V, struct err *e)
 {
 	size_t na = 0, nb = 0;
 	const struct label *a = train ? dataset_labels(train, &na) : NULL, *b = valid ? dataset_labels(valid, &nb) : NULL;
 	*s = (struct label_set){0};
 	merge(s, a, na, b, nb, train != NULL);
-	for (int k = 0; k < s->K; k++)
-		if (s->n_ids[k] == 0) {
-			err_set(e, ERR_DATA, "label '%s' has no tokens", s->name[k]);
-			label_set_release(s);
-			return -1;
-		}
+	if (check_tokens(s, V, e) < 0) {
+		label_set_release(s);
+		return -1;
+	}
 	compare_tokens(s);
 	return 0;
 }

@@ -17,8 +17,9 @@ struct label_set {
 	int unseen;          /* labels of `valid` that `train` lacks */
 };
 
-/* The union of two tables; train may be NULL. A label without tokens is ERR_DATA. */
-int label_set_init(struct label_set *s, const struct dataset *train, const struct dataset *valid, struct err *e);
+/* The union of two tables; train may be NULL. A label without tokens, or with one that a vocabulary of V lacks, is
+ * ERR_DATA. */
+int label_set_init(struct label_set *s, const struct dataset *train, const struct dataset *valid, int V, struct err *e);
 void label_set_release(struct label_set *s);
 
 int label_set_find(const struct label_set *s, const char *name, size_t n);  /* -1 when absent */

@@ -26,13 +26,6 @@ add_block(float *out, const float *x, int n)
 		out[i] += x[i];
 }
 
-HONE_SIMD static void
-scale_block(float *x, float a, int n)
-{
-	for (int i = 0; i < n; i++)
-		x[i] *= a;
-}
-
 HONE_SIMD static float
 squares_block(const float *x, int n)
 {
@@ -65,14 +58,6 @@ vec_sum_rows(float *out, const float *x, int T, int C)
 		for (int t = 0; t < T; t++)
 			add_block(out + c, x + (size_t)t * (size_t)C + c, n);
 	}
-}
-
-void
-vec_scale(float *x, float a, size_t n)
-{
-#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
-	for (size_t b = 0; b < block_count(n); b++)
-		scale_block(x + b * BLOCK, a, block_length(n, b));
 }
 
 void
@@ -122,20 +107,21 @@ mix(uint64_t key, uint32_t i)
 }
 
 HONE_SIMD static void
-dropout_block(float *out, const float *x, int n, uint32_t first, uint32_t threshold, float scale, uint64_t key)
+dropout_row(float *out, const float *x, int n, uint32_t threshold, float scale, uint64_t key)
 {
 	for (int i = 0; i < n; i++)
-		out[i] = mix(key, first + (uint32_t)i) < threshold ? 0.0f : x[i] * scale;
+		out[i] = mix(key, (uint32_t)i) < threshold ? 0.0f : x[i] * scale;
 }
 
 void
-vec_dropout(float *out, const float *x, size_t n, float p, uint64_t key)
+rows_dropout(float *out, const float *x, int T, int C, float p, const uint64_t *key, uint64_t salt)
 {
 	uint32_t threshold = (uint32_t)((double)p * 4294967296.0);
-#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
-	for (size_t b = 0; b < block_count(n); b++)
-		dropout_block(out + b * BLOCK, x + b * BLOCK, block_length(n, b), (uint32_t)(b * BLOCK), threshold,
-			1.0f / (1.0f - p), spread(key + (uint64_t)(b * BLOCK >> 32)));
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int t = 0; t < T; t++) {
+		size_t at = (size_t)t * (size_t)C;
+		dropout_row(out + at, x + at, C, threshold, 1.0f / (1.0f - p), spread(spread(key[t]) ^ salt));
+	}
 }
 
 void

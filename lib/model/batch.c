@@ -20,6 +20,7 @@ batch_release(struct batch_builder *b)
 	free(b->target_id);
 	free(b->target_weight);
 	free(b->docs);
+	free(b->row_key);
 	*b = (struct batch_builder){0};
 }
 
@@ -30,10 +31,13 @@ batch_add_branch(struct batch_builder *b, int prefix_row, int prefix, const int3
 	size_t need = (size_t)(row + n);
 	GROW(b->ids, b->ids_cap, need);
 	GROW(b->pos, b->pos_cap, need);
+	GROW(b->row_key, b->key_cap, need);
 	GROW(b->docs, b->docs_cap, (size_t)b->n_docs + 1);
 	memcpy(b->ids + row, ids, (size_t)n * sizeof *ids);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		b->pos[row + i] = prefix + i;
+		b->row_key[row + i] = 0;
+	}
 	b->docs[b->n_docs++] = (struct attn_doc){.q = row, .n = n, .k = row, .prefix = prefix_row, .n_prefix = prefix};
 	b->T += n;
 	return row;
@@ -58,9 +62,11 @@ batch_add_target(struct batch_builder *b, int row, int32_t id, float weight)
 }
 
 void
-batch_add_example(struct batch_builder *b, const struct example *x)
+batch_add_example(struct batch_builder *b, const struct example *x, uint64_t key)
 {
 	int row = batch_add_document(b, x->ids, (int)x->n), t = 0;
+	for (uint32_t i = 0; i < x->n; i++)
+		b->row_key[row + (int)i] = key + i;
 	for (uint32_t s = 0; s < x->n_spans; s++)
 		for (uint32_t i = 0; i < x->spans[s].n; i++, t++)
 			if (x->spans[s].weight > 0 && t > 0)

@@ -14,7 +14,7 @@ void
 sampler_init(struct sampler *s, double temperature, int top_k, double top_p, uint64_t seed)
 {
 	*s = (struct sampler){.temperature = temperature, .top_k = top_k, .top_p = top_p};
-	rng_init(&s->rng, seed, 0);
+	rng_init(&s->rng, seed, RNG_STREAM(RNG_SAMPLING, 0));
 }
 
 void

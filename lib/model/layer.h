@@ -8,7 +8,7 @@
 void layer_forward(struct model *m, struct layer *l, const struct batch *b, float *out);
 
 /* work.dx holds the gradient at the block's output and then that at its input (left unfinished when need_dx
- * is false, since nothing below is trained). */
+ * is false: neither the norm before attention nor anything below is trained). */
 void layer_backward(struct model *m, struct layer *l, const struct batch *b, bool need_dx);
 
 #endif

@@ -3,23 +3,29 @@
 #include "math/gemm.h"
 #include "math/vector.h"
 
-/* Each layer draws its own mask: the key is mixed with where the adapter's A lies in the table of parameters. */
+/* Each layer draws its own mask: FNV-1a over its name. */
 static uint64_t
-layer_key(const struct linear *l, const struct linear_pass *pass)
+salt_of(const struct linear *l)
 {
-	uint64_t h = pass->dropout_key;
+	uint64_t h = 0xcbf29ce484222325u;
 	for (const char *p = l->name; *p; p++)
 		h = (h ^ (unsigned char)*p) * 0x100000001b3u;
 	return h;
+}
+
+static bool
+drops(const struct linear *l, const struct linear_pass *pass)
+{
+	return l->lora->dropout > 0 && pass->row_key;
 }
 
 /* x as the adapter sees it. */
 static const float *
 adapter_input(const struct linear *l, const float *x, int T, const struct linear_pass *pass)
 {
-	if (l->lora->dropout == 0 || pass->dropout_key == 0)
+	if (!drops(l, pass))
 		return x;
-	vec_dropout(pass->dropped, x, (size_t)T * (size_t)l->in, l->lora->dropout, layer_key(l, pass));
+	rows_dropout(pass->dropped, x, T, l->in, l->lora->dropout, pass->row_key, salt_of(l));
 	return pass->dropped;
 }
 
@@ -48,14 +54,13 @@ lora_backward(const struct linear *l, float *dx, const float *dy, const float *x
 		gemm_tn(a->A.grad, l->in, dxA, a->r, adapter_input(l, x, T, pass), l->in, a->r, l->in, T, 1, 1);
 	if (!dx)
 		return;
-	if (a->dropout == 0 || pass->dropout_key == 0) {
+	if (!drops(l, pass)) {
 		gemm_nn(dx, l->in, dxA, a->r, a->A.value, l->in, T, l->in, a->r, 1, 1);
 		return;
 	}
-	size_t n = (size_t)T * (size_t)l->in;
 	gemm_nn(pass->dropped, l->in, dxA, a->r, a->A.value, l->in, T, l->in, a->r, 1, 0);
-	vec_dropout(pass->dropped, pass->dropped, n, a->dropout, layer_key(l, pass));
-	vec_add(dx, pass->dropped, n);
+	rows_dropout(pass->dropped, pass->dropped, T, l->in, a->dropout, pass->row_key, salt_of(l));
+	vec_add(dx, pass->dropped, (size_t)T * (size_t)l->in);
 }
 
 void
@@ -70,10 +75,4 @@ linear_backward(const struct linear *l, float *dx, const float *dy, const float 
 		gemm_nn(dx, l->in, dy, l->out, l->w->value, l->in, T, l->in, l->out, 1, beta);
 	if (l->lora)
 		lora_backward(l, dx, dy, x, T, pass);
-}
-
-bool
-linear_trains(const struct linear *l)
-{
-	return l->w->grad || (l->b && l->b->grad) || (l->lora && l->lora->A.grad);
 }

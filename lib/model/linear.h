@@ -28,7 +28,7 @@ struct linear {
 struct linear_pass {
 	float *dropped;         /* [T, in] of the widest adapted layer; NULL when nothing is dropped */
 	float *dxA;             /* [T, r] of the largest rank */
-	uint64_t dropout_key;   /* of this micro-batch; 0: no dropout (evaluation) */
+	const uint64_t *row_key;  /* [T] of the dropout masks; NULL: no dropout */
 };
 
 /* y[T,out] = ... (beta 0) or += ... (beta 1). */
@@ -37,7 +37,5 @@ void linear_forward(const struct linear *l, float *y, const float *x, int T, flo
 /* Adds to the gradients of what is trained here; dx[T,in] = (beta 0) or += (beta 1) unless dx is NULL. */
 void linear_backward(const struct linear *l, float *dx, const float *dy, const float *x, int T, float beta,
 	const struct linear_pass *pass);
-
-bool linear_trains(const struct linear *l);
 
 #endif

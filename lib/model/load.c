@@ -166,7 +166,7 @@ random_values(struct model *m, uint64_t seed)
 	for (size_t i = 0; i < m->n_params; i++) {
 		struct param *p = &m->param[i];
 		struct rng r;
-		rng_init(&r, seed, i);
+		rng_init(&r, seed, RNG_STREAM(RNG_WEIGHTS, i));
 		size_t n = strlen(p->name);
 		bool norm = p->rank == 1 && n > 7 && strcmp(p->name + n - 7, ".weight") == 0;
 		for (size_t j = 0; j < param_size(p); j++)
@@ -197,28 +197,26 @@ model_open(struct model *m, const char *dir, const struct model_options *opt, st
 
 /* ---- training everything ---- */
 
-/* Gives parameter memory of its own, since the mapped file cannot be written. */
+/* Gives memory of their own to parameters that lie in the mapped file, which cannot be written. */
 static void
 own_values(struct model *m)
 {
-	struct arena a = {0};
-	float **old = xcalloc(m->n_params, sizeof *old);
+	const char *begin = m->value_memory.base, *end = begin + m->value_memory.size;
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < m->n_params; i++) {
-			float *to = ARENA_TAKE(&a, float, param_size(&m->param[i]));
-			if (pass == 0) {
-				old[i] = m->param[i].value;
+			struct param *p = &m->param[i];
+			const char *at = (const char *)p->value;
+			if (at >= begin && at < end)
 				continue;
-			}
-			memcpy(to, old[i], param_size(&m->param[i]) * sizeof *to);
-			m->param[i].value = to;
+			float *to = ARENA_TAKE(&m->trained_memory, float, param_size(p));
+			if (pass == 0)
+				continue;
+			memcpy(to, p->value, param_size(p) * sizeof *to);
+			p->value = to;
 		}
 		if (pass == 0)
-			arena_make(&a);
+			arena_make(&m->trained_memory);
 	}
-	free(old);
-	arena_release(&m->value_memory);
-	m->value_memory = a;
 }
 
 void
@@ -268,7 +266,7 @@ model_release(struct model *m)
 	free(m->trained);
 	arena_release(&m->value_memory);
 	arena_release(&m->grad_memory);
-	arena_release(&m->adapter_memory);
+	arena_release(&m->trained_memory);
 	arena_release(&m->work_memory);
 	if (m->weights)
 		weights_close(m->weights);

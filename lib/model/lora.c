@@ -114,7 +114,7 @@ choose(struct model *m, const struct adapter_config *c, struct err *e)
 static void
 place(struct model *m, struct param *p, bool train)
 {
-	p->value = ARENA_TAKE(&m->adapter_memory, float, param_size(p));
+	p->value = ARENA_TAKE(&m->trained_memory, float, param_size(p));
 	p->grad = train ? ARENA_TAKE(&m->grad_memory, float, param_size(p)) : NULL;
 }
 
@@ -174,8 +174,8 @@ list_trained(struct model *m)
 	}
 }
 
-int
-lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, bool train, struct err *e)
+static int
+check_config(const struct model *m, const struct adapter_config *c, struct err *e)
 {
 	if (c->use_dora)
 		return err_set(e, ERR_CONFIG, "DoRA adapters are not supported here (hone-merge merges them)");
@@ -183,37 +183,55 @@ lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, bool
 		return err_set(e, ERR_CONFIG, "adapters with bias '%s' are not supported", c->bias);
 	if (c->fan_in_fan_out)
 		return err_set(e, ERR_CONFIG, "fan_in_fan_out does not fit a %s model", m->config.model_type);
-	if (check_saved(m, c, e) < 0 || choose(m, c, e) < 0)
-		return -1;
+	return check_saved(m, c, e);
+}
+
+/* Memory for what was chosen. */
+static void
+take_memory(struct model *m, const struct adapter_config *c, bool train)
+{
 	float **base_value = xcalloc(m->n_params, sizeof *base_value);
 	for (size_t i = 0; i < m->n_params; i++)
 		base_value[i] = m->param[i].value;
 	place_all(m, c, train, base_value);
-	arena_make(&m->adapter_memory);
+	arena_make(&m->trained_memory);
 	arena_make(&m->grad_memory);
 	place_all(m, c, train, base_value);
 	free(base_value);
+	if (train)
+		list_trained(m);
+}
+
+int
+lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, bool train, struct err *e)
+{
+	if (check_config(m, c, e) < 0 || choose(m, c, e) < 0)
+		return -1;
+	take_memory(m, c, train);
 	for (size_t i = 0; i < count_linears(m); i++) {
 		struct linear *l = linear_at(m, i);
 		if (l->lora)
-			init_A(l->lora, l->in, seed, i);
+			init_A(l->lora, l->in, seed, RNG_STREAM(RNG_ADAPTER, i));
 	}
-	if (train)
-		list_trained(m);
 	return 0;
 }
 
 /* ---- reading and writing ---- */
 
 static int
-load_tensor(struct param *p, const struct st_tensor *t, struct err *e)
+check_tensor(const struct param *p, const struct st_tensor *t, struct err *e)
 {
 	bool fits = t->rank == p->rank && t->shape[0] == p->rows && (p->rank == 1 || t->shape[1] == p->columns);
 	if (!fits || !st_is_float(t->dtype))
 		return err_set(e, ERR_CONFIG, "tensor '%s' does not fit this model, which wants %d x %d", t->name, p->rows,
 			p->columns);
-	st_to_f32(t, 0, param_size(p), p->value);
 	return 0;
+}
+
+static void
+load_tensor(struct param *p, const struct st_tensor *t)
+{
+	st_to_f32(t, 0, param_size(p), p->value);
 }
 
 static struct linear *
@@ -225,16 +243,17 @@ find_linear(const struct model *m, const char *name)
 	return NULL;
 }
 
+/* Every module of the file is chosen and fits, and every chosen one is in the file. */
 static int
-load_modules(struct model *m, const struct adapter *a, struct err *e)
+check_modules(const struct model *m, const struct adapter *a, struct err *e)
 {
 	size_t adapted = 0;
 	for (size_t i = 0; i < a->n_modules; i++) {
-		struct linear *l = find_linear(m, a->module[i].name);
+		const struct linear *l = find_linear(m, a->module[i].name);
 		if (!l || !l->lora)
 			return err_set(e, ERR_CONFIG, "the adapter has '%s', which %s", a->module[i].name,
 				l ? "its target_modules does not choose" : "this model does not have");
-		if (load_tensor(&l->lora->A, a->module[i].A, e) < 0 || load_tensor(&l->lora->B, a->module[i].B, e) < 0)
+		if (check_tensor(&l->lora->A, a->module[i].A, e) < 0 || check_tensor(&l->lora->B, a->module[i].B, e) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < count_linears(m); i++)
@@ -245,20 +264,50 @@ load_modules(struct model *m, const struct adapter *a, struct err *e)
 	return 0;
 }
 
+static struct param *
+find_param(const struct model *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_params; i++)
+		if (strcmp(m->param[i].name, name) == 0)
+			return &m->param[i];
+	return NULL;
+}
+
 static int
-load_saved(struct model *m, const struct adapter *a, struct err *e)
+check_saved_tensors(const struct model *m, const struct adapter *a, struct err *e)
 {
 	for (size_t i = 0; i < a->n_saved; i++) {
-		struct param *p = NULL;
-		for (size_t j = 0; j < m->n_params && !p; j++)
-			if (strcmp(m->param[j].name, a->saved[i].name) == 0)
-				p = &m->param[j];
+		const struct param *p = find_param(m, a->saved[i].name);
 		if (!p || !is_saved(&a->config, p))
 			return err_set(e, ERR_CONFIG, "the adapter has '%s', which its modules_to_save does not name or this model lacks",
 				a->saved[i].name);
-		if (load_tensor(p, a->saved[i].tensor, e) < 0)
+		if (check_tensor(p, a->saved[i].tensor, e) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+static void
+load_values(struct model *m, const struct adapter *a)
+{
+	for (size_t i = 0; i < a->n_modules; i++) {
+		struct lora *l = find_linear(m, a->module[i].name)->lora;
+		load_tensor(&l->A, a->module[i].A);
+		load_tensor(&l->B, a->module[i].B);
+	}
+	for (size_t i = 0; i < a->n_saved; i++)
+		load_tensor(find_param(m, a->saved[i].name), a->saved[i].tensor);
+}
+
+/* What the configuration chooses is held against the file before memory is taken for it. */
+static int
+attach_file(struct model *m, const struct adapter *a, bool train, struct err *e)
+{
+	if (check_config(m, &a->config, e) < 0 || choose(m, &a->config, e) < 0 || check_modules(m, a, e) < 0 ||
+		check_saved_tensors(m, a, e) < 0)
+		return -1;
+	take_memory(m, &a->config, train);
+	load_values(m, a);
 	return 0;
 }
 
@@ -268,19 +317,14 @@ lora_open(struct model *m, const char *dir, bool train, struct adapter_config *c
 	struct adapter a;
 	if (adapter_open(&a, dir, unknown, e) < 0)
 		return -1;
-	int rc = lora_attach(m, &a.config, 0, train, e);
-	if (rc == 0)
-		rc = load_modules(m, &a, e);
-	if (rc == 0)
-		rc = load_saved(m, &a, e);
+	int rc = attach_file(m, &a, train, e);
 	if (rc < 0)
 		err_prefix(e, "'%s': ", dir);
-	adapter_close(&a);
+	*c = a.config;
+	a.config = (struct adapter_config){0};
 	if (rc < 0)
-		return rc;
-	char *told = NULL;  /* adapter_open has told it already */
-	rc = adapter_config_read(c, dir, &told, e);
-	free(told);
+		adapter_config_release(c);
+	adapter_close(&a);
 	return rc;
 }
 

@@ -118,6 +118,7 @@ take_workspace(struct model *m, struct arena *a)
 	w->pass.dropped = ARENA_TAKE(a, float, rank ? T * widest : 0);
 	w->dx = ARENA_TAKE(a, float, T * C);
 	w->dxn = ARENA_TAKE(a, float, T * C);
+	w->row_key = ARENA_TAKE(a, uint64_t, R);
 	w->dhidden = ARENA_TAKE(a, float, R * C);
 	w->dhidden_x = ARENA_TAKE(a, float, R * C);
 	w->coef = ARENA_TAKE(a, float, R);
@@ -157,6 +158,7 @@ void
 model_forward(struct model *m, const struct batch *b)
 {
 	int L = m->config.L;
+	m->work.pass.row_key = b->row_key;
 	embedding_forward(m->layer[0].act.x, m->embed->value, b->ids, b->T, m->config.C);
 	for (int i = 0; i < L; i++)
 		layer_forward(m, &m->layer[i], b, i + 1 < L ? m->layer[i + 1].act.x : m->work.x);
@@ -168,7 +170,7 @@ model_backward(struct model *m, const struct batch *b)
 	for (int i = m->config.L - 1; i >= 0 && i >= m->lowest; i--) {
 		if (m->work.keep == KEEP_INPUTS)
 			layer_forward(m, &m->layer[i], b, m->work.x);
-		layer_backward(m, &m->layer[i], b, i > m->lowest);
+		layer_backward(m, &m->layer[i], b, i > m->lowest || m->layer[i].attn_norm->grad);
 	}
 	if (m->embed->grad)
 		embedding_backward(m->embed->grad, m->work.dx, b->ids, b->T, m->config.C);
@@ -176,15 +178,29 @@ model_backward(struct model *m, const struct batch *b)
 
 /* ---- the head, on chosen rows only and in chunks, so that rows x V never exists ---- */
 
+/* The pass's masks for the chosen rows. */
+static struct linear_pass
+head_pass(struct model *m, const int32_t *rows, int n)
+{
+	struct linear_pass pass = m->work.pass;
+	if (!pass.row_key)
+		return pass;
+	for (int i = 0; i < n; i++)
+		m->work.row_key[i] = pass.row_key[rows[i]];
+	pass.row_key = m->work.row_key;
+	return pass;
+}
+
 /* Logits of n rows of the residual stream, into work.logits. */
 static void
 head_forward(struct model *m, const int32_t *rows, int n)
 {
 	struct workspace *w = &m->work;
 	int C = m->config.C;
+	struct linear_pass pass = head_pass(m, rows, n);
 	rows_gather(w->hidden_x, w->x, rows, n, C);
 	rmsnorm_forward(w->hidden, w->rstd, w->hidden_x, m->norm->value, n, C, (float)m->config.norm_eps);
-	linear_forward(&m->head, w->logits, w->hidden, n, 0, &w->pass);
+	linear_forward(&m->head, w->logits, w->hidden, n, 0, &pass);
 }
 
 /* From the gradient at work.logits to that at the rows of the residual stream. */
@@ -193,7 +209,8 @@ head_backward(struct model *m, const int32_t *rows, int n)
 {
 	struct workspace *w = &m->work;
 	int C = m->config.C;
-	linear_backward(&m->head, w->dhidden, w->logits, w->hidden, n, 0, &w->pass);
+	struct linear_pass pass = head_pass(m, rows, n);
+	linear_backward(&m->head, w->dhidden, w->logits, w->hidden, n, 0, &pass);
 	vec_zero(w->dhidden_x, (size_t)n * (size_t)C);
 	rmsnorm_backward(w->dhidden_x, m->norm->grad, w->dhidden, w->hidden_x, m->norm->value, w->rstd, n, C);
 	rows_scatter_add(w->dx, w->dhidden_x, rows, n, C);

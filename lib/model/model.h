@@ -51,7 +51,8 @@ struct model {
 	size_t n_trained;
 	int lowest;                   /* the lowest layer with anything trained; -1: the embeddings are */
 
-	struct arena value_memory, grad_memory, adapter_memory, work_memory;
+	/* Values as loaded; of what is trained, values that had to be made or copied, and gradients; the passes' own. */
+	struct arena value_memory, trained_memory, grad_memory, work_memory;
 	struct workspace {
 		int T, max_len, cache_rows, head_rows;
 		enum keep { KEEP_NOTHING, KEEP_INPUTS, KEEP_ALL } keep;
@@ -64,6 +65,7 @@ struct model {
 		float *rstd;                  /* [head_rows] */
 		float *logits;                /* [head_rows,V] */
 		float *coef;                  /* [head_rows] */
+		uint64_t *row_key;            /* [head_rows] */
 		float *act, *dgate, *dup;     /* [T,F] */
 		float *dq, *datt;             /* [T,H,D] */
 		float *dk, *dv;               /* [T,K,D] */
@@ -106,6 +108,7 @@ struct batch {
 	const int32_t *target_row;      /* [n_targets] ascending: the row whose output predicts */
 	const int32_t *target_id;       /* [n_targets] the token it should predict */
 	const float *target_weight;     /* [n_targets] */
+	const uint64_t *row_key;        /* [T] of the dropout masks; NULL: no dropout */
 };
 
 /* The stack of layers; leaves the residual stream in m->work.x. */

@@ -33,7 +33,7 @@ order_epoch(struct plan *p, int64_t epoch)
 		p->order[i] = (uint32_t)i;
 	if (p->shuffle) {
 		struct rng r;
-		rng_init(&r, p->seed, (uint64_t)epoch);
+		rng_init(&r, p->seed, RNG_STREAM(RNG_ORDER, epoch));
 		rng_shuffle(&r, p->order, p->examples);
 	}
 	p->epoch = epoch;

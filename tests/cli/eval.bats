@@ -64,6 +64,31 @@ labelled() {
   fails 66 "nothing" "$hone_bin/hone-eval" -m model -a nothing text
 }
 
+@test "eval: labels of another vocabulary are refused, also beyond the samples" {
+  { labelled 12; echo '{"input_ids": [8, 9, 5000, 2], "labels": [-100, -100, 5000, 2], "completion": 2, "label": "z"}';
+    echo '{"input_ids": [8, 9, 5000, 2], "labels": [-100, -100, 5000, 2], "completion": 2, "label": "z"}'; } |
+    "$hone_bin/hone-pack" -q -o far -
+  fails 65 "5000" "$hone_bin/hone-eval" -m model far --max-samples 4
+}
+
+@test "eval: a model of NaN has no figures" {
+  labelled 12 | "$hone_bin/hone-pack" -q -o data -
+  size=$(stat -c %s model/model.safetensors)
+  cp -r model nan
+  # the last tensor of the file is the head: all of its bytes 0xff are NaN
+  head -c 2048 /dev/zero | tr '\0' '\377' | dd of=nan/model.safetensors bs=1 seek=$((size - 2048)) conv=notrunc status=none
+  fails 65 "not numbers" "$hone_bin/hone-eval" -m nan data
+}
+
+@test "eval: predictions replace nothing, and are refused before the work" {
+  labelled 12 | "$hone_bin/hone-pack" -q -o data -
+  cp model/model.safetensors before
+  fails 73 "exists" "$hone_bin/hone-eval" -m model data --predictions model/model.safetensors
+  cmp before model/model.safetensors
+  fails 65 "no labels" "$hone_bin/hone-eval" -m model text --predictions p.jsonl
+  [ ! -e p.jsonl ]
+}
+
 @test "generate: a model without a tokenizer is refused" {
   fails 66 "tokenizer" "$hone_bin/hone-generate" -m model hello
 }

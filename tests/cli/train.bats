@@ -204,3 +204,43 @@ refused() {
   [ "$status" -eq 0 ]
   [[ "$output" == *"hone-train"* ]]
 }
+
+@test "train: how a step is packed changes neither dropout nor any column" {
+  make_model
+  for n in 8 64; do
+    "$train" -q -m model -t data -o "run$n" --lora-dropout 0.5 --micro-tokens $n --batch-size 6 --n-epochs 3 \
+      --learning-rate 1e-2
+    jq -c 'select(.event == "train") | .loss' "run$n/metrics.jsonl" >"loss$n"
+    cut -d, -f 1-3,5-6 "run$n/results.csv" >"columns$n"
+  done
+  paste loss8 loss64 | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-5 * $1) exit 1 }'
+  cmp columns8 columns64
+}
+
+@test "train: a run goes on with another --micro-tokens" {
+  make_model
+  "$train" -q -m model -t data -o run --n-epochs 2 --batch-size 4 --learning-rate 1e-2 --micro-tokens 64
+  run --separate-stderr "$train" -m model -t data -o run --n-epochs 2 --batch-size 4 --learning-rate 1e-2 --micro-tokens 16
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"finished"* ]]
+}
+
+@test "train: an example without targets is passed over" {
+  make_model
+  { rows 3; echo '{"input_ids": [4, 5, 6], "labels": [-100, -100, -100]}'; } | "$pack" -q -o some -
+  run --separate-stderr "$train" -m model -t some -o run --batch-size 1 --n-epochs 1 --learning-rate 1e-2
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"nothing is learned from it"* ]]
+  [ "$(jq -s 'map(select(.event == "train")) | length' run/metrics.jsonl)" -eq 4 ]
+}
+
+@test "train: an adapter whose rank its tensors do not have is refused before memory is taken" {
+  make_model
+  "$train" -q -m model -t data -o run --lora-r 2 --max-steps 1 --learning-rate 1e-3
+  jq '.r = 1048576' run/final/adapter_config.json >big.json
+  mv big.json run/final/adapter_config.json
+  ulimit -v 4000000
+  run --separate-stderr "$train" -m model -t data -o other --init-adapter run/final
+  [ "$status" -ne 0 ] && [ "$status" -ne 71 ]
+  [[ "$stderr" == *"lora_A"* ]]
+}

@@ -452,10 +452,18 @@ test_lora_partly(void **state)
 	assert_int_equal(m.lowest, 1);
 	check_all(&m, &b);
 	model_release(&m);
+
+	/* The norms of the lowest layer are trained, too. */
+	open_model(&m, configs[0]);
+	attach(&m, json_pack("[s]", "layers.1.self_attn.q_proj"),
+		json_pack("[s,s]", "layers.1.input_layernorm", "layers.1.post_attention_layernorm"), 0);
+	assert_int_equal(m.n_trained, 2 + 2);
+	check_all(&m, &b);
+	model_release(&m);
 	batch_release(&bb);
 }
 
-/* The same key draws the same masks forward and backward, another one others, and key 0 none. */
+/* The same keys draw the same masks forward and backward, others others, and no keys none. */
 static void
 test_lora_dropout(void **state)
 {
@@ -465,16 +473,20 @@ test_lora_dropout(void **state)
 	struct model m;
 	open_model(&m, configs[4]);
 	attach(&m, json_string("all-linear"), NULL, 0.3);
+	uint64_t *key = xcalloc((size_t)b.T, sizeof *key);
+	for (int t = 0; t < b.T; t++)
+		key[t] = 12345 + (uint64_t)t;
 	double none = pass(&m, &b, 0, NULL);
-	m.work.pass.dropout_key = 12345;
+	b.row_key = key;
 	double first = pass(&m, &b, 0, NULL);
 	assert_true(first != none);
 	assert_true(pass(&m, &b, 0, NULL) == first);
 	check_all(&m, &b);
-	m.work.pass.dropout_key = 12347;
+	key[0]++;
 	assert_true(pass(&m, &b, 0, NULL) != first);
-	m.work.pass.dropout_key = 0;
+	b.row_key = NULL;
 	assert_true(pass(&m, &b, 0, NULL) == none);
+	free(key);
 	model_release(&m);
 	batch_release(&bb);
 }

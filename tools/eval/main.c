@@ -17,13 +17,14 @@
 
 static const char *model_name, *adapter, *labels_from, *predictions, *metrics_file, *positive, *betas_text,
 	*label_score = "full", *template_name;
-static bool json, classification, classification_given;
+static bool json, force, classification, classification_given;
 static int n_classes, max_samples, micro_tokens = 2048;
 
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &model_name, "DIR|NAME", "model: a directory, or a name in the local Hub cache"},
 	{OPT_STRING, 'a', "adapter", &adapter, "DIR", "PEFT adapter to put on it, unmerged"},
 	{OPT_STRING, 0, "predictions", &predictions, "FILE", "also write a line for every example: label, prediction, scores"},
+	{OPT_FLAG, 'f', "force", &force, NULL, "replace an existing predictions FILE"},
 	{OPT_FLAG, 0, "json", &json, NULL, "print one line of JSON instead of a table"},
 	{OPT_STRING, 0, "metrics", &metrics_file, "FILE", "no model: the figures of this predictions file (- is stdin)"},
 	{OPT_STRING, 0, "template", &template_name, "NAME|FILE", "chat template, when DATASET is a JSONL file"},
@@ -63,6 +64,8 @@ struct job {
 	struct eval_result result;
 	struct metrics metrics;
 	bool has_metrics;
+	struct out out;      /* of the predictions */
+	bool opened;
 };
 
 /* ---- setting up ---- */
@@ -89,14 +92,17 @@ open_model(struct job *j, struct err *e)
 static int
 open_labels(struct job *j, struct err *e)
 {
-	if (labels_from && ingest_open(&j->label_data, labels_from, j->dir, &(struct ingest_options){.template = template_name}, e) < 0)
+	if (labels_from &&
+		(ingest_open(&j->label_data, labels_from, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
+			ingest_check(&j->label_data, labels_from, j->model.config.V, j->dir, e) < 0))
 		return -1;
-	if (label_set_init(&j->labels, j->label_data.dataset, j->data.dataset, e) < 0)
+	if (label_set_init(&j->labels, j->label_data.dataset, j->data.dataset, j->model.config.V, e) < 0)
 		return -1;
-	if (j->labels.K == 0 && !classification)
+	bool wanted = classification || n_classes || positive || betas_text || predictions;
+	if (j->labels.K == 0 && !wanted)
 		return 0;
 	j->eval.eos = dataset_eos(j->data.dataset, j->model.config.eos_id);
-	return eval_set_labels(&j->eval, &j->labels, n_classes, positive, &j->positive, e);
+	return eval_set_labels(&j->eval, &j->labels, n_classes, positive, &j->positive, j->model.config.V, e);
 }
 
 static int
@@ -109,6 +115,10 @@ prepare(struct job *j, const char *data, bool labels_off, struct err *e)
 		ingest_open(&j->data, data, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
 		ingest_check(&j->data, data, j->model.config.V, j->dir, e) < 0 || (!labels_off && open_labels(j, e) < 0))
 		return -1;
+	/* Before the work, so that a mistake in its name costs nothing. */
+	if (predictions && out_open(&j->out, predictions, force, e) < 0)
+		return -1;
+	j->opened = predictions != NULL;
 	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), eval_max_length(j->data.dataset, &j->eval), 0,
 		KEEP_NOTHING);
 	return 0;
@@ -141,17 +151,13 @@ run(struct job *j, struct err *e)
 }
 
 static int
-write_predictions(const struct job *j, struct err *e)
+write_predictions(struct job *j, struct err *e)
 {
-	struct out out;
 	if (!predictions)
 		return 0;
-	if (!j->has_metrics)
-		return err_set(e, ERR_DATA, "--predictions: the data are not a classification");
-	if (out_open(&out, predictions, true, e) < 0)
-		return -1;
-	predictions_write(&j->result.predictions, &out);
-	return out_commit(&out, e);
+	predictions_write(&j->result.predictions, &j->out);
+	j->opened = false;
+	return out_commit(&j->out, e);
 }
 
 static void
@@ -188,6 +194,8 @@ print_json(const struct job *j)
 static void
 release(struct job *j)
 {
+	if (j->opened)
+		out_abort(&j->out);
 	if (j->has_metrics)
 		metrics_release(&j->metrics);
 	predictions_release(&j->result.predictions);

@@ -15,7 +15,7 @@
 enum { LINE_MAX_BYTES = 64 << 20, MAX_STOPS = 64 };
 
 static const char *model_name, *adapter, *template_name, *output = "-";
-static bool chat, json, with_ids, ignore_eos, no_special;
+static bool chat, json, force, with_ids, ignore_eos, no_special;
 static int max_new_tokens = 128, top_k, seed = 42;
 static double temperature, top_p = 1;
 
@@ -23,6 +23,7 @@ static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &model_name, "DIR|NAME", "model: a directory, or a name in the local Hub cache"},
 	{OPT_STRING, 'a', "adapter", &adapter, "DIR", "PEFT adapter to put on it, unmerged"},
 	{OPT_STRING, 'o', "output", &output, "FILE", "where to write"},
+	{OPT_FLAG, 'f', "force", &force, NULL, "replace an existing FILE"},
 	{OPT_INT, 'n', "max-new-tokens", &max_new_tokens, "N", "longest continuation", 1, 1 << 24},
 	{OPT_DOUBLE, 0, "temperature", &temperature, "X", "of sampling (0: the most probable token)", 0, 100},
 	{OPT_INT, 0, "top-k", &top_k, "N", "sample among the N most probable tokens (0: all)", 0, 1 << 24},
@@ -125,7 +126,7 @@ open_all(struct job *j, const char *dir, struct err *e)
 	if (!ignore_eos)
 		find_stops(j, dir);
 	sampler_init(&j->sampler, temperature, top_k, top_p, (uint64_t)seed);
-	return out_open(&j->out, output, true, e);
+	return out_open(&j->out, output, force, e);
 }
 
 static void
@@ -165,7 +166,7 @@ run(struct job *j, struct err *e)
 		return err_set(e, ERR_DATA, "the prompt has %zu tokens, which is too many", j->n_prompt);
 	int need = (int)j->n_prompt + max_new_tokens;
 	if (need > j->generator.capacity)
-		generator_init(&j->generator, &j->model, need);
+		generator_init(&j->generator, &j->model, need + need / 2);
 	generator_reset(&j->generator);
 	j->finish = "length";
 	int32_t next = generator_next(&j->generator, j->ids.v, (int)j->n_prompt, &j->sampler);
@@ -304,10 +305,13 @@ continue_records(struct job *j, struct err *e)
 		lineno++;
 		if (is_blank(line, n))
 			continue;
-		if (read_prompt(j, line, n, lineno, e) < 0 || run(j, e) < 0 || write_result(j, lineno, true, e) < 0) {
-			got = -1;
+		got = read_prompt(j, line, n, lineno, e);
+		if (got == 0 && run(j, e) < 0)
+			got = err_prefix(e, "line %llu: ", (unsigned long long)lineno);
+		if (got == 0)
+			got = write_result(j, lineno, true, e);
+		if (got < 0)
 			break;
-		}
 		progress_show(&p, lineno, NULL);
 	}
 	progress_end(&p);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -199,6 +200,9 @@ checkpoint_save(struct run *r, struct err *e)
 	char *path = checkpoint_path(r, r->step);
 	struct dir_out d;
 	int rc = results_sync(&r->results, e);
+	/* The events must not be behind the checkpoint that they lead up to. */
+	if (rc == 0 && fsync(r->metrics_fd) < 0)
+		rc = err_sys(e, ERR_IO, "cannot write '%s/metrics.jsonl'", r->set->run);
 	if (rc == 0)
 		rc = dir_open(&d, path, true, e);
 	if (rc == 0) {

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "train.h"
 
 /* ---- signals: noted here, acted on between steps ---- */
@@ -26,14 +27,20 @@ on_save(int sig)
 	save_signal = sig;
 }
 
-static void
-catch_signals(void)
+void
+train_catch_save(void)
 {
-	struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART},
-			 save = {.sa_handler = on_save, .sa_flags = SA_RESTART};
+	struct sigaction save = {.sa_handler = on_save, .sa_flags = SA_RESTART};
+	sigaction(SIGUSR1, &save, NULL);
+}
+
+/* Until the first step there is nothing to keep, and these end the process as usual. */
+static void
+catch_stop(void)
+{
+	struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGUSR1, &save, NULL);
 }
 
 /* ---- the examples of one step, held while they are packed ---- */
@@ -58,7 +65,7 @@ struct step {
 
 	/* What came out. */
 	double loss, grad_norm;
-	uint64_t targets, right_tokens, right_examples, tokens;
+	uint64_t targets, tokens, counted_tokens, right_tokens, counted_examples, right_examples;
 };
 
 static void
@@ -125,18 +132,38 @@ read_step(struct run *r, struct step *s, int64_t epoch, int64_t step, struct err
 
 /* ---- one micro-batch ---- */
 
-/* Counts what was predicted right, document by document; targets lie in the order of the documents. */
+/* Counts what of the completions was predicted right, document by document; targets lie in the order of the documents,
+ * which are the examples of the micro-batch in the order of the step. */
 static void
-count_right(struct step *s, const struct batch *b)
+count_right(struct step *s, const struct batch *b, uint32_t bin)
 {
-	int t = 0;
-	for (int d = 0; d < b->n_docs; d++) {
-		int end = b->docs[d].q + b->docs[d].n, wrong = 0, first = t;
+	int t = 0, d = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->bin[i] != bin)
+			continue;
+		int end = b->docs[d].q + b->docs[d].n, first = b->docs[d].q + (int)s->example[i].x.completion - 1;
+		uint64_t counted = 0, right = 0;
 		for (; t < b->n_targets && b->target_row[t] < end; t++)
-			wrong += s->best[t] != b->target_id[t];
-		s->right_tokens += (uint64_t)(t - first - wrong);
-		s->right_examples += wrong == 0;
+			if (b->target_row[t] >= first) {
+				counted++;
+				right += s->best[t] == b->target_id[t];
+			}
+		s->counted_tokens += counted;
+		s->right_tokens += right;
+		s->counted_examples += counted > 0;
+		s->right_examples += counted > 0 && right == counted;
+		d++;
 	}
+}
+
+/* The dropout masks of an example follow from the seed, the step and its place in the step: how the step is packed
+ * does not matter, and a resumed run draws the same. */
+static uint64_t
+example_key(const struct run *r, size_t i)
+{
+	struct rng g;
+	rng_init(&g, (uint64_t)r->set->seed, RNG_STREAM(RNG_DROPOUT, (uint64_t)r->step << 24 ^ i));
+	return rng_u64(&g);
 }
 
 static void
@@ -145,21 +172,20 @@ run_micro(struct run *r, struct step *s, uint32_t bin)
 	batch_clear(&s->batch);
 	for (size_t i = 0; i < s->n; i++)
 		if (s->bin[i] == bin)
-			batch_add_example(&s->batch, &s->example[i].x);
+			batch_add_example(&s->batch, &s->example[i].x, example_key(r, i));
 	struct batch b = batch_view(&s->batch);
 	if (b.n_targets == 0)
 		return;
+	b.row_key = s->batch.row_key;
 	GROW(s->nll, s->nll_cap, (size_t)b.n_targets);
 	GROW(s->best, s->best_cap, (size_t)b.n_targets);
-	/* Dropout masks depend on the step and the micro-batch only, so a resumed run draws the same. */
-	r->model.work.pass.dropout_key = ((uint64_t)r->set->seed << 40 ^ (uint64_t)r->step << 16 ^ bin) | 1;
 	model_forward(&r->model, &b);
 	model_loss(&r->model, &b, (float)(1 / s->weight), s->nll, s->best);
 	model_backward(&r->model, &b);
 	for (int t = 0; t < b.n_targets; t++)
 		s->loss += (double)b.target_weight[t] * (double)s->nll[t] / s->weight;
 	s->targets += (uint64_t)b.n_targets;
-	count_right(s, &b);
+	count_right(s, &b, bin);
 }
 
 /* ---- one step ---- */
@@ -171,14 +197,32 @@ clip_coefficient(double norm, double max)
 	return max > 0 && c < 1 ? c : 1;
 }
 
+static void
+count_step(struct run *r, const struct step *s)
+{
+	r->step++;
+	r->elapsed_tokens += (int64_t)s->tokens;
+	r->elapsed_examples += (int64_t)s->n;
+}
+
+/* A step whose examples have no target between them teaches nothing: the weights and the moments stay. */
+static int
+skip_step(struct run *r, struct step *s)
+{
+	log_warn("step %lld: no target in any of its %zu examples; nothing is learned from it", (long long)r->step + 1, s->n);
+	s->grad_norm = 0;
+	count_step(r, s);
+	return 0;
+}
+
 static int
 run_step(struct run *r, struct step *s, double rate, struct err *e)
 {
 	s->loss = 0;
-	s->targets = s->right_tokens = s->right_examples = 0;
+	s->targets = s->counted_tokens = s->right_tokens = s->counted_examples = s->right_examples = 0;
 	s->tokens = s->n_ids;
 	if (s->weight == 0)
-		return err_set(e, ERR_DATA, "step %lld has no target in any of its %zu examples", (long long)r->step + 1, s->n);
+		return skip_step(r, s);
 	GROW(s->bin, s->bin_cap, s->n);
 	size_t bins = plan_pack(s->length, s->n, (uint64_t)r->set->micro_tokens, s->bin);
 	model_zero_grad(&r->model);
@@ -189,9 +233,7 @@ run_step(struct run *r, struct step *s, double rate, struct err *e)
 		return err_set(e, ERR_DATA, "diverged at step %lld: loss %g, gradient norm %g; the weights were not touched; "
 			"try a lower --learning-rate", (long long)r->step + 1, s->loss, s->grad_norm);
 	adamw_step(&r->optimizer, &r->model, rate, clip_coefficient(s->grad_norm, r->set->max_grad_norm));
-	r->step++;
-	r->elapsed_tokens += (int64_t)s->tokens;
-	r->elapsed_examples += (int64_t)s->n;
+	count_step(r, s);
 	return 0;
 }
 
@@ -219,8 +261,8 @@ log_row(struct run *r, const struct step *s, const struct validation *v, struct 
 {
 	struct results_row row = {.step = r->step, .elapsed_tokens = r->elapsed_tokens,
 		.elapsed_examples = r->elapsed_examples, .training_loss = s->loss,
-		.training_sequence_accuracy = (double)s->right_examples / (double)s->n,
-		.training_token_accuracy = (double)s->right_tokens / (double)s->targets,
+		.training_sequence_accuracy = (double)s->right_examples / (double)s->counted_examples,
+		.training_token_accuracy = (double)s->right_tokens / (double)s->counted_tokens,
 		.validation_loss = v ? v->result.loss : NAN,
 		.validation_sequence_accuracy = v ? v->result.sequence_accuracy : NAN,
 		.validation_token_accuracy = v ? v->result.token_accuracy : NAN,
@@ -284,7 +326,7 @@ train_loop(struct run *r, struct err *e)
 	struct step s = {0};
 	struct progress p;
 	int rc = 0;
-	catch_signals();
+	catch_stop();
 	progress_start(&p, "step", "", (uint64_t)r->total_steps);
 	while (r->step < r->total_steps && rc == 0)
 		rc = one_step(r, &s, &p, e);

@@ -106,7 +106,7 @@ print_dry_run(const struct run *r)
 {
 	const struct model *m = &r->model;
 	double trained = 4.0 * (double)model_trained_parameters(m);
-	double weights = (double)(m->value_memory.size + m->adapter_memory.size);
+	double weights = (double)(m->value_memory.size + m->trained_memory.size);
 	double work = (double)model_work_bytes(m), mapped = 0;
 	for (size_t i = 0; i < m->n_params; i++)
 		mapped += 4.0 * (double)param_size(&m->param[i]);
@@ -173,6 +173,8 @@ static int
 run(struct run *r, struct err *e)
 {
 	bool dry = r->set->dry_run;
+	if (!dry)
+		train_catch_save();
 	if (!dry && rundir_open(r, e) < 0)
 		return -1;
 	if (prepare(r, e) < 0)

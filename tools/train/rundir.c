@@ -39,12 +39,14 @@ rundir_open(struct run *r, struct err *e)
 		return err_set(e, ERR_CANTCREAT, "'%s' is a file; -o wants a run directory", dir);
 	if (path_is_dir(dir) && !has(r, "run.json") && !has(r, ".lock"))
 		return err_set(e, ERR_CANTCREAT, "'%s' exists and is not a run of hone-train; name another -o", dir);
-	r->fresh = !path_exists(dir);
+	bool made = !path_exists(dir);
 	if (dir_make(dir, e) < 0)
 		return -1;
 	char *lock = rundir_path(r, ".lock");
 	int rc = file_lock(lock, &r->lock_fd, e);
 	free(lock);
+	/* Only the holder of the lock may call it fresh: another may have made it, too, and be at work in it. */
+	r->fresh = rc == 0 && made && !has(r, "run.json");
 	if (rc < 0 && e->code == ERR_TEMPFAIL)
 		err_set(e, ERR_TEMPFAIL, "'%s' is in use by another hone-train", dir);
 	return rc;
@@ -85,12 +87,12 @@ describe(const struct run *r)
 		"commit", hone_commit, "machine", "threads", math_threads(), "products", math_backend());
 }
 
-/* Settings that say where things are or when to stop, and change no number. */
+/* Settings that say where things are, when to stop, or how memory is used: a run goes on when they change. */
 static bool
 is_incidental(const char *key)
 {
 	static const char *const keys[] = {"model", "train", "validation", "output", "deadline", "dry-run",
-		"save-total-limit"};
+		"save-total-limit", "micro-tokens", "gradient-checkpointing"};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (strcmp(keys[i], key) == 0)
 			return true;
@@ -150,7 +152,9 @@ rundir_identify(struct run *r, struct err *e)
 	char *path = rundir_path(r, "run.json");
 	json_t *now = describe(r), *before = NULL;
 	int rc = 0;
-	if (path_exists(path)) {
+	if (!now) {
+		rc = err_set(e, ERR_USAGE, "a path on the command line is not UTF-8, so run.json cannot name it");
+	} else if (path_exists(path)) {
 		before = json_read_file(path, RUN_JSON_MAX, e);
 		rc = before ? compare(r, before, now, e) : -1;
 	} else {

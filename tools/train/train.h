@@ -132,10 +132,13 @@ void rundir_close(struct run *r);
 int checkpoint_export(const struct run *r, const char *dir, bool exact, struct err *e);
 
 int checkpoint_save(struct run *r, struct err *e);     /* RUN/checkpoint-<step>; removes the oldest beyond the limit */
-int checkpoint_resume(struct run *r, struct err *e);   /* from the newest that is whole; 1 resumed, 0 none, -1 */
+int checkpoint_resume(struct run *r, struct err *e);   /* from the newest; 1 resumed, 0 none, -1 when it is damaged */
 int checkpoint_publish(const struct run *r, const char *name, struct err *e);  /* RUN/best or RUN/final */
 
 /* ---- loop.c ---- */
+
+/* SIGUSR1 asks for a checkpoint, which is made between steps; before this call it would end the process. */
+void train_catch_save(void);
 
 /* Trains to the end, or until a signal or the deadline: ERR_TEMPFAIL then, with a checkpoint written. */
 int train_loop(struct run *r, struct err *e);

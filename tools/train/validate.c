@@ -20,8 +20,9 @@ validate_prepare(struct run *r, struct err *e)
 		.micro_tokens = s->micro_tokens ? s->micro_tokens : 2048};
 	if (!s->classification)
 		return 0;
-	if (label_set_init(&r->labels, r->train, r->valid, e) < 0 ||
-		eval_set_labels(&r->eval, &r->labels, s->n_classes, s->positive_class, &r->positive, e) < 0)
+	if (label_set_init(&r->labels, r->train, r->valid, r->model.config.V, e) < 0 ||
+		eval_set_labels(&r->eval, &r->labels, s->n_classes, s->positive_class, &r->positive, r->model.config.V,
+			e) < 0)
 		return -1;
 	if (r->labels.unseen)
 		log_warn("%d label(s) of the validation data never occur in the training data", r->labels.unseen);
@@ -77,7 +78,7 @@ static int
 keep_best(struct run *r, const struct validation *v, struct err *e)
 {
 	double value = v->has_metrics ? v->metrics.accuracy : -v->result.loss;
-	if (!isnan(r->best_value) && !(value > r->best_value))
+	if (isnan(value) || (!isnan(r->best_value) && !(value > r->best_value)))
 		return 0;
 	r->best_value = value;
 	return checkpoint_publish(r, "best", e);
