@@ -27,7 +27,8 @@ bool path_exists(const char *path);
 bool path_is_dir(const char *path);
 char *path_join(const char *dir, const char *name);  /* new; the caller frees */
 
-/* A buffered byte source over a file, or stdin for "-". */
+/* A buffered byte source over a file, or stdin for "-". Input that is gzip or zstd by its first bytes is decompressed
+ * (base/unpack.h); all limits and positions are then of what it stands for. */
 struct in {
 	int fd;
 	const char *name;  /* for messages; borrowed */
@@ -35,6 +36,8 @@ struct in {
 	size_t pos, len, cap;
 	uint64_t taken;    /* bytes handed out so far */
 	bool eof;
+	bool sniffed;
+	struct unpack *unpack;  /* NULL: not compressed */
 };
 
 int in_open(struct in *in, const char *path, struct err *e);
@@ -47,6 +50,9 @@ int in_read(struct in *in, void *p, size_t n, struct err *e);
 /* The next line without its line feed, in memory that the next call reuses; 1, 0 at the end, −1 on an error.
  * A line longer than `max` bytes is ERR_DATA. A last line without a line feed counts. */
 int in_line(struct in *in, size_t max, const char **line, size_t *n, struct err *e);
+
+/* Passes over the rest of a line, which may have any length; -1 on an error. */
+int in_skip_line(struct in *in, struct err *e);
 
 /* Looks at up to n bytes (at most 64 KiB) without taking them; how many there are, −1 on an error. */
 long in_peek(struct in *in, const uint8_t **p, size_t n, struct err *e);

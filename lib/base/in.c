@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/unpack.h"
 
 enum { IN_BUFFER = 1 << 18 };
 
@@ -118,26 +118,52 @@ in_close(struct in *in)
 {
 	if (in->fd > STDERR_FILENO)
 		close(in->fd);
+	unpack_free(in->unpack);
 	free(in->data);
 	*in = (struct in){.fd = -1};
+}
+
+/* Finds out whether the input is compressed, reading no further than that takes. */
+static int
+sniff(struct in *in, struct err *e)
+{
+	enum unpack_kind kind;
+	in->sniffed = true;
+	while ((kind = unpack_detect(in->data, in->len)) == UNPACK_UNSURE && !in->eof) {
+		long n = unpack_read_plain(in->fd, in->name, in->data + in->len, in->cap - in->len, e);
+		if (n < 0)
+			return -1;
+		in->eof = n == 0;
+		in->len += (size_t)n;
+	}
+	if (kind == UNPACK_GZIP || kind == UNPACK_ZSTD) {
+		in->unpack = unpack_new(kind, in->fd, in->name, in->data, in->len);
+		in->len = 0;
+	}
+	return 0;
 }
 
 /* Reads once more behind what is buffered, making room first. */
 static int
 fill(struct in *in, struct err *e)
 {
+	if (!in->sniffed) {
+		if (sniff(in, e) < 0)
+			return -1;
+		if (in->eof || in->len)
+			return 0;
+	}
 	if (in->pos) {
 		memmove(in->data, in->data + in->pos, in->len - in->pos);
 		in->len -= in->pos;
 		in->pos = 0;
 	}
 	GROW(in->data, in->cap, in->len + 1);
-	ssize_t n;
-	do
-		n = read(in->fd, in->data + in->len, in->cap - in->len);
-	while (n < 0 && errno == EINTR);
+	uint8_t *to = in->data + in->len;
+	size_t room = in->cap - in->len;
+	long n = in->unpack ? unpack_read(in->unpack, to, room, e) : unpack_read_plain(in->fd, in->name, to, room, e);
 	if (n < 0)
-		return err_sys(e, ERR_IO, "cannot read '%s'", in->name);
+		return -1;
 	in->eof = n == 0;
 	in->len += (size_t)n;
 	return 0;
@@ -200,6 +226,21 @@ in_line(struct in *in, size_t max, const char **line, size_t *n, struct err *e)
 		if (in->eof)
 			return 0;
 		seen = have;
+		if (fill(in, e) < 0)
+			return -1;
+	}
+}
+
+int
+in_skip_line(struct in *in, struct err *e)
+{
+	for (;;) {
+		uint8_t *start = in->data + in->pos, *lf = memchr(start, '\n', in->len - in->pos);
+		size_t n = lf ? (size_t)(lf - start) + 1 : in->len - in->pos;
+		in->pos += n;
+		in->taken += n;
+		if (lf || in->eof)
+			return 0;
 		if (fill(in, e) < 0)
 			return -1;
 	}
