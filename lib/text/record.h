@@ -21,8 +21,9 @@
 enum record_format {
 	RECORD_AUTO, /* by the keys of the first record */
 	RECORD_CHAT, /* {"messages", "tools"?, "chat_template_kwargs"?}; "weight" in assistant messages */
-	RECORD_COMPLETION,     /* {"prompt", "completion"} */
-	RECORD_ALPACA,         /* {"instruction", "input"?, "output"} */
+	RECORD_SHAREGPT,       /* {"conversations": [{"from", "value"}], "system"?, "tools"?} */
+	RECORD_COMPLETION,     /* {"prompt", "completion"}, or {"input", "target"} */
+	RECORD_ALPACA,         /* {"instruction", "input"?, "output", "system"?, "history"?: [[q, a], ...]} */
 	RECORD_TEXT,           /* {"text"} */
 	RECORD_CLASSIFICATION, /* {"text", "label"}: prompt text + "\n\n###\n\n", completion label */
 };
@@ -59,22 +60,41 @@ int record_train_on_named(const char *name);
 int record_overlong_named(const char *name);
 const char *record_format_name(enum record_format f);
 
+/* Whether the model's chat template makes the text of it. */
+bool record_format_is_chat(enum record_format f);
+
 struct record_maker;  /* one thread's encoder and memory */
 
 /* Borrows *opt. NULL and ERR_CONFIG when the tokenizer has no end-of-text token and the options want one. */
 struct record_maker *record_maker_new(const struct record_options *opt, struct err *e);
 void record_maker_free(struct record_maker *m);
 
-/* Which format a line has by its keys. */
-int record_detect(const char *line, size_t n, enum record_format *format, struct err *e);
+/* Which format a line has by its keys; *keys, if not NULL, names them for messages. */
+int record_detect(const char *line, size_t n, enum record_format *format, const char **keys, struct err *e);
 
-enum record_verdict { RECORD_DROPPED, RECORD_WHOLE, RECORD_CUT };
+enum record_verdict {
+	RECORD_DROPPED,
+	RECORD_WHOLE,
+	RECORD_CUT,
+	RECORD_UNTRAINABLE, /* right as such, but without a target (after truncation, it may be) */
+};
+
+/* What is odd about a record that is none the less taken. */
+enum record_remark {
+	REMARK_BOS_GIVEN,   /* the text begins with BOS (or what else the tokenizer adds there): none was added */
+	REMARK_BOS_DOUBLED, /* a conversation in which two BOS tokens follow each other */
+	REMARK_NO_END,      /* a turn that is a target does not end with a special token */
+	N_REMARKS,
+};
 
 /* The example of a line, in memory that the next call reuses. Returns a record_verdict: dropped and cut
  * are by the policy for overlong ones; a text that is to be split comes whole. -1: ERR_DATA "line N: ..."
  * when the record is wrong, another code when no record could be right. */
 int record_parse(struct record_maker *m, const char *line, size_t n, uint64_t lineno, struct example *out,
 	struct err *e);
+
+/* The remarks on the last record, a bit each: 1 << REMARK_BOS_GIVEN. */
+unsigned record_remarks(const struct record_maker *m);
 
 /* For generation: the ids of what precedes the answer, in memory that the next call reuses. Any of the
  * forms, where what belongs to the answer may be missing; a conversation is rendered with

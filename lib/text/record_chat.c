@@ -1,5 +1,4 @@
 /* Conversations: the tokens of their turns, and which of them are targets. */
-#include <math.h>
 #include <string.h>
 
 #include "text/record_int.h"
@@ -38,6 +37,8 @@ weigh(struct record_maker *m, size_t base, long n, size_t from, const struct rec
 	record_span(m, 0);
 	m->ids.n = k < 0 ? total : base + (size_t)k;
 	record_span(m, t->weight);
+	if (m->ids.n && !tokenizer_is_special(m->opt->tokenizer, m->ids.v[m->ids.n - 1]))
+		m->remarks |= 1u << REMARK_NO_END;
 	m->ids.n = total;
 	record_span(m, 0);
 	return 0;
@@ -69,54 +70,14 @@ add_turn(struct record_maker *m, size_t from, const struct record_turn *t, struc
 
 /* ---- the record ---- */
 
-/* An assistant's "weight"; the member is taken out, so that no template sees it. */
-static int
-take_weight(json_t *message, size_t i, double *weight, struct err *e)
-{
-	const json_t *v = json_object_get(message, "weight");
-	*weight = v && !json_is_null(v) ? json_number_value(v) : 1;
-	if (v && !json_is_null(v) && !(json_is_number(v) && *weight >= 0 && isfinite((float)*weight)))
-		return err_set(e, ERR_DATA, "'weight' of message %zu is not a number of at least 0", i + 1);
-	json_object_del(message, "weight");
-	return 0;
-}
-
-static bool
-is_assistant(const json_t *message)
-{
-	const char *role = json_string_value(json_object_get(message, "role"));
-	return role && strcmp(role, "assistant") == 0;
-}
-
-static int
-check_messages(struct record_maker *m, struct err *e)
-{
-	const json_t *all = record_messages(m), *tools = json_object_get(m->record, "tools");
-	if (!all)
-		return err_set(e, ERR_DATA, "'messages' is missing from this chat record");
-	if (!json_is_array(all) || json_array_size(all) == 0)
-		return err_set(e, ERR_DATA, "'messages' is not a list with messages");
-	for (size_t i = 0; i < json_array_size(all); i++)
-		if (!json_is_string(json_object_get(json_array_get(all, i), "role")))
-			return err_set(e, ERR_DATA, "message %zu has no 'role'", i + 1);
-	if (tools && !json_is_array(tools) && !json_is_null(tools))
-		return err_set(e, ERR_DATA, "'tools' is not a list");
-	if (tools && (json_is_null(tools) || json_array_size(tools) == 0))
-		json_object_del(m->record, "tools");
-	return 0;
-}
-
 static int
 add_turns(struct record_maker *m, size_t last, size_t *at, struct err *e)
 {
 	const json_t *all = record_messages(m);
 	for (size_t i = 0; i < json_array_size(all); i++) {
-		json_t *message = json_array_get(all, i);
-		struct record_turn t = {.index = i, .weight = 1};
-		if (!is_assistant(message))
+		struct record_turn t = {.index = i, .weight = m->weights[i]};
+		if (!record_is_assistant(json_array_get(all, i)))
 			continue;
-		if (take_weight(message, i, &t.weight, e) < 0)
-			return -1;
 		if (t.weight == 0 || (m->opt->train_on == TRAIN_ON_COMPLETION && i != last))
 			continue;
 		if (record_locate(m, &t, *at, e) < 0 || add_turn(m, *at, &t, e) < 0)
@@ -126,15 +87,26 @@ add_turns(struct record_maker *m, size_t last, size_t *at, struct err *e)
 	return 0;
 }
 
+/* A template that prints BOS before a text that begins with it, or the like. */
+static void
+look_for_bos(struct record_maker *m)
+{
+	const struct ids *ids = &m->ids;
+	int32_t bos = tokenizer_bos(m->opt->tokenizer);
+	for (size_t i = 0; bos >= 0 && i + 1 < ids->n; i++)
+		if (ids->v[i] == bos && ids->v[i + 1] == bos && (i == 0 || bos != m->eos))
+			m->remarks |= 1u << REMARK_BOS_DOUBLED;
+}
+
 int
 record_chat(struct record_maker *m, struct err *e)
 {
 	size_t at = 0, assistants = 0, last = 0;
-	if (check_messages(m, e) < 0)
+	if (record_messages_prepare(m, e) < 0)
 		return -1;
 	const json_t *all = record_messages(m);
 	for (size_t i = 0; i < json_array_size(all); i++)
-		if (is_assistant(json_array_get(all, i))) {
+		if (record_is_assistant(json_array_get(all, i))) {
 			last = i;
 			assistants++;
 		}
@@ -148,6 +120,7 @@ record_chat(struct record_maker *m, struct err *e)
 	if (encode(m, at, m->whole.len, &m->ids, e) < 0)
 		return -1;
 	record_span(m, everything);
+	look_for_bos(m);
 	if (assistants != 1)
 		m->completion = 0;
 	return 0;
@@ -156,10 +129,10 @@ record_chat(struct record_maker *m, struct err *e)
 int
 record_chat_prompt(struct record_maker *m, struct err *e)
 {
-	if (check_messages(m, e) < 0)
+	if (record_messages_prepare(m, e) < 0)
 		return -1;
 	size_t n = json_array_size(record_messages(m));
-	bool answered = n > 1 && is_assistant(json_array_get(record_messages(m), n - 1));
+	bool answered = n > 1 && record_is_assistant(json_array_get(record_messages(m), n - 1));
 	if (record_render_first(m, n - answered, true, &m->whole, e) < 0)
 		return -1;
 	return encode(m, 0, m->whole.len, &m->ids, e);

@@ -1,10 +1,17 @@
-/* Shared by record.c and record_chat.c only. */
+/* Shared by record*.c only. */
 #ifndef HONE_TEXT_RECORD_INT_H
 #define HONE_TEXT_RECORD_INT_H
 
 #include <jansson.h>
 
+#include "text/fields.h"
 #include "text/record.h"
+
+/* Borrowed bytes. */
+struct text {
+	const char *p;
+	size_t n;
+};
 
 /* The texts of the tokenizer's special tokens. */
 struct record_specials {
@@ -21,7 +28,11 @@ struct record_maker {
 	size_t front, behind;       /* tokens that the post-processor puts before and behind a text */
 	struct record_specials specials;
 	int32_t eos;                /* -1: none is to be added */
-	json_t *record;             /* the one at hand */
+	struct fields fields;       /* the record at hand, when record is NULL */
+	json_t *record;
+	double *weights;            /* of a conversation's messages */
+	size_t weights_cap;
+	unsigned remarks;           /* enum record_remark, a bit each */
 	struct ids ids, joined;
 	struct span *spans;
 	size_t n_spans, spans_cap;
@@ -33,6 +44,38 @@ struct record_maker {
 
 /* Gives the tokens from the end of the last span up to ids.n one weight. */
 void record_span(struct record_maker *m, double weight);
+
+/* ---- record_form.c ---- */
+
+/* Reads a line into m->fields or m->record. */
+int record_load(struct record_maker *m, const char *line, size_t n, struct err *e);
+
+/* The format by the keys, or -1 with ERR_DATA. `answered`: the keys of an answer must be there, too. */
+int record_form(const struct record_maker *m, bool answered, const char **keys, struct err *e);
+
+bool record_has(const struct record_maker *m, const char *key);
+
+/* A member that is a string; one that is optional may be missing or null, and is empty then. */
+int record_text(const struct record_maker *m, const char *key, bool optional, struct text *t, struct err *e);
+
+/* Appends "label": a string, or a whole number written out. */
+int record_label(const struct record_maker *m, struct buf *b, struct err *e);
+
+/* ---- record_pair.c: these fill ids, spans, completion and label ---- */
+
+int record_pair(struct record_maker *m, struct err *e);
+int record_pair_prompt(struct record_maker *m, struct err *e);
+int record_plain(struct record_maker *m, struct err *e);
+
+/* ---- record_messages.c ---- */
+
+/* Brings the conversation to the form that templates read, "messages" of "role" and "content", and takes the weights
+ * out of it into m->weights. */
+int record_messages_prepare(struct record_maker *m, struct err *e);
+
+bool record_is_assistant(const json_t *message);
+
+/* ---- record_turn.c ---- */
 
 /* An assistant's turn in the rendered conversation R, which m->whole holds. */
 struct record_turn {
@@ -55,7 +98,9 @@ int record_render_first(struct record_maker *m, size_t n, bool generate, struct 
 /* Finds turn t->index, which is to start at byte `from` or later. */
 int record_locate(struct record_maker *m, struct record_turn *t, size_t from, struct err *e);
 
-/* Fills ids, spans and completion from {"messages"}. */
+/* ---- record_chat.c ---- */
+
+/* Fills ids, spans and completion from a conversation. */
 int record_chat(struct record_maker *m, struct err *e);
 
 /* The ids of a conversation up to where the assistant is to answer. */

@@ -34,23 +34,29 @@ record_render(struct record_maker *m, const json_t *messages, bool generate, str
 	return template_render(m->opt->template, &c, out, e);
 }
 
-/* The first n messages. */
-int
-record_render_first(struct record_maker *m, size_t n, bool generate, struct buf *out, struct err *e)
+static json_t *
+first_messages(const struct record_maker *m, size_t n)
 {
 	json_t *some = json_array();
 	for (size_t i = 0; i < n; i++)
 		json_array_append(some, json_array_get(record_messages(m), i));
+	return some;
+}
+
+int
+record_render_first(struct record_maker *m, size_t n, bool generate, struct buf *out, struct err *e)
+{
+	json_t *some = first_messages(m, n);
 	int rc = record_render(m, some, generate, out, e);
 	json_decref(some);
 	return rc;
 }
 
-/* All messages, with the mark before or behind the content of message i, which is a string. */
+/* The first n messages, with the mark before or behind the content of message i, which is a string. */
 static int
-render_marked(struct record_maker *m, size_t i, bool before, struct buf *out, struct err *e)
+render_marked(struct record_maker *m, size_t n, size_t i, bool before, struct buf *out, struct err *e)
 {
-	json_t *all = json_copy((json_t *)record_messages(m));
+	json_t *all = first_messages(m, n);
 	json_t *one = json_copy(json_array_get(all, i)), *content = json_object_get(one, "content");
 	struct buf b = {0};
 	buf_puts(&b, before ? mark : "");
@@ -152,25 +158,27 @@ has_text(const struct record_maker *m, size_t i)
 	return json_is_string(json_object_get(json_array_get(record_messages(m), i), "content"));
 }
 
-/* Where the content of message i starts or ends, by what the mark at it changes; *found tells whether it
- * shows. */
+/* Where in `text`, which is that of the first n messages, the content of message i starts or ends, by what the mark at
+ * it changes; *found tells whether it shows. */
 static int
-find_mark(struct record_maker *m, size_t i, bool before, size_t *at, bool *found, struct err *e)
+find_mark(struct record_maker *m, const struct buf *text, size_t n, size_t i, bool before, size_t *at, bool *found,
+	struct err *e)
 {
 	*found = false;
 	if (!has_text(m, i))
 		return 0;
-	if (render_marked(m, i, before, &m->other, e) < 0)
+	if (render_marked(m, n, i, before, &m->text, e) < 0)
 		return -1;
-	*at = common_prefix(&m->other, &m->whole);
-	*found = m->other.len - *at >= strlen(mark) && memcmp(m->other.data + *at, mark, strlen(mark)) == 0;
+	*at = common_prefix(&m->text, text);
+	*found = m->text.len - *at >= strlen(mark) && memcmp(m->text.data + *at, mark, strlen(mark)) == 0;
 	return 0;
 }
 
 static int
 find_content(struct record_maker *m, struct record_turn *t, struct err *e)
 {
-	return find_mark(m, t->index, false, &t->content_end, &t->found_content, e);
+	return find_mark(m, &m->whole, json_array_size(record_messages(m)), t->index, false, &t->content_end,
+		&t->found_content, e);
 }
 
 /* The last place in R[from, to) where `text` stands; where it ends, 0 when nowhere. */
@@ -233,7 +241,7 @@ odd_turn_start(struct record_maker *m, struct record_turn *t, size_t from, struc
 		t->start = find_last(&m->whole, from, t->content_end, context.data + m->other.len,
 			context.len - m->other.len);
 	if (rc == 0 && !t->start) {
-		rc = find_mark(m, t->index, true, &t->start, &found, e);
+		rc = find_mark(m, &m->whole, json_array_size(record_messages(m)), t->index, true, &t->start, &found, e);
 		t->start = rc == 0 && found ? likest_end(&m->whole, from, t->start, &context) : 0;
 	}
 	buf_release(&context);
@@ -264,15 +272,18 @@ turn_start(struct record_maker *m, struct record_turn *t, size_t from, struct er
 }
 
 /* A turn that is printed otherwise when it is the last: it ends where the two texts part behind its
- * content, or else with what the last turn ends with, from its last special token on. */
+ * content, if that is in the same place in both, or else with what the last turn ends with, from its last special token on. */
 static int
 odd_turn_end(struct record_maker *m, struct record_turn *t, struct err *e)
 {
 	const struct buf *whole = &m->whole;
-	if (find_content(m, t, e) < 0 || record_render_first(m, t->index + 1, false, &m->other, e) < 0)
+	size_t content_end = 0;
+	bool found;
+	if (find_content(m, t, e) < 0 || record_render_first(m, t->index + 1, false, &m->other, e) < 0 ||
+		find_mark(m, &m->other, t->index + 1, t->index, false, &content_end, &found, e) < 0)
 		return -1;
 	t->end = parting(m, &m->other, whole);
-	if (t->found_content && t->end >= t->content_end)
+	if (t->found_content && found && content_end == t->content_end && t->end >= content_end)
 		return 0;
 	struct found last = find_tokens(m, &m->other, 0, m->other.len);
 	size_t n = m->other.len - last.last_start;

@@ -41,7 +41,8 @@ fails() {
 	[ "$(jq -c '[.label, .line, .completion]' <<< "${lines[1]}")" = '["e",2,2]' ]
 	[ "$(jq -c '.header | [.vocab_size, .eos_token_id, .source, .template, .format, .options.eos]' <<< "${lines[0]}")" = \
 		'[127,1,["pairs.jsonl"],null,"completion",true]' ]
-	[ "$stderr" = "hone-tokenize: 2 records, 9 tokens, 4 targets" ]
+	[ "$stderr" = "hone-tokenize: read as --format completion, by 'prompt' and 'completion' in the first record
+hone-tokenize: 2 records, 9 tokens, 4 targets" ]
 }
 
 @test "standard input, several files, and -o" {
@@ -99,7 +100,7 @@ fails() {
 	run --separate-stderr "$tokenize" -m model --jsonl --on-error skip pairs.jsonl
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 2 ]
-	[[ $stderr == *"warning: skipped: line 3: 'completion' is missing"*", 1 skipped" ]]
+	[[ $stderr == *"warning: skipped: 'pairs.jsonl': line 3: 'completion' is missing"*", 1 skipped" ]]
 	echo '{"prompt":"a","completion":"b"' > broken.jsonl
 	echo '{"foo":1}' > unknown.jsonl
 	fails 65 "'unknown.jsonl': line 1: no known form" "$tokenize" -m model --jsonl -o none unknown.jsonl
@@ -134,5 +135,139 @@ fails() {
 		run script -qec "'$tokenize' -m model pairs.jsonl" /dev/null
 		[ "$status" -eq 64 ]
 		[[ $output == *"stdout is a terminal"* ]]
+	fi
+}
+
+# Bare ids as text, a token a character, of the records in the files; special tokens as their ids in brackets.
+texts() {
+	"$tokenize" -q -m model --jsonl "$@" | jq -r '.input_ids | map(if . < 4 then "[\(.)]" elif . == 10 then "/" else [.] | implode end) | add'
+}
+
+@test "forms: input and target, Alpaca with history and system, ShareGPT" {
+	echo '{"input":"q","target":"a"}' > it.jsonl
+	[ "$(texts it.jsonl)" = '[0]qa[1]' ]
+	echo '{"instruction":"c","output":"d","system":"S","history":[["a","b"]]}' > alpaca.jsonl
+	[ "$(texts alpaca.jsonl)" = '[0]S//### Instruction:/a//### Response:b[1]//### Instruction:/c//### Response:d[1]' ]
+	targets() { "$tokenize" -q -m model --jsonl "$@" | jq -c '[.labels[] | select(. >= 0)]'; }
+	[ "$(targets alpaca.jsonl)" = '[98,1,100,1]' ]
+	[ "$(targets --train-on completion alpaca.jsonl)" = '[100,1]' ]
+	echo '{"system":"S","conversations":[{"from":"human","value":"q"},{"from":"gpt","value":"a"}]}' > share.jsonl
+	[ "$(texts --template chatml share.jsonl)" = '[2]system/S[3]/[2]user/q[3]/[2]assistant/a[3]/' ]
+	run --separate-stderr "$tokenize" -m model --template chatml --jsonl share.jsonl
+	[[ $stderr == *"read as --format sharegpt, by 'conversations' in the first record"* ]]
+	echo '{"conversations":[{"from":"martian","value":"q"}]}' > bad.jsonl
+	fails 65 "'bad.jsonl': line 1: message 1 has no 'from' that is known" "$tokenize" -m model --template chatml --jsonl bad.jsonl
+	printf 'text\nabc\n' > table.csv
+	fails 65 "'table.csv': line 1: not a JSON object: records are JSON lines, or one JSON list; tables and other texts go through hone-prepare" \
+		"$tokenize" -m model --jsonl table.csv
+}
+
+@test "a JSON list of records, in any layout; errors name the line a record starts on" {
+	"$tokenize" -q -m model --jsonl pairs.jsonl | jq -c .input_ids > want
+	jq -s . pairs.jsonl > list.json
+	"$tokenize" -q -m model --jsonl list.json | jq -c .input_ids > got
+	cmp want got
+	[ "$("$tokenize" -q -m model --jsonl list.json | jq -c .line | xargs)" = '2 6' ]
+	{ printf '\357\273\277 \n'; jq -cs . pairs.jsonl | tr -d '\n'; } > list.json
+	"$tokenize" -q -m model --jsonl - < list.json | jq -c .input_ids > got
+	cmp want got
+	echo '[]' > list.json
+	run --separate-stderr "$tokenize" -m model --jsonl list.json
+	[[ $stderr == *"0 records"* ]]
+	for bad in '[{"prompt":"a","completion":"b"}|does not end' '[{"prompt":"a","completion":"b"},]|missing from' '[,]|missing' \
+		'[{"prompt":"a","completion":"b"}] x|behind the list' '[{"prompt":"a","completion":"b"} {}]|between two records' '[|does not end' \
+		'[{"prompt":"a","completion":"b}]|does not end' '[{"prompt":"a","completion":"b"]]|column' '[1]|not a JSON object' '[}]|missing'; do
+		printf '\n%s' "${bad%|*}" > list.json
+		fails 65 "'list.json': line 2: " "$tokenize" -m model -o none list.json
+		[[ $stderr == *"${bad#*|}"* ]]
+	done
+	printf '[{"prompt":"a",\n"completion":"b"},\n3, "x",\n{"prompt":"c","completion":"d"}]' > list.json
+	run --separate-stderr "$tokenize" -m model --jsonl --on-error skip list.json
+	[ "${#lines[@]}" -eq 2 ]
+	[[ $stderr == *"'list.json': line 3: not a JSON object"*"2 skipped"* ]]
+}
+
+@test "gzip and zstd, of several members, on standard input, damaged, cut short" {
+	"$tokenize" -q -m model --jsonl pairs.jsonl pairs.jsonl | jq -c .input_ids > want
+	gzip -c pairs.jsonl > one.gz
+	cat one.gz one.gz > two.gz
+	zstd -qc pairs.jsonl > one.zst
+	cat one.zst one.zst > two.zst
+	for f in two.gz two.zst; do
+		"$tokenize" -q -m model --jsonl $f | jq -c .input_ids | cmp want
+		"$tokenize" -q -m model --jsonl - < $f | jq -c .input_ids | cmp want
+	done
+	for n in 2 5 9 17 20; do
+		head -c "$n" one.gz > cut.gz
+		fails 65 "'cut.gz': the gzip data end too early" "$tokenize" -m model -o none cut.gz
+	done
+	for n in 4 8 12 20; do
+		head -c "$n" one.zst > cut.zst
+		fails 65 "'cut.zst': the zstd data end too early" "$tokenize" -m model -o none cut.zst
+	done
+	{ head -c 30 one.gz; printf 'xxxx'; tail -c +35 one.gz; } > bad.gz
+	fails 65 "'bad.gz': damaged gzip data" "$tokenize" -m model -o none bad.gz
+	{ cat one.gz; echo x; } > bad.gz
+	fails 65 "'bad.gz': damaged gzip data" "$tokenize" -m model -o none bad.gz
+	{ head -c 8 one.zst; printf 'xxxx'; tail -c +13 one.zst; } > bad.zst
+	fails 65 "'bad.zst': damaged zstd data" "$tokenize" -m model -o none bad.zst
+}
+
+@test "a record without end is refused, or passed over, in bounded memory" {
+	{ echo '{"prompt":"a","completion":"b"}'; head -c 80000000 /dev/zero | tr '\0' x; echo; cat pairs.jsonl; } | gzip -1 > bomb.gz
+	fails 65 "'bomb.gz': line 2: the record is longer than 64 MiB" "$tokenize" -m model -o none bomb.gz
+	run --separate-stderr "$tokenize" -m model --jsonl --on-error skip bomb.gz
+	[ "${#lines[@]}" -eq 3 ]
+	[ "$(jq -c .line <<< "${lines[2]}")" = 4 ]
+	[[ $stderr == *"3 records, 13 tokens, 6 targets, 1 skipped" ]]
+}
+
+@test "skipped records are listed up to twenty, and counted" {
+	for i in $(seq 30); do echo '{"prompt":1,"completion":"b"}'; done >> pairs.jsonl
+	run --separate-stderr "$tokenize" -m model --jsonl --on-error skip pairs.jsonl
+	[ "$(grep -c "warning: skipped:" <<< "$stderr")" -eq 20 ]
+	[[ $stderr == *"only counted"*"2 records, 9 tokens, 4 targets, 30 skipped" ]]
+	run --separate-stderr "$tokenize" -v -m model --jsonl --on-error skip pairs.jsonl
+	[ "$(grep -c "warning: skipped:" <<< "$stderr")" -eq 30 ]
+}
+
+@test "what is odd is told: no target, BOS given or doubled, a turn without an end" {
+	odd() { run --separate-stderr "$tokenize" -m model --jsonl "$@"; [ "$status" -eq 0 ]; }
+	echo '{"prompt":"<s>a","completion":"b"}' > odd.jsonl
+	odd odd.jsonl pairs.jsonl
+	[[ $stderr == *"warning: 1 text begins with BOS itself, so none was added ('odd.jsonl': line 1)"* ]]
+	[ "$(jq -c .input_ids <<< "${lines[0]}")" = '[0,97,98,1]' ]
+	for w in 0 1 0 0 0; do echo '{"messages":[{"role":"user","content":"<s>q"},{"role":"assistant","content":"a","weight":'$w'}]}'; done > odd.jsonl
+	echo '{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}' > model/chat_template.jinja
+	odd odd.jsonl
+	[[ $stderr == *"warning: 1 conversation has two BOS tokens in a row ('odd.jsonl': line 2)"* ]]
+	[[ $stderr == *"warning: 1 conversation has a turn that is learned without an end: no special token closes it ('odd.jsonl': line 2)"* ]]
+	[[ $stderr == *"warning: 4 records have no target and were left out ('odd.jsonl': line 1, 'odd.jsonl': line 3, 'odd.jsonl': line 4, ...)"* ]]
+	[[ $stderr == *"1 records, 4 tokens, 1 targets, 4 left out without a target" ]]
+	odd --template chatml odd.jsonl
+	[[ $stderr != *"two BOS"* && $stderr != *"without an end"* ]]
+}
+
+@test "--show: borders, targets, weights, line feeds, colours; --head" {
+	run --separate-stderr "$tokenize" -m model --show --prompt-loss-weight 0.5 -n 2 pairs.jsonl pairs.jsonl
+	[ "$output" = "1. 'pairs.jsonl', line 1: 5 tokens, 4 targets of weight 3, label 'c'
+<s>⟦×0.5 a│b⟧⟦c│</s>⟧
+
+2. 'pairs.jsonl', line 2: 4 tokens, 3 targets of weight 2.5, label 'e'
+<s>⟦×0.5 d⟧⟦e│</s>⟧" ]
+	[[ $stderr == *"2 records, 9 tokens, 7 targets" ]]
+	echo '{"text":"a\n\nb <s>"}' > lines.jsonl
+	run --separate-stderr "$tokenize" -q -m model --show lines.jsonl
+	[ "$output" = "1. 'lines.jsonl', line 1: 8 tokens, 7 targets
+<s>⟦a│↵
+│↵
+│b│ │<s>│</s>⟧" ]
+	fails 64 "exclude each other" "$tokenize" -m model --show --jsonl pairs.jsonl
+	[ "$("$tokenize" -q -m model --jsonl --head 1 pairs.jsonl pairs.jsonl | wc -l)" -eq 1 ]
+	if command -v script > /dev/null; then
+		shown() { script -qec "env TERM=xterm $* '$tokenize' -q -m model --show pairs.jsonl" /dev/null; }
+		[[ $(shown) == *$'\033[30;42m'* ]]
+		[[ $(shown NO_COLOR=1) != *$'\033'* ]]
+		[[ $(shown TERM=dumb) == *'⟦c│</s>⟧'* ]]
 	fi
 }

@@ -10,12 +10,13 @@
 #include "base/opt.h"
 #include "fmt/tokens.h"
 #include "text/records.h"
+#include "show.h"
 
 static const char *model, *template_name, *format = "auto", *train_on = "assistant", *overlong = "error";
 static const char *on_error = "fail", *output = "-";
 static double prompt_loss_weight;
-static int max_length;
-static bool jsonl, force, add_eos = true, add_special = true;
+static int max_length, head;
+static bool jsonl, show, force, add_eos = true, add_special = true;
 
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &model, "MODEL",
@@ -23,8 +24,10 @@ static const struct opt options[] = {
 	{OPT_STRING, 'o', "output", &output, "FILE", "where the token stream goes", 0, 0, NULL},
 	{OPT_FLAG, 0, "force", &force, NULL, "replace an existing FILE", 0, 0, NULL},
 	{OPT_FLAG, 0, "jsonl", &jsonl, NULL, "write JSON lines instead of the binary stream", 0, 0, NULL},
+	{OPT_FLAG, 0, "show", &show, NULL, "print records for a person: tokens, their borders, the targets", 0, 0, NULL},
+	{OPT_INT, 'n', "head", &head, "N", "only the first N examples (0: all)", 0, 1 << 30, NULL},
 	{OPT_SECTION, 0, NULL, NULL, NULL, "Records:", 0, 0, NULL},
-	{OPT_ENUM, 0, "format", &format, "auto|chat|completion|alpaca|text|classification",
+	{OPT_ENUM, 0, "format", &format, "auto|chat|sharegpt|completion|alpaca|text|classification",
 		"form of the records; auto: by the first one", 0, 0, NULL},
 	{OPT_STRING, 0, "template", &template_name, "NAME", "chat template: built in, the model's, or a file",
 		0, 0, NULL},
@@ -48,13 +51,13 @@ static const struct opt options[] = {
 static const struct opt_spec spec = {
 	.tool = "hone-tokenize",
 	.operands = "[FILE...]",
-	.summary = "Turns JSON lines of training data into a stream of token ids and targets, for hone-pack.",
-	.epilog = "Records are {\"messages\"}, {\"prompt\", \"completion\"}, {\"instruction\", \"input\", "
-		  "\"output\"},\n"
-		  "{\"text\"} or {\"text\", \"label\"}; see hone-tokenize(1).\n"
+	.summary = "Turns records of training data in JSON into a stream of token ids and targets, for hone-pack.",
+	.epilog = "Records are {\"messages\"}, {\"conversations\"}, {\"prompt\", \"completion\"}, {\"input\", "
+		  "\"target\"},\n"
+		  "{\"instruction\", \"input\", \"output\"}, {\"text\"} or {\"text\", \"label\"}; see hone-tokenize(1).\n"
 		  "\n"
 		  "  hone-tokenize -m model train.jsonl | hone-pack -o train/\n"
-		  "  hone-tokenize -m model --jsonl train.jsonl | head -n 1\n",
+		  "  hone-tokenize -m model --show -n 3 train.jsonl\n",
 	.opts = options,
 	.min_operands = 0,
 	.max_operands = -1,
@@ -69,13 +72,14 @@ struct stream {
 	const struct record_options *records;
 	const struct opt_list *files;
 	struct progress progress;
+	struct show *show;
 };
 
 static json_t *
 make_header(const struct stream *s)
 {
 	const struct tokenizer *t = s->records->tokenizer;
-	const char *name = s->records->format == RECORD_CHAT ? s->records->template->name : NULL;
+	const char *name = record_format_is_chat(s->records->format) ? s->records->template->name : NULL;
 	json_t *source = json_array();
 	for (size_t i = 0; i < s->files->n; i++)
 		json_array_append_new(source, json_string(s->files->item[i]));
@@ -99,20 +103,31 @@ static int
 write_example(void *arg, const struct example *x, const struct records_counts *so_far, struct err *e)
 {
 	struct stream *s = arg;
-	if (!s->writer)
-		start_stream(s);
-	tokens_write(s->writer, x);
+	if (s->show) {
+		show_example(s->show, x, so_far->file, so_far->records);
+	} else {
+		if (!s->writer)
+			start_stream(s);
+		tokens_write(s->writer, x);
+	}
 	progress_show(&s->progress, so_far->records, NULL);
 	if (s->out.error)
 		return err_set(e, ERR_IO, "cannot write '%s': %s", output, strerror(s->out.error));
-	return 0;
+	return head && so_far->records >= (uint64_t)head;
 }
+
+enum { SKIPS_TOLD = 20 };
+
+static unsigned skips;
 
 static void
 tell_skipped(void *arg, const struct err *why)
 {
 	(void)arg;
-	log_warn("skipped: %s", why->msg);
+	if (++skips <= SKIPS_TOLD || log_level > 1)
+		log_warn("skipped: %s", why->msg);
+	if (skips == SKIPS_TOLD && log_level == 1)
+		log_warn("further records that are skipped are only counted; -v names them all");
 }
 
 /* ---- options ---- */
@@ -122,9 +137,11 @@ check_options(void)
 {
 	if (!model)
 		die_usage("--model is missing: the tokenizer's directory");
-	if (!jsonl && strcmp(output, "-") == 0 && isatty(STDOUT_FILENO))
-		die_usage("the token stream is binary and stdout is a terminal; pipe it, or give -o FILE or "
-			  "--jsonl");
+	if (jsonl && show)
+		die_usage("--show and --jsonl exclude each other");
+	if (!jsonl && !show && strcmp(output, "-") == 0 && isatty(STDOUT_FILENO))
+		die_usage("the token stream is binary and stdout is a terminal; pipe it, or give -o FILE, "
+			  "--jsonl or --show");
 	if (strcmp(overlong, "split") == 0 && record_format_named(format) > RECORD_AUTO &&
 		record_format_named(format) != RECORD_TEXT)
 		die_usage("--overlong split is for --format text only");
@@ -145,16 +162,24 @@ record_settings(void)
 	};
 }
 
+/* What was taken, what was not, and what is odd about it. */
 static void
-report(const struct records_counts *c)
+report(const struct records_counts *c, enum record_format f)
 {
+	struct buf complaint = {0};
+	for (unsigned i = 0; i < RECORDS_COMPLAINTS; i++)
+		if (records_complaint(c, i, &complaint))
+			log_warn("%s", complaint.data);
+	buf_release(&complaint);
+	if (c->keys)
+		log_note("read as --format %s, by %s in the first record", record_format_name(f), c->keys);
 	char extra[256] = "";
 	size_t n = 0;
 	const struct {
 		uint64_t count;
 		const char *what;
 	} rest[] = {{c->dropped, "dropped"}, {c->truncated, "truncated"}, {c->split, "split"},
-		{c->skipped, "skipped"}};
+		{c->skipped, "skipped"}, {c->untrainable.n, "left out without a target"}};
 	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
 		if (rest[i].count)
 			n += (size_t)snprintf(extra + n, sizeof extra - n, ", %llu %s",
@@ -169,13 +194,17 @@ static void
 tokenize(struct record_options *opt, const struct opt_list *files)
 {
 	struct stream s = {.records = opt, .files = files};
+	bool on_terminal = strcmp(output, "-") == 0 && isatty(STDOUT_FILENO);
 	struct records_sink sink = {write_example, tell_skipped, &s};
 	struct records_counts counts;
 	struct tokens_counts written;
 	struct err e;
 	if (out_open(&s.out, output, force, &e) < 0)
 		die(&e);
+	if (show && !(s.show = show_new(&s.out, opt->tokenizer, on_terminal, &e)))
+		die(&e);
 	progress_start(&s.progress, "tokenizing", "records", 0);
+	s.progress.on = s.progress.on && !(show && on_terminal);
 	int rc = records_tokenize(
 		files->item, files->n, opt, strcmp(on_error, "skip") == 0, opt_threads, &sink, &counts, &e);
 	progress_end(&s.progress);
@@ -185,13 +214,15 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 		out_abort(&s.out);
 		die(&e);
 	}
-	if (!s.writer)
+	show_free(s.show);
+	if (!show && !s.writer)
 		start_stream(&s);
-	tokens_finish(s.writer, &written);
+	if (!show)
+		tokens_finish(s.writer, &written);
 	if (out_commit(&s.out, &e) < 0)
 		die(&e);
 	json_decref(s.header);
-	report(&counts);
+	report(&counts, opt->format);
 }
 
 int
