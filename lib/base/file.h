@@ -27,8 +27,7 @@ bool path_exists(const char *path);
 bool path_is_dir(const char *path);
 char *path_join(const char *dir, const char *name);  /* new; the caller frees */
 
-/* A buffered byte source over a file, or stdin for "-". Input that is gzip or zstd by its first bytes is decompressed
- * (base/unpack.h); all limits and positions are then of what it stands for. */
+/* A buffered byte source over a file, or stdin for "-". */
 struct in {
 	int fd;
 	const char *name;  /* for messages; borrowed */
@@ -36,11 +35,15 @@ struct in {
 	size_t pos, len, cap;
 	uint64_t taken;    /* bytes handed out so far */
 	bool eof;
-	bool sniffed;
+	bool sniff;             /* the first bytes are still to tell whether it is compressed */
 	struct unpack *unpack;  /* NULL: not compressed */
 };
 
 int in_open(struct in *in, const char *path, struct err *e);
+
+/* The same for what people hand in: gzip and zstd, by its first bytes, is decompressed (base/unpack.h), and all limits
+ * and positions are of what it stands for. */
+int in_open_unpacked(struct in *in, const char *path, struct err *e);
 void in_close(struct in *in);
 
 /* Reads exactly n bytes; 1 when done, 0 at a clean end (nothing read), −1 on an error or an end part-way

@@ -113,6 +113,14 @@ in_open(struct in *in, const char *path, struct err *e)
 	return 0;
 }
 
+int
+in_open_unpacked(struct in *in, const char *path, struct err *e)
+{
+	int rc = in_open(in, path, e);
+	in->sniff = rc == 0;
+	return rc;
+}
+
 void
 in_close(struct in *in)
 {
@@ -128,7 +136,7 @@ static int
 sniff(struct in *in, struct err *e)
 {
 	enum unpack_kind kind;
-	in->sniffed = true;
+	in->sniff = false;
 	while ((kind = unpack_detect(in->data, in->len)) == UNPACK_UNSURE && !in->eof) {
 		long n = unpack_read_plain(in->fd, in->name, in->data + in->len, in->cap - in->len, e);
 		if (n < 0)
@@ -147,7 +155,7 @@ sniff(struct in *in, struct err *e)
 static int
 fill(struct in *in, struct err *e)
 {
-	if (!in->sniffed) {
+	if (in->sniff) {
 		if (sniff(in, e) < 0)
 			return -1;
 		if (in->eof || in->len)

@@ -1,5 +1,5 @@
-/* gzip and zstd input as the bytes it stands for, told by its first bytes: base/file.h's struct in reads through it.
- * Several gzip members or zstd frames in a row are one input; checksums are verified. Memory is bounded whatever the
+/* gzip and zstd input as the bytes it stands for, told by its first bytes; in_open_unpacked (base/file.h) reads through
+ * it. Several gzip members or zstd frames in a row are one input; checksums are verified. Memory is bounded whatever the
  * input says: a zstd window may be as large as the zstd program accepts by default, 128 MiB. How much comes out is for
  * the reader to limit. */
 #ifndef HONE_BASE_UNPACK_H

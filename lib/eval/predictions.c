@@ -302,7 +302,7 @@ predictions_read(struct predictions *p, const char *path, struct err *e)
 {
 	*p = (struct predictions){0};
 	struct in in;
-	if (in_open(&in, path, e) < 0)
+	if (in_open_unpacked(&in, path, e) < 0)
 		return -1;
 	struct reader r = {.p = p, .classes = json_object(), .file = in.name, .e = e};
 	const char *text;

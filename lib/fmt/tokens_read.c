@@ -293,7 +293,7 @@ tokens_open(const char *path, struct err *e)
 	r->path = xstrdup(path);
 	r->hash = hash_state_new();
 	r->in.fd = -1;
-	if (in_open(&r->in, r->path, e) == 0 && find_form(r, e) == 0)
+	if (in_open_unpacked(&r->in, r->path, e) == 0 && find_form(r, e) == 0)
 		return r;
 	tokens_close(r);
 	return NULL;

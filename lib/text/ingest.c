@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "text/records.h"
 
 /* What a dataset is made from and how: kept in its dataset.json, so that it is used again only for the same. */
 static json_t *
@@ -40,15 +39,15 @@ add_example(void *arg, const struct example *x, const struct records_counts *so_
 }
 
 static int
-make(const char *path, const char *to, const struct record_options *record, int threads, const json_t *info, struct err *e)
+make(const char *path, const char *to, const struct record_options *record, int threads, const json_t *info,
+	struct records_counts *counts, struct err *e)
 {
 	struct record_options o = *record;
-	struct records_counts counts;
 	struct dataset_writer *w = dataset_create(to, &(struct dataset_options){.force = true}, e);
 	if (!w)
 		return -1;
 	struct records_sink sink = {.example = add_example, .arg = w};
-	if (records_tokenize(&path, 1, &o, false, threads, &sink, &counts, e) < 0) {
+	if (records_tokenize(&path, 1, &o, false, threads, &sink, counts, e) < 0) {
 		dataset_abort(w);
 		return -1;
 	}
@@ -91,7 +90,7 @@ tokenise(struct ingested *in, const char *path, const struct ingest_options *opt
 	if (!opt->keep && !(in->temporary = temporary_directory(e)))
 		return -1;
 	char *to = opt->keep ? xstrdup(opt->keep) : path_join(in->temporary, "dataset");
-	int rc = make(path, to, record, opt->threads, info, e);
+	int rc = make(path, to, record, opt->threads, info, &in->counts, e);
 	if (rc == 0)
 		rc = (in->dataset = dataset_open(to, e)) ? 0 : -1;
 	free(to);

@@ -1,9 +1,9 @@
-/* Data as the tools take it: a dataset directory, or JSONL files that are tokenised and packed on the way. */
+/* Data as the tools take it: a dataset directory, or a file of records that is tokenised and packed on the way. */
 #ifndef HONE_TEXT_INGEST_H
 #define HONE_TEXT_INGEST_H
 
 #include "fmt/dataset.h"
-#include "text/record.h"
+#include "text/records.h"
 
 struct ingest_options {
 	const char *template;      /* chat template: a name, a file, or NULL for the model's own */
@@ -15,9 +15,11 @@ struct ingest_options {
 struct ingested {
 	struct dataset *dataset;
 	char *temporary;           /* directory to remove; NULL when there is none */
+	struct records_counts counts;  /* of what was tokenised now, for records_complaint; else zero */
 };
 
-/* Opens `path`. A directory is a dataset; a file is tokenised with the tokenizer of `model_dir`. */
+/* Opens `path`, which is borrowed for as long as in->counts is. A directory is a dataset; a file is tokenised with the
+ * tokenizer of `model_dir`. */
 int ingest_open(struct ingested *in, const char *path, const char *model_dir, const struct ingest_options *opt,
 	struct err *e);
 void ingest_close(struct ingested *in);

@@ -208,7 +208,10 @@ prepare_message(struct record_maker *m, json_t *message, size_t i, struct err *e
 	if (json_is_array(content) && join_parts(message, i, e) < 0)
 		return -1;
 	content = json_object_get(message, "content");
-	if (content && !json_is_string(content) && !json_is_null(content))
+	/* OpenAI's null beside calls, which templates that look into the text stumble over. */
+	if (json_is_null(content) && record_is_assistant(message))
+		json_object_set_new(message, "content", json_string(""));
+	else if (content && !json_is_string(content))
 		return err_set(e, ERR_DATA, "'content' of message %zu is neither a text nor a list of texts", i + 1);
 	unwrap_arguments(json_object_get(message, "tool_calls"));
 	return take_weight(message, i, &m->weights[i], e);

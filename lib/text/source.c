@@ -6,7 +6,7 @@ int
 source_open(struct source *s, const char *path, struct err *e)
 {
 	*s = (struct source){.line = 1};
-	return in_open(&s->in, path, e);
+	return in_open_unpacked(&s->in, path, e);
 }
 
 void

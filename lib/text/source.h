@@ -1,5 +1,5 @@
 /* Records of a file, one at a time: JSON lines, or the elements of one JSON list that may have any layout. The file may
- * be compressed (base/file.h). Memory is that of the longest record. */
+ * be compressed (base/unpack.h). Memory is that of the longest record. */
 #ifndef HONE_TEXT_SOURCE_H
 #define HONE_TEXT_SOURCE_H
 

@@ -190,6 +190,94 @@ q<|end|>
 ---' ]
 }
 
+# The targets of the multi-turn conversation $3 with tokenizer $1, template $2 and --train-on $4, joined by |.
+targets() {
+	"$helpers/turns" "$1" "$2" "$3" "$4" | tr '\n' '~' | grep -o '«[^»]*»' | tr -d '«»' | tr '\n' '|'
+}
+
+@test "--train-on and weights in a chat of three turns, for every family" {
+	mkdir -p "$T/llama3" "$T/mistral"
+	cp "$shared/data/tokenizers/llama3.1/tokenizer.json" "$T/llama3/"
+	cp "$shared/data/tokenizers/mistral-v0.3/tokenizer.json" "$T/mistral/"
+	echo '{"bos_token":"<s>","eos_token":"</s>"}' > "$T/mistral/tokenizer_config.json"
+	echo '{"bos_token":"<|begin_of_text|>","eos_token":"<|eot_id|>"}' > "$T/llama3/tokenizer_config.json"
+	echo '{"messages":[{"role":"user","content":"q1"},{"role":"assistant","content":"a1"},{"role":"user","content":"q2"},{"role":"assistant","content":"a2","weight":0},{"role":"user","content":"q3"},{"role":"assistant","content":"a3"}]}' > "$T/multi.jsonl"
+	llama2=$shared/data/tokenizers/llama2
+	d=$shared/data/templates
+	n=0
+	while IFS=';' read -r tokenizer template first last; do
+		[ "$(targets "$tokenizer" "$template" "$T/multi.jsonl" assistant)" = "$first|$last|" ]
+		[ "$(targets "$tokenizer" "$template" "$T/multi.jsonl" completion)" = "$last|" ]
+		n=$((n + 1))
+	done <<- END
+		$qwen;$d/Qwen-Qwen2.5-7B-Instruct.jinja;a1<|im_end|>;a3<|im_end|>
+		$qwen;$d/Qwen-Qwen3-0.6B.jinja;a1<|im_end|>;<think>~~</think>~~a3<|im_end|>
+		$llama2;$d/google-gemma-2-2b-it.jinja;a1<end_of_turn>~;a3<end_of_turn>~
+		$llama2;$d/microsoft-Phi-3.5-mini-instruct.jinja;a1<|end|>~;a3<|end|>~</s>
+		$T/llama3;$d/meta-llama-Llama-3.1-8B-Instruct.jinja;a1<|eot_id|>;a3<|eot_id|>
+		$T/llama3;$d/meta-llama-Llama-3.2-3B-Instruct.jinja;a1<|eot_id|>;a3<|eot_id|>
+		$T/mistral;$d/mistralai-Mistral-Nemo-Instruct-2407.jinja;a1</s>;a3</s>
+		$qwen;chatml;a1<|im_end|>;a3<|im_end|>
+		$T/llama3;llama-3;a1<|eot_id|>;a3<|eot_id|>
+		$llama2;llama-2;a1 </s>;a3 </s>
+		$T/mistral;mistral;a1</s>;a3</s>
+		$llama2;mistral-v1;a1</s>;a3</s>
+		$llama2;gemma;a1<end_of_turn>~;a3<end_of_turn>~
+		$llama2;zephyr;a1</s>;a3</s>
+		$llama2;llama-chinese;a1~</s>;a3~</s>
+	END
+	[ "$n" -eq 15 ]
+}
+
+# A conversation with tools, a call and its result, as OpenAI's files have it: content null, arguments as a string.
+@test "calls and tools: for every family that has them, arguments as JSON, the call a target" {
+	echo '{"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{}}}}],"messages":[{"role":"user","content":"w?"},{"role":"assistant","content":null,"tool_calls":[{"id":"abcdefghi","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},{"role":"tool","tool_call_id":"abcdefghi","content":"7"},{"role":"assistant","content":"it is 7"}]}' > "$T/tools.jsonl"
+	mkdir -p "$T/mistral"
+	cp "$shared/data/tokenizers/mistral-v0.3/tokenizer.json" "$T/mistral/"
+	echo '{"bos_token":"<s>","eos_token":"</s>"}' > "$T/mistral/tokenizer_config.json"
+	d=$shared/data/templates
+	call='<tool_call>~{"name": "f", "arguments": {"a": 1}}~</tool_call><|im_end|>|'
+	[ "$(targets "$qwen" "$d/Qwen-Qwen2.5-7B-Instruct.jinja" "$T/tools.jsonl" assistant)" = "${call}it is 7<|im_end|>|" ]
+	[ "$(targets "$qwen" "$d/Qwen-Qwen3-0.6B.jinja" "$T/tools.jsonl" assistant)" = "${call}<think>~~</think>~~it is 7<|im_end|>|" ]
+	[ "$(targets "$T/mistral" "$d/mistralai-Mistral-Nemo-Instruct-2407.jinja" "$T/tools.jsonl" assistant)" = \
+		'[TOOL_CALLS][{"name": "f", "arguments": {"a": 1}, "id": "abcdefghi"}]</s>|it is 7</s>|' ]
+	for t in 1-8B 2-3B; do
+		[ "$(targets "$shared/data/tokenizers/llama3.1" "$d/meta-llama-Llama-3.$t-Instruct.jinja" "$T/tools.jsonl" assistant)" = \
+			'{"name": "f", "parameters": {"a": 1}}<|eot_id|>|it is 7<|eot_id|>|' ]
+	done
+}
+
+@test "the demonstration files: ShareGPT with calls, Alpaca, chat, weights by message" {
+	for m in "$shared/data/models/bilingual-7m" "$qwen"; do
+		while read -r file format records; do
+			run --separate-stderr "$tokenize" -m "$m" -o "$T/out" --force "$shared/data/chat/$file"
+			[ "$status" -eq 0 ]
+			[[ $stderr == "hone-tokenize: read as --format $format, by "*"hone-tokenize: $records records, "* ]]
+			[[ $stderr != *warning* ]]
+		done <<- END
+			alpaca_en_demo.json alpaca 999
+			alpaca_zh_demo.json alpaca 1000
+			glaive_toolcall_en_demo.json sharegpt 300
+			openai_chat_fluid_train.jsonl chat 257
+			toy_chat_fine_tuning.jsonl chat 5
+			v1_sft_demo.jsonl chat 500
+		END
+	done
+	# every call of the first record is a target from its opening to the end of its turn
+	"$tokenize" -q -m "$qwen" --show --head 1 "$shared/data/chat/glaive_toolcall_en_demo.json" > "$T/shown"
+	grep -q '^⟦<tool_call>│↵$' "$T/shown"
+	grep -q '^│</tool_call>│<|im_end|>⟧↵$' "$T/shown"
+}
+
+@test "--show: characters of several tokens, and what a terminal must not be sent" {
+	printf '%s\n' '{"text":"\u9f98\u001b[31m\u202e \u0000\t."}' > "$T/odd.jsonl"
+	"$tokenize" -q -m "$shared/data/tokenizers/gpt2" --no-special --show "$T/odd.jsonl" | sed 1d > "$T/shown"
+	# the first token of all is no target, so here the bytes of the first character stand apart
+	grep -qxF '�⟦�│␛│[│31│m│<U+202E>₂│ │␀│⇥│.⟧' "$T/shown"
+	printf '%s\n' '{"text":"a\u9f98"}' > "$T/odd.jsonl"
+	"$tokenize" -q -m "$shared/data/tokenizers/gpt2" --no-special --show "$T/odd.jsonl" | sed 1d | grep -qxF 'a⟦龘₂⟧'
+}
+
 @test "the pieces add up to what is tokenised whole, for every built-in template" {
 	for t in chatml llama-2 llama-3 mistral mistral-v1 mistral-tekken gemma zephyr llama-chinese; do
 		jq -c 'select(.messages)' "$shared/data/chat/toy_chat_fine_tuning.jsonl" > "$T/chat.jsonl"

@@ -105,6 +105,16 @@ open_labels(struct job *j, struct err *e)
 	return eval_set_labels(&j->eval, &j->labels, n_classes, positive, &j->positive, j->model.config.V, e);
 }
 
+static void
+tell_complaints(const struct records_counts *c)
+{
+	struct buf text = {0};
+	for (unsigned i = 0; i < RECORDS_COMPLAINTS; i++)
+		if (records_complaint(c, i, &text))
+			log_warn("%s", text.data);
+	buf_release(&text);
+}
+
 static int
 prepare(struct job *j, const char *data, bool labels_off, struct err *e)
 {
@@ -119,6 +129,7 @@ prepare(struct job *j, const char *data, bool labels_off, struct err *e)
 	if (predictions && out_open(&j->out, predictions, force, e) < 0)
 		return -1;
 	j->opened = predictions != NULL;
+	tell_complaints(&j->data.counts);
 	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), eval_max_length(j->data.dataset, &j->eval), 0,
 		KEEP_NOTHING);
 	return 0;

@@ -298,7 +298,7 @@ continue_records(struct job *j, struct err *e)
 	uint64_t lineno = 0;
 	int got = 0;
 	struct progress p;
-	if (in_open(&in, "-", e) < 0)
+	if (in_open_unpacked(&in, "-", e) < 0)
 		return -1;
 	progress_start(&p, "generating", "records", 0);
 	while ((got = in_line(&in, LINE_MAX_BYTES, &line, &n, e)) > 0) {

@@ -77,9 +77,12 @@ decode(struct show *s, const int32_t *ids, size_t n)
 }
 
 static bool
-ends_broken(const struct buf *b)
+is_broken(const struct buf *b)
 {
-	return b->len >= 3 && memcmp(b->data + b->len - 3, "\xef\xbf\xbd", 3) == 0;
+	for (size_t i = 0; i + 3 <= b->len; i++)
+		if (memcmp(b->data + i, "\xef\xbf\xbd", 3) == 0)
+			return true;
+	return false;
 }
 
 /* The tokens from ids[0] on that make whole characters only together: how many. s->text is what they say. */
@@ -91,7 +94,7 @@ take_cell(struct show *s, const int32_t *ids, size_t n)
 		if (k > 1 && tokenizer_is_special(s->tokenizer, ids[k - 1]))
 			break;
 		decode(s, ids, k);
-		if (!ends_broken(&s->text))
+		if (!is_broken(&s->text))
 			return k;
 	}
 	decode(s, ids, 1);

@@ -1,7 +1,18 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "train.h"
+
+static void
+tell_complaints(const struct records_counts *c)
+{
+	struct buf text = {0};
+	for (unsigned i = 0; i < RECORDS_COMPLAINTS; i++)
+		if (records_complaint(c, i, &text))
+			log_warn("%s", text.data);
+	buf_release(&text);
+}
 
 static int
 open_one(struct run *r, struct ingested *in, const char *path, const char *name, struct err *e)
@@ -15,6 +26,8 @@ open_one(struct run *r, struct ingested *in, const char *path, const char *name,
 			.max_length = (uint32_t)s->max_length, .prompt_loss_weight = s->prompt_loss_weight}};
 	int rc = ingest_open(in, path, r->model_dir, &opt, e);
 	free(keep);
+	if (rc == 0)
+		tell_complaints(&in->counts);
 	return rc < 0 ? rc : ingest_check(in, path, r->model.config.V, r->model_dir, e);
 }
 
