@@ -19,9 +19,9 @@ struct unpack {
 	int fd;
 	const char *name;
 	uint8_t *raw;
-	size_t pos, len, cap;  /* of raw: what is left of it is [pos, len) */
+	size_t pos, len, cap; /* of raw: what is left of it is [pos, len) */
 	bool raw_end;
-	bool whole;            /* a member or frame has ended, and no other has begun */
+	bool whole; /* a member or frame has ended, and no other has begun */
 	z_stream gzip;
 	ZSTD_DStream *zstd;
 };
@@ -29,7 +29,8 @@ struct unpack {
 enum unpack_kind
 unpack_detect(const uint8_t *p, size_t n)
 {
-	static const uint8_t gzip[] = {0x1f, 0x8b}, frame[] = {0x28, 0xb5, 0x2f, 0xfd}, skippable[] = {0x2a, 0x4d, 0x18};
+	static const uint8_t gzip[] = {0x1f, 0x8b}, frame[] = {0x28, 0xb5, 0x2f, 0xfd},
+			     skippable[] = {0x2a, 0x4d, 0x18};
 	size_t k = n < sizeof frame ? n : sizeof frame;
 	if (memcmp(p, gzip, n < sizeof gzip ? n : sizeof gzip) == 0)
 		return n < sizeof gzip ? UNPACK_UNSURE : UNPACK_GZIP;

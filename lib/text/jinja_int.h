@@ -244,7 +244,7 @@ struct token {
 /* The tokens of a template, ending with T_END. */
 struct token *jinja_lex(struct jinja_ctx *c, struct str text);
 
-/* Parsing state, shared by statements (jinja_parse.c) and expressions (jinja_expr.c). */
+/* Parsing state, shared by statements (jinja_parse.c) and expressions (jinja_expr.c); jinja_parser.c is common to both. */
 struct parser {
 	struct jinja_ctx *c;
 	const struct token *t;
@@ -262,6 +262,7 @@ bool jinja_take_op(struct parser *p, const char *op);
 bool jinja_take_name(struct parser *p, const char *name);
 void jinja_want_op(struct parser *p, const char *op);
 struct str jinja_want_ident(struct parser *p);
+_Noreturn void jinja_unexpected(struct parser *p, const char *wanted);
 struct node *jinja_parse_expr(struct parser *p);        /* with inline if */
 struct node *jinja_parse_or(struct parser *p);          /* without */
 struct node *jinja_parse_tuple(struct parser *p);       /* expr, or a list of them without brackets */

@@ -64,7 +64,7 @@ record_load(struct record_maker *m, const char *line, size_t n, struct err *e)
 	if (m->record)
 		return err_set(e, ERR_DATA, "not a JSON object");
 	size_t blank = 0;
-	while (blank < n && memchr(" \t\r\n", line[blank], 4))
+	while (blank < n && line[blank] && strchr(" \t\r\n", line[blank]))
 		blank++;
 	if (blank < n && line[blank] != '{' && line[blank] != '[')
 		return err_set(e, ERR_DATA,
@@ -103,8 +103,8 @@ record_text(const struct record_maker *m, const char *key, bool optional, struct
 		*t = (struct text){json_string_value(v), json_string_length(v)};
 	else if (!(optional && (!v || json_is_null(v)))) {
 		if (!v)
-			return err_set(e, ERR_DATA, "'%s' is missing from this %s record", key,
-				record_format_name(m->format));
+			return err_set(
+				e, ERR_DATA, "'%s' is missing from this %s record", key, record_format_name(m->format));
 		return err_set(e, ERR_DATA, "'%s' is %s, a string is wanted", key, kind_of(v));
 	}
 	return 0;
@@ -129,7 +129,7 @@ record_label(const struct record_maker *m, struct buf *b, struct err *e)
 
 /* A form is known by the first key of a prompt and, in training data, one of its answer. */
 static const struct {
-	const char *prompt, *answer;  /* answer NULL: none is needed */
+	const char *prompt, *answer; /* answer NULL: none is needed */
 	enum record_format format;
 	const char *keys;
 } forms[] = {

@@ -17,7 +17,8 @@ unwrap(json_t *object, const char *key, json_type want)
 	json_t *v = json_object_get(object, key);
 	if (!json_is_string(v))
 		return false;
-	json_t *inner = json_loadb(json_string_value(v), json_string_length(v), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	json_t *inner =
+		json_loadb(json_string_value(v), json_string_length(v), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	bool ok = inner && json_typeof(inner) == want;
 	if (ok)
 		json_object_set(object, key, inner);
@@ -67,10 +68,23 @@ prepare_tools(struct record_maker *m, struct err *e)
 static const struct {
 	const char *from, *role;
 } roles[] = {
-	{"human", "user"}, {"user", "user"}, {"gpt", "assistant"}, {"assistant", "assistant"}, {"chatgpt", "assistant"},
-	{"bard", "assistant"}, {"bing", "assistant"}, {"model", "assistant"}, {"bot", "assistant"}, {"system", "system"},
-	{"tool", "tool"}, {"observation", "tool"}, {"function_response", "tool"}, {"tool_response", "tool"},
-	{"ipython", "tool"}, {"function_call", "assistant"}, {"tool_call", "assistant"},
+	{"human", "user"},
+	{"user", "user"},
+	{"gpt", "assistant"},
+	{"assistant", "assistant"},
+	{"chatgpt", "assistant"},
+	{"bard", "assistant"},
+	{"bing", "assistant"},
+	{"model", "assistant"},
+	{"bot", "assistant"},
+	{"system", "system"},
+	{"tool", "tool"},
+	{"observation", "tool"},
+	{"function_response", "tool"},
+	{"tool_response", "tool"},
+	{"ipython", "tool"},
+	{"function_call", "assistant"},
+	{"tool_call", "assistant"},
 };
 
 enum { N_ROLES = sizeof roles / sizeof *roles };
@@ -102,12 +116,9 @@ call_id(size_t n)
 static int
 make_calls(json_t *message, size_t i, size_t *n, struct err *e)
 {
-	json_t *content = json_object_get(message, "content"), *calls = json_array();
-	if (!unwrap(message, "content", JSON_ARRAY) && !unwrap(message, "content", JSON_OBJECT)) {
-		json_decref(calls);
+	if (!unwrap(message, "content", JSON_ARRAY) && !unwrap(message, "content", JSON_OBJECT))
 		return err_set(e, ERR_DATA, "message %zu is a call, but its text is not JSON", i + 1);
-	}
-	content = json_object_get(message, "content");
+	json_t *content = json_object_get(message, "content"), *calls = json_array();
 	size_t count = json_is_array(content) ? json_array_size(content) : 1;
 	for (size_t k = 0; k < count; k++) {
 		json_t *function = json_is_array(content) ? json_array_get(content, k) : content;
@@ -115,8 +126,8 @@ make_calls(json_t *message, size_t i, size_t *n, struct err *e)
 			json_decref(calls);
 			return err_set(e, ERR_DATA, "message %zu is a call without a 'name'", i + 1);
 		}
-		json_array_append_new(calls, json_pack("{s:s, s:o, s:O}", "type", "function", "id", call_id((*n)++), "function",
-			function));
+		json_array_append_new(calls,
+			json_pack("{s:s, s:o, s:O}", "type", "function", "id", call_id((*n)++), "function", function));
 	}
 	json_object_set_new(message, "tool_calls", calls);
 	json_object_set_new(message, "content", json_string(""));
@@ -133,8 +144,10 @@ translate(json_t *message, size_t i, size_t *calls, size_t *results, struct err 
 	while (from && k < N_ROLES && strcmp(roles[k].from, from) != 0)
 		k++;
 	if (!from || k == N_ROLES)
-		return err_set(e, ERR_DATA, "message %zu has no 'from' that is known (human, gpt, system, observation, "
-			"function_call): found '%s'", i + 1, from ? from : "");
+		return err_set(e, ERR_DATA,
+			"message %zu has no 'from' that is known (human, gpt, system, observation, "
+			"function_call): found '%s'",
+			i + 1, from ? from : "");
 	if (is_call(from) && make_calls(message, i, calls, e) < 0)
 		return -1;
 	if (strcmp(roles[k].role, "tool") == 0 && *results < *calls)
@@ -194,7 +207,8 @@ take_weight(json_t *message, size_t i, double *weight, struct err *e)
 	if (given && !(json_is_number(v) && *weight >= 0 && isfinite((float)*weight)))
 		return err_set(e, ERR_DATA, "'%s' of message %zu is not a number of at least 0", key, i + 1);
 	if (given && *weight > 0 && !record_is_assistant(message))
-		return err_set(e, ERR_DATA, "'%s' of message %zu: only the assistant's messages can have one above 0", key, i + 1);
+		return err_set(e, ERR_DATA, "'%s' of message %zu: only the assistant's messages can have one above 0",
+			key, i + 1);
 	json_object_del(message, key);
 	return 0;
 }

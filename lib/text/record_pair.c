@@ -136,8 +136,9 @@ add_history(struct record_maker *m, struct err *e)
 static int
 add_alpaca_prompt(struct record_maker *m, struct err *e)
 {
-	struct text system, instruction, input;
-	if (record_text(m, "system", true, &system, e) < 0 || record_text(m, "instruction", false, &instruction, e) < 0 ||
+	struct text system = {0}, instruction = {0}, input = {0};
+	if (record_text(m, "system", true, &system, e) < 0 ||
+		record_text(m, "instruction", false, &instruction, e) < 0 ||
 		record_text(m, "input", true, &input, e) < 0)
 		return -1;
 	append(&m->text, system);
@@ -165,7 +166,7 @@ static int
 add_prompt(struct record_maker *m, struct err *e)
 {
 	const char *key = m->format != RECORD_COMPLETION ? "text" : is_input_target(m) ? "input" : "prompt";
-	struct text t;
+	struct text t = {0};
 	if (m->format == RECORD_ALPACA)
 		return add_alpaca_prompt(m, e);
 	if (record_text(m, key, false, &t, e) < 0)
@@ -186,7 +187,10 @@ completion_text(struct record_maker *m, struct text *t, struct err *e)
 {
 	if (m->format != RECORD_CLASSIFICATION)
 		return record_text(m,
-			m->format == RECORD_ALPACA ? "output" : is_input_target(m) ? "target" : "completion", false, t, e);
+			m->format == RECORD_ALPACA   ? "output"
+				: is_input_target(m) ? "target"
+						     : "completion",
+			false, t, e);
 	if (record_label(m, &m->other, e) < 0)
 		return -1;
 	*t = (struct text){m->other.data, m->other.len};
@@ -218,7 +222,7 @@ set_label(struct record_maker *m, struct text completion)
 int
 record_pair(struct record_maker *m, struct err *e)
 {
-	struct text completion;
+	struct text completion = {0};
 	if (add_prompt(m, e) < 0)
 		return -1;
 	m->completion = (uint32_t)m->ids.n;
@@ -240,7 +244,7 @@ record_pair_prompt(struct record_maker *m, struct err *e)
 int
 record_plain(struct record_maker *m, struct err *e)
 {
-	struct text t;
+	struct text t = {0};
 	if (record_text(m, "text", false, &t, e) < 0 || encode_front(m, t, e) < 0)
 		return -1;
 	end_of_text(m, m->opt->no_special ? 0 : m->front);

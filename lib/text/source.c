@@ -182,7 +182,9 @@ next_element(struct source *s, const char **text, size_t *n, uint64_t *line, str
 		return end_of_list(s, e);
 	if (s->state == SOURCE_LIST) {
 		if (sign != ',')
-			return no_list(s, sign ? "no ',' between two records of the list" : "the list of records does not end", e);
+			return no_list(s,
+				sign ? "no ',' between two records of the list" : "the list of records does not end",
+				e);
 		take(s, 1);
 		sign = next_sign(s, e);
 	}

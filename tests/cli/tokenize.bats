@@ -47,7 +47,7 @@ hone-tokenize: 2 records, 9 tokens, 4 targets" ]
 
 @test "standard input, several files, and -o" {
 	"$tokenize" -q -m model --jsonl < pairs.jsonl > one
-	"$tokenize" -q -m model --jsonl - pairs.jsonl < pairs.jsonl > two
+	"$tokenize" -q -m model --jsonl - pairs.jsonl < <(cat pairs.jsonl) > two
 	[ "$(jq -c .input_ids one one | cat)" = "$(jq -c .input_ids two)" ]
 	"$tokenize" -q -m model -o out.tok pairs.jsonl
 	[ "$(head -c 8 out.tok)" = HONETOK1 ]
@@ -256,7 +256,7 @@ texts() {
 2. 'pairs.jsonl', line 2: 4 tokens, 3 targets of weight 2.5, label 'e'
 <s>⟦×0.5 d⟧⟦e│</s>⟧" ]
 	[[ $stderr == *"2 records, 9 tokens, 7 targets" ]]
-	echo '{"text":"a\n\nb <s>"}' > lines.jsonl
+	printf '%s\n' '{"text":"a\n\nb <s>"}' > lines.jsonl
 	run --separate-stderr "$tokenize" -q -m model --show lines.jsonl
 	[ "$output" = "1. 'lines.jsonl', line 1: 8 tokens, 7 targets
 <s>⟦a│↵

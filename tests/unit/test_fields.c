@@ -18,7 +18,7 @@ static bool
 compare(const char *line, size_t n)
 {
 	static struct fields f;
-	char *copy = malloc(n ? n : 1);  /* exactly as long, so that ASan sees what is read behind it */
+	char *copy = malloc(n ? n : 1); /* exactly as long, so that ASan sees what is read behind it */
 	memcpy(copy, line, n);
 	bool ok = fields_read(&f, copy, n);
 	json_t *o = json_loadb(copy, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
@@ -48,18 +48,42 @@ test_forms(void **state)
 		const char *line;
 		bool taken;
 	} cases[] = {
-		{"{\"text\":\"abc\"}", true}, {" \t{ \"text\" : \"abc\" , \"b\":\"\" }\r\n", true},
-		{"{\"text\":\"a\\n\\t\\\"\\\\\\/\\b\\f\\r\"}", true}, {"{\"te\\u0078t\":\"\\u4e2d\\ud83d\\ude00\\u0000x\"}", true},
-		{"{\"\":\"\"}", true}, {"{\"a\":\"\xe4\xb8\xad\xf0\x9f\x98\x80\"}", true},
+		{"{\"text\":\"abc\"}", true},
+		{" \t{ \"text\" : \"abc\" , \"b\":\"\" }\r\n", true},
+		{"{\"text\":\"a\\n\\t\\\"\\\\\\/\\b\\f\\r\"}", true},
+		{"{\"te\\u0078t\":\"\\u4e2d\\ud83d\\ude00\\u0000x\"}", true},
+		{"{\"\":\"\"}", true},
+		{"{\"a\":\"\xe4\xb8\xad\xf0\x9f\x98\x80\"}", true},
 		{"{\"a\":\"0123456789012345678901234567890123456789012345678901234567890123456789\\n0123\"}", true},
-		{"{}", false}, {"{\"a\":1}", false}, {"{\"a\":null}", false}, {"{\"a\":[\"b\"]}", false}, {"[]", false}, {"", false},
-		{"{\"a\":\"b\"", false}, {"{\"a\":\"b\",}", false}, {"{\"a\":\"b\"}}", false}, {"{\"a\":\"b\" \"c\":\"d\"}", false},
-		{"{\"a\":\"b\",\"a\":\"c\"}", false}, {"{\"a\":\"b\",\"\\u0061\":\"c\"}", false}, {"{\"a\\u0000\":\"b\"}", false},
-		{"{\"a\":\"\\ud800\"}", false}, {"{\"a\":\"\\ud800\\u0041\"}", false}, {"{\"a\":\"\\udc00\"}", false},
-		{"{\"a\":\"\\x\"}", false}, {"{\"a\":\"\\u12\"}", false}, {"{\"a\":\"\\u12g4\"}", false}, {"{\"a\":\"\n\"}", false},
-		{"{\"a\":\"\\\"}", false}, {"{\"a\":\"\x80\"}", false}, {"{\"a\":\"\xc0\xaf\"}", false},
-		{"{\"a\":\"\xed\xa0\x80\"}", false}, {"{\"a\":\"\xf4\x90\x80\x80\"}", false}, {"{\"a\":\"\xe4\xb8\"}", false},
-		{"{'a':'b'}", false}, {"{\"a\":\"b\"}\x01", false}, {"{\"a\":\"b\"}\xc2\xa0", false},
+		{"{}", false},
+		{"{\"a\":1}", false},
+		{"{\"a\":null}", false},
+		{"{\"a\":[\"b\"]}", false},
+		{"[]", false},
+		{"", false},
+		{"{\"a\":\"b\"", false},
+		{"{\"a\":\"b\",}", false},
+		{"{\"a\":\"b\"}}", false},
+		{"{\"a\":\"b\" \"c\":\"d\"}", false},
+		{"{\"a\":\"b\",\"a\":\"c\"}", false},
+		{"{\"a\":\"b\",\"\\u0061\":\"c\"}", false},
+		{"{\"a\\u0000\":\"b\"}", false},
+		{"{\"a\":\"\\ud800\"}", false},
+		{"{\"a\":\"\\ud800\\u0041\"}", false},
+		{"{\"a\":\"\\udc00\"}", false},
+		{"{\"a\":\"\\x\"}", false},
+		{"{\"a\":\"\\u12\"}", false},
+		{"{\"a\":\"\\u12g4\"}", false},
+		{"{\"a\":\"\n\"}", false},
+		{"{\"a\":\"\\\"}", false},
+		{"{\"a\":\"\x80\"}", false},
+		{"{\"a\":\"\xc0\xaf\"}", false},
+		{"{\"a\":\"\xed\xa0\x80\"}", false},
+		{"{\"a\":\"\xf4\x90\x80\x80\"}", false},
+		{"{\"a\":\"\xe4\xb8\"}", false},
+		{"{'a':'b'}", false},
+		{"{\"a\":\"b\"}\x01", false},
+		{"{\"a\":\"b\"}\xc2\xa0", false},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		if (compare(cases[i].line, strlen(cases[i].line)) != cases[i].taken)
@@ -73,7 +97,8 @@ static void
 test_mutations(void **state)
 {
 	(void)state;
-	static const char line[] = "{\"text\": \"caf\xc3\xa9 \\u4e2d\\ud83d\\ude00 \\\"q\\\" 0123456789012345678901234567890123456789\", "
+	static const char line[] =
+		"{\"text\": \"caf\xc3\xa9 \\u4e2d\\ud83d\\ude00 \\\"q\\\" 0123456789012345678901234567890123456789\", "
 		"\"label\":\"\\n\", \"k\\u0065y\" : \"\xe4\xb8\xad\xe6\x96\x87\xf0\x9f\x98\x80\" }";
 	static const char likely[] = "\"\\{}:,u d8Dc0\x80\xbf\xc3\xed\xf4\x1f\x7f\n";
 	size_t n = sizeof line - 1, taken = 0;

@@ -203,8 +203,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines), cmocka_unit_test(test_lists), cmocka_unit_test(test_cuts),
-		cmocka_unit_test(test_long), cmocka_unit_test(test_compressed),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_compressed),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

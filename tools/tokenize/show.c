@@ -12,10 +12,10 @@ struct show {
 	struct out *out;
 	const struct tokenizer *tokenizer;
 	bool colour;
-	int32_t anchor;        /* a token that others are decoded behind; -1: none */
+	int32_t anchor; /* a token that others are decoded behind; -1: none */
 	struct buf anchor_text;
 	struct buf text, line;
-	unsigned cells;        /* in the run at hand */
+	unsigned cells; /* in the run at hand */
 };
 
 struct show *
@@ -116,11 +116,11 @@ put_char(struct show *s, uint32_t c, const char *style)
 {
 	char utf8[4];
 	if (c == '\n') {
-		buf_puts(&s->line, "\xe2\x86\xb5");  /* ↵ */
+		buf_puts(&s->line, "\xe2\x86\xb5"); /* ↵ */
 		buf_puts(&s->line, *style ? "\033[0m\n" : "\n");
 		buf_puts(&s->line, style);
 	} else if (c == '\t') {
-		buf_puts(&s->line, "\xe2\x87\xa5");  /* ⇥ */
+		buf_puts(&s->line, "\xe2\x87\xa5"); /* ⇥ */
 	} else if (c < 0x20 || c == 0x7f) {
 		buf_append(&s->line, utf8, uni_encode(c == 0x7f ? 0x2421 : 0x2400 + c, utf8));
 	} else if (is_unseen(c)) {
@@ -161,7 +161,7 @@ put_cell(struct show *s, const int32_t *ids, size_t n, bool target)
 	const char *name = tokenizer_token(s->tokenizer, *ids), *style = style_of(s, target, special);
 	size_t taken = 1;
 	if (s->cells++ && !s->colour)
-		buf_puts(&s->line, "\xe2\x94\x82");  /* │ */
+		buf_puts(&s->line, "\xe2\x94\x82"); /* │ */
 	buf_puts(&s->line, style);
 	if (!name) {
 		buf_printf(&s->line, "<id %ld>", (long)*ids);
@@ -172,7 +172,7 @@ put_cell(struct show *s, const int32_t *ids, size_t n, bool target)
 		put_text(s, s->text.data, s->text.len, style);
 	}
 	if (taken > 1)
-		put_char(s, 0x2080 + (uint32_t)taken, style);  /* ₂ */
+		put_char(s, 0x2080 + (uint32_t)taken, style); /* ₂ */
 	buf_puts(&s->line, s->colour ? "\033[0m" : "");
 	return taken;
 }
@@ -182,7 +182,7 @@ put_run(struct show *s, const int32_t *ids, size_t n, float weight)
 {
 	bool target = weight > 0;
 	if (target) {
-		buf_puts(&s->line, s->colour ? "" : "\xe2\x9f\xa6");  /* ⟦ */
+		buf_puts(&s->line, s->colour ? "" : "\xe2\x9f\xa6"); /* ⟦ */
 		s->cells = 0;
 	}
 	if (target && weight != 1)
@@ -190,7 +190,7 @@ put_run(struct show *s, const int32_t *ids, size_t n, float weight)
 	for (size_t i = 0; i < n;)
 		i += put_cell(s, ids + i, n - i, target);
 	if (target) {
-		buf_puts(&s->line, s->colour ? "" : "\xe2\x9f\xa7");  /* ⟧ */
+		buf_puts(&s->line, s->colour ? "" : "\xe2\x9f\xa7"); /* ⟧ */
 		s->cells = 0;
 	}
 }
@@ -222,7 +222,7 @@ show_example(struct show *s, const struct example *x, const char *file, uint64_t
 	}
 	buf_puts(&s->line, s->colour ? "\033[0m\n" : "\n");
 	for (uint32_t i = 0, at = 0; i < x->n_spans; at += x->spans[i++].n) {
-		uint32_t first = at == 0 && x->spans[i].weight > 0;  /* nothing precedes it: no target */
+		uint32_t first = at == 0 && x->spans[i].weight > 0; /* nothing precedes it: no target */
 		put_run(s, x->ids + at, first, 0);
 		if (x->spans[i].n > first)
 			put_run(s, x->ids + at + first, x->spans[i].n - first, x->spans[i].weight);
