@@ -122,7 +122,7 @@ add_history(struct record_maker *m, struct err *e)
 	if (record_has(m, "history") && !json_is_array(all) && !json_is_null(all))
 		return err_set(e, ERR_DATA, "'history' is not a list of pairs");
 	for (size_t i = 0; i < json_array_size(all); i++) {
-		struct text pair[2];
+		struct text pair[2] = {{0}};
 		if (history_pair(json_array_get(all, i), i, pair, e) < 0)
 			return -1;
 		put_instruction(&m->text, pair[0], (struct text){"", 0});
