@@ -63,10 +63,13 @@ long in_peek(struct in *in, const uint8_t **p, size_t n, struct err *e);
 /* ---- output ---- */
 
 /* A buffered sink: a file that is written beside its final name and renamed into place by out_commit, or
- * stdout for "-". Errors are kept and told by out_commit, so writers need not check each call. */
+ * stdout for "-". A name that is a pipe, a terminal or a device (/dev/null, /dev/stdout) is opened and written
+ * directly; a symbolic link to a file stays, and the file that it leads to is replaced. Errors are kept and told
+ * by out_commit, so writers need not check each call. */
 struct out {
 	int fd;
-	char *path, *tmp;  /* tmp NULL when writing to stdout */
+	char *path;         /* as given, for messages; NULL: stdout */
+	char *target, *tmp; /* the final name and that of staging; NULL when written directly */
 	uint8_t *data;
 	size_t len;
 	uint64_t written;  /* bytes accepted so far */
@@ -74,7 +77,8 @@ struct out {
 	bool force;
 };
 
-/* Creates the output. An existing final name is ERR_CANTCREAT unless `force`. */
+/* Creates the output. An existing file is ERR_CANTCREAT unless `force`, also when it appears before out_commit;
+ * what is written directly needs no force. Temporaries that an earlier, killed process left are removed. */
 int out_open(struct out *o, const char *path, bool force, struct err *e);
 void out_write(struct out *o, const void *p, size_t n);
 void out_puts(struct out *o, const char *s);
@@ -82,16 +86,25 @@ void out_puts(struct out *o, const char *s);
 /* Flushes what is buffered now, for a reader that waits at the other end of a pipe. */
 int out_flush(struct out *o, struct err *e);
 
-/* Flushes, fsyncs and renames (a file) or flushes (stdout). After it, or out_abort, o is released. */
+/* Flushes, fsyncs and renames (a file) or flushes (stdout, what is written directly). After it, or out_abort, o is
+ * released. */
 int out_commit(struct out *o, struct err *e);
 void out_abort(struct out *o);
+
+/* The refusal of a name that exists: fills *e (ERR_CANTCREAT) and returns -1. */
+int out_exists(const char *path, struct err *e);
+
+/* Writes all n bytes, over signals and short writes; 0, or -1 with errno. */
+int fd_write_all(int fd, const void *p, size_t n);
 
 /* A whole small file at once: out_open, out_write, out_commit. */
 int file_write(const char *path, bool force, const void *p, size_t n, struct err *e);
 
 /* A directory that appears whole: files are made in `tmp`, and dir_commit fsyncs and renames it to `path`.
- * An existing final name is ERR_CANTCREAT, unless `force`, which replaces it. Temporaries that an earlier,
- * killed process left beside `path` are removed. */
+ * An existing final name is ERR_CANTCREAT, unless `force`, which exchanges the two and then removes the old one; the
+ * name is never absent, where kernel and file system can exchange. Once the new directory has its name, nothing is
+ * an error any more. A symbolic link stays, and what it leads to is replaced. Temporaries that an earlier, killed
+ * process left beside `path` are removed, and a directory that it had only moved aside gets its name back. */
 struct dir_out {
 	char *path, *tmp;
 	bool force;
@@ -101,8 +114,16 @@ int dir_open(struct dir_out *d, const char *path, bool force, struct err *e);
 int dir_commit(struct dir_out *d, struct err *e);
 void dir_abort(struct dir_out *d);
 
+/* Settles in the same way what killed processes left in `dir`, under whatever name. What bears this process's own
+ * number counts as left behind, so call it before anything is staged there. Best effort. */
+void dir_sweep(const char *dir);
+
 /* Removes a file or a directory with all that is in it; a missing one is not an error. */
 int path_remove(const char *path, struct err *e);
+
+/* As path_remove, but renamed to a staging name first: killed in the midst, it leaves the whole or nothing under
+ * this name, and the rest to dir_sweep. */
+int path_discard(const char *path, struct err *e);
 
 /* Copies a regular file byte for byte (out_open's rules). */
 int file_copy(const char *from, const char *to, bool force, struct err *e);

@@ -55,9 +55,9 @@ json_t *
 json_read_file(const char *path, size_t max, struct err *e)
 {
 	struct buf b = {0};
-	if (file_read(path, max, &b, e) < 0)
-		return NULL;
-	json_t *o = json_read(path, b.data, b.len, e);
+	json_t *o = NULL;
+	if (file_read(path, max, &b, e) == 0)
+		o = json_read(path, b.data, b.len, e);
 	buf_release(&b);
 	return o;
 }
@@ -81,6 +81,8 @@ shortest_text(const json_t *o, size_t flags)
 int
 json_write_file(const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e)
 {
+	if (!o)
+		return err_set(e, ERR_BUG, "'%s': cannot be written as JSON", path);
 	char *text = shortest_text(o, flags);
 	if (!text)
 		return err_set(e, ERR_MEMORY, "'%s': out of memory", path);

@@ -1,6 +1,5 @@
 #include "eval/results_csv.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -167,21 +166,6 @@ results_open(struct results_csv *r, const char *dir, enum results_kind kind, con
 	return -1;
 }
 
-static int
-write_whole(int fd, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t k = write(fd, p, n);
-		if (k < 0 && errno != EINTR)
-			return -1;
-		if (k > 0) {
-			p += k;
-			n -= (size_t)k;
-		}
-	}
-	return 0;
-}
-
 int
 results_append(struct results_csv *r, const struct results_row *row, struct err *e)
 {
@@ -190,7 +174,7 @@ results_append(struct results_csv *r, const struct results_row *row, struct err 
 			(long long)row->step, (long long)r->last_step);
 	struct buf b = {0};
 	put_row(&b, r, row);
-	int rc = write_whole(r->fd, b.data, b.len) < 0 ? err_sys(e, ERR_IO, "cannot write '%s'", r->path) : 0;
+	int rc = fd_write_all(r->fd, b.data, b.len) < 0 ? err_sys(e, ERR_IO, "cannot write '%s'", r->path) : 0;
 	buf_release(&b);
 	if (rc == 0)
 		r->last_step = row->step;

@@ -1,0 +1,161 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/stage.h"
+
+int
+dir_sync(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Some file systems cannot sync a directory and say EINVAL: nothing more can be done there. */
+	int rc = fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? err_sys(e, ERR_IO, "cannot sync '%s'", path) : 0;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int
+dir_make(const char *path, struct err *e)
+{
+	if (path_is_dir(path))
+		return 0;
+	char *copy = xstrdup(path), *parent = dirname(copy);
+	int rc = strcmp(parent, path) == 0 ? 0 : dir_make(parent, e);
+	free(copy);
+	if (rc == 0 && mkdir(path, 0777) < 0 && errno != EEXIST)
+		rc = err_sys(e, ERR_CANTCREAT, "cannot create '%s'", path);
+	return rc;
+}
+
+static void
+dir_release(struct dir_out *d)
+{
+	free(d->path);
+	free(d->tmp);
+	*d = (struct dir_out){0};
+}
+
+int
+dir_open(struct dir_out *d, const char *path, bool force, struct err *e)
+{
+	char *name = xstrdup(path);
+	size_t n = strlen(name);
+	while (n > 1 && name[n - 1] == '/')
+		name[--n] = '\0';
+	*d = (struct dir_out){.path = stage_target(name), .force = force};
+	free(name);
+	d->tmp = stage_name(d->path);
+	stage_sweep(d->path);
+	if (!force && path_exists(d->path)) {
+		out_exists(path, e);
+	} else if (path_remove(d->tmp, e) == 0) {
+		if (mkdir(d->tmp, 0777) == 0)
+			return 0;
+		err_sys(e, ERR_CANTCREAT, "cannot create '%s'", path);
+	}
+	dir_release(d);
+	return -1;
+}
+
+/* Puts the staged directory into the place of what stands at d->path. That it stays behind, hidden, is no error:
+ * the new one is in its place, and the next that writes this name removes it. */
+static int
+replace_dir(struct dir_out *d, struct err *e)
+{
+	struct err ignored;
+	char *old = xasprintf("%s.old", d->tmp);
+	int rc = stage_swap(d->tmp, d->path, old);
+	if (rc < 0) {
+		err_sys(e, ERR_CANTCREAT, "cannot replace '%s'", d->path);
+	} else {
+		path_remove(d->tmp, &ignored);
+		path_remove(old, &ignored);
+	}
+	free(old);
+	return rc;
+}
+
+static int
+place_dir(struct dir_out *d, struct err *e)
+{
+	if (stage_place(d->tmp, d->path) == 0)
+		return 0;
+	return errno == EEXIST ? out_exists(d->path, e) : err_sys(e, ERR_CANTCREAT, "cannot create '%s'", d->path);
+}
+
+int
+dir_commit(struct dir_out *d, struct err *e)
+{
+	if (dir_sync(d->tmp, e) < 0 || (d->force ? replace_dir(d, e) : place_dir(d, e)) < 0) {
+		dir_abort(d);
+		return -1;
+	}
+	stage_sync(d->path);
+	dir_release(d);
+	return 0;
+}
+
+void
+dir_abort(struct dir_out *d)
+{
+	struct err ignored;
+	if (d->tmp)
+		path_remove(d->tmp, &ignored);
+	dir_release(d);
+}
+
+static int
+remove_children(const char *path, struct err *e)
+{
+	DIR *d = opendir(path);
+	if (!d)
+		return err_sys(e, ERR_IO, "cannot read '%s'", path);
+	int rc = 0;
+	struct dirent *ent;
+	while (rc == 0 && (ent = readdir(d))) {
+		if (strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0)
+			continue;
+		char *child = path_join(path, ent->d_name);
+		rc = path_remove(child, e);
+		free(child);
+	}
+	closedir(d);
+	return rc;
+}
+
+int
+path_remove(const char *path, struct err *e)
+{
+	struct stat st;
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : err_sys(e, ERR_IO, "cannot remove '%s'", path);
+	if (S_ISDIR(st.st_mode)) {
+		if (remove_children(path, e) < 0)
+			return -1;
+		return rmdir(path) < 0 ? err_sys(e, ERR_IO, "cannot remove '%s'", path) : 0;
+	}
+	return unlink(path) < 0 ? err_sys(e, ERR_IO, "cannot remove '%s'", path) : 0;
+}
+
+int
+path_discard(const char *path, struct err *e)
+{
+	if (!path_exists(path))
+		return 0;
+	char *tmp = stage_name(path);
+	int rc = path_remove(tmp, e);
+	if (rc == 0 && rename(path, tmp) < 0)
+		rc = err_sys(e, ERR_IO, "cannot remove '%s'", path);
+	if (rc == 0)
+		rc = path_remove(tmp, e);
+	free(tmp);
+	return rc;
+}
