@@ -243,17 +243,56 @@ default=(-m in/base -a in/adapter -o out/merged)
 }
 
 @test "merge: an output that exists is left alone, or replaced by --force" {
-  mkdir out/merged
+  "$merge" -q "${default[@]}"
   echo keep > out/merged/file
   run "$merge" "${default[@]}"
   [ "$status" -eq 73 ]
-  [ "$(ls -A out out/merged | tr '\n' ' ')" = "out: merged  out/merged: file " ]
+  [ -e out/merged/file ]
   "$merge" -q "${default[@]}" --force
   [ ! -e out/merged/file ]
   [ -e out/merged/model.safetensors ]
-  run "$merge" -m out/merged -a in/adapter -o out/../out/merged --force
-  [ "$status" -eq 64 ]
-  [[ "$output" == *"input and output"* ]]
+  [ "$(ls -A out)" = merged ]
+}
+
+# keeps STATUS TEXT ARG...: ends with that status and text, and changes nothing
+keeps() {
+  local want=$1 text=$2 before
+  shift 2
+  before=$(find . -type f -exec cksum {} + | sort)
+  run "$merge" "$@"
+  echo "$status: $output"
+  [ "$status" -eq "$want" ]
+  [[ "$output" == *"$text"* ]]
+  [ "$(find . -type f -exec cksum {} + | sort)" = "$before" ]
+}
+
+@test "merge: --force never replaces an input, or a directory that holds one" {
+  "$merge" -q "${default[@]}"
+  keeps 64 "input and output" -m out/merged -a in/adapter -o out/../out/merged --force
+  cp -r in/adapter out/merged/adapter
+  keeps 64 "'out/merged/adapter' lies within 'out/merged'" -m in/base -a out/merged/adapter -o out/merged -f
+  keeps 64 "lies within" -m in/base -a in/adapter -o in/ -f
+  ln -s out/merged link
+  ln -s merged/adapter out/adapter
+  keeps 64 "lies within 'link'" -m in/base -a out/adapter -o link -f
+  # verifying replaces nothing, and a name that only begins alike is another
+  "$merge" -q -m in/base -a out/merged/adapter -o out/merged --verify
+  mv out/merged/adapter out/merged-adapter
+  "$merge" -q -m in/base -a out/merged-adapter -o out/merged -f
+}
+
+@test "merge: --force replaces only a model directory" {
+  mkdir out/merged
+  echo keep > out/merged/file
+  keeps 73 "'out/merged' is not a model directory" "${default[@]}" -f
+  echo '{}' > out/merged/config.json
+  mkdir out/merged/notes
+  keeps 73 "'out/merged/notes' is a directory" "${default[@]}" -f
+  rmdir out/merged/notes
+  "$merge" -q "${default[@]}" -f
+  [ ! -e out/merged/file ]
+  echo keep > out/plain
+  keeps 73 "'out/plain' is not a model directory" -m in/base -a in/adapter -o out/plain -f
 }
 
 @test "merge: usage" {
@@ -326,6 +365,22 @@ default=(-m in/base -a in/adapter -o out/merged)
   echo '{"peft_type": "LORA", "r": 2, "lora_alpha": 200000}' > in/large/adapter_config.json
   fails 65 "too large for F16" -m in/base -a in/large -o out/merged --dtype float16
   "$merge" -q -m in/base -a in/large -o out/merged
+}
+
+@test "merge: values that are too large for the type that a tensor is converted to" {
+  # 65536 in the head, which no adapter touches
+  { floats 6 "$one"; floats 7 "$two"; floats 1 '\x00\x00\x80\x47'; floats 4 "$one"; } > data
+  tensors in/base/model.safetensors "$(header in/base/model.safetensors)" < data
+  fails 65 "'lm_head.weight': values are infinite, not a number or too large for F16" "${default[@]}" --dtype float16
+  "$merge" -q "${default[@]}" --dtype bfloat16
+  rm -r out/merged
+  # the largest number of fp32 is rounded to infinity in bfloat16; 65504 is the largest half
+  { floats 6 "$one"; floats 7 "$two"; floats 1 '\xff\xff\x7f\x7f'; floats 4 "$one"; } > data
+  tensors in/base/model.safetensors "$(header in/base/model.safetensors)" < data
+  fails 65 "too large for BF16" "${default[@]}" --dtype bfloat16
+  { floats 6 "$one"; floats 7 "$two"; floats 1 '\x00\xe0\x7f\x47'; floats 4 "$one"; } > data
+  tensors in/base/model.safetensors "$(header in/base/model.safetensors)" < data
+  "$merge" -q "${default[@]}" --dtype float16
 }
 
 @test "merge: an adapter that names another base is a warning, one without a name is not" {

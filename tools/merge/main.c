@@ -1,9 +1,9 @@
 /* hone-merge: LoRA adapters into the weights of their base model. */
+#define _XOPEN_SOURCE 700  /* realpath */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -74,27 +74,34 @@ check_usage(void)
 		die_usage("--verify writes nothing, and --force replaces: give one of them");
 }
 
-/* Whether two names are one directory. */
-static bool
-same_place(const char *a, const char *b)
+/* With --force an output may exist, but never be one of the inputs, or hold one. */
+static int
+check_input(const char *input, const char *out, struct err *e)
 {
-	struct stat x, y;
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	char *in = realpath(input, NULL);
+	size_t n = strlen(out);
+	bool within = in && strncmp(in, out, n) == 0 && (in[n] == '/' || !in[n] || out[n - 1] == '/');
+	bool same = within && !in[n];
+	free(in);
+	if (same)
+		return err_set(e, ERR_USAGE, "'%s' is input and output", input);
+	if (within && !verify)
+		return err_set(e, ERR_USAGE, "'%s' lies within '%s', which would be replaced", input, output);
+	return 0;
 }
 
-/* With --force an output may exist, but never be one of the inputs. */
 static int
 check_output(const struct merge_options *o, struct err *e)
 {
 	if (!force && !verify && path_exists(o->output))
 		return err_set(e, ERR_CANTCREAT,
 			"'%s' exists; remove it, name another output, or give --force", o->output);
-	for (size_t i = 0; i <= o->n_adapters; i++) {
-		const char *input = i < o->n_adapters ? o->adapter[i] : o->model;
-		if (same_place(input, o->output))
-			return err_set(e, ERR_USAGE, "'%s' is input and output", input);
-	}
-	return 0;
+	char *out = realpath(o->output, NULL);
+	int rc = 0;
+	for (size_t i = 0; out && rc == 0 && i <= o->n_adapters; i++)
+		rc = check_input(i < o->n_adapters ? o->adapter[i] : o->model, out, e);
+	free(out);
+	return rc == 0 && force ? check_replaceable(o->output, e) : rc;
 }
 
 static void

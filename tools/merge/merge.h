@@ -68,6 +68,8 @@ int plan_untie(struct plan *p, struct err *e);
 typedef int put_fn(void *ctx, const void *data, size_t bytes, struct err *e);
 int merge_tensor(const struct job *j, put_fn *put, void *ctx, struct err *e);
 
+/* Refuses to replace (--force) what a slip of the hand has named: all but a missing name and a model directory. */
+int check_replaceable(const char *path, struct err *e);
 int write_output(const struct plan *p, bool force, struct err *e);
 int verify_output(const struct plan *p, struct err *e);
 

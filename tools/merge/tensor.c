@@ -163,11 +163,11 @@ dora_columns(const struct work *k)
 	free(squares);
 }
 
-/* Whether all of x can be told in the type: finite, and not beyond the largest half. */
+/* Whether all of x can be told in the type: finite, and not so large that it is rounded to infinity. */
 static bool
 fits(enum st_dtype dtype, const float *x, size_t n)
 {
-	float limit = dtype == ST_F16 ? 65520.0f : INFINITY;
+	float limit = dtype == ST_F16 ? 65520.0f : dtype == ST_BF16 ? 0x1.ffp127f : INFINITY;
 	bool all = true;
 	for (size_t i = 0; i < n; i++)
 		all &= fabsf(x[i]) < limit;
@@ -225,6 +225,13 @@ convert_tensor(const struct job *j, put_fn *put, void *ctx, struct err *e)
 	for (size_t i = 0; i < n && rc == 0; i += CHUNK) {
 		size_t k = n - i < CHUNK ? n - i : CHUNK;
 		st_to_f32(j->from, i, k, w);
+		if (!fits(j->dtype, w, k)) {
+			rc = err_set(e, ERR_DATA,
+				"tensor '%s': values are infinite, not a number or too large for %s; give "
+				"another --dtype",
+				j->name, st_dtype_name(j->dtype));
+			break;
+		}
 		st_from_f32(j->dtype, w, k, out);
 		rc = put(ctx, out, k * size, e);
 	}
