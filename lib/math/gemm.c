@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#include "base/mem.h"
 
 static int threads = 1;
 
@@ -118,9 +121,22 @@ gemm_tn(float *C, int ldc, const float *A, int lda, const float *B, int ldb, int
 	gemm(CblasTrans, CblasNoTrans, C, ldc, A, lda, B, ldb, M, N, K, alpha, beta);
 }
 
+/* OpenBLAS asks for a buffer for each thread, and when it cannot have one, again and again for ever; better to be told
+ * at once. */
+static void
+probe_memory(int n)
+{
+	const size_t bytes = (size_t)n << 27;
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		mem_die(bytes);
+	munmap(p, bytes);
+}
+
 int
 math_set_threads(int n)
 {
+
 	static int asked;  /* what $OMP_NUM_THREADS came to, before anything was set */
 	cpu_set_t set;
 	if (!asked)
@@ -130,6 +146,7 @@ math_set_threads(int n)
 	else if (n <= 0)
 		n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
 	threads = n;
+	probe_memory(n);
 	omp_set_num_threads(n);
 	return n;
 }

@@ -121,6 +121,8 @@ take_logits(void *ctx, int first, int n, float *logits)
 	(void)first;
 	(void)n;
 	d->id = sampler_choose(d->s, logits, d->V);
+	if (!isfinite(logits[d->id]))
+		d->id = -1;
 }
 
 int32_t

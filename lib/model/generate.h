@@ -35,7 +35,7 @@ void generator_init(struct generator *g, struct model *m, int capacity);
 /* Forgets the sequence; the memory stays. */
 void generator_reset(struct generator *g);
 
-/* Appends n > 0 tokens (capacity allowing) and draws what follows them. */
+/* Appends n > 0 tokens (capacity allowing) and draws what follows them; -1 when the logits are not numbers. */
 int32_t generator_next(struct generator *g, const int32_t *ids, int n, struct sampler *s);
 
 #endif

@@ -171,6 +171,8 @@ run(struct job *j, struct err *e)
 	j->finish = "length";
 	int32_t next = generator_next(&j->generator, j->ids.v, (int)j->n_prompt, &j->sampler);
 	for (int i = 0; i < max_new_tokens; i++) {
+		if (next < 0)
+			return err_set(e, ERR_DATA, "the logits are not numbers: the model's weights are damaged");
 		if (is_stop(j, next)) {
 			j->finish = "stop";
 			break;

@@ -187,7 +187,7 @@ remove_oldest(const struct run *r, struct err *e)
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i + (size_t)r->set->save_total_limit < n; i++) {
 		char *path = checkpoint_path(r, steps[i]);
-		rc = path_remove(path, e);
+		rc = path_discard(path, e);
 		free(path);
 	}
 	free(steps);
@@ -213,6 +213,8 @@ checkpoint_save(struct run *r, struct err *e)
 			rc = -1;
 		}
 	}
+	if (rc == 0)
+		log_detail("wrote '%s'", path);
 	free(path);
 	return rc < 0 ? rc : remove_oldest(r, e);
 }

@@ -24,6 +24,8 @@ open_one(struct run *r, struct ingested *in, const char *path, const char *name,
 		.record = {.train_on = (enum record_train_on)record_train_on_named(s->train_on),
 			.overlong = (enum record_overlong)record_overlong_named(s->overlong),
 			.max_length = (uint32_t)s->max_length, .prompt_loss_weight = s->prompt_loss_weight}};
+	if (path_is_dir(path) && (s->template || s->max_length || s->prompt_loss_weight > 0))
+		log_warn("'%s' is a dataset: --template, --max-length and --prompt-loss-weight act on JSONL files only", path);
 	int rc = ingest_open(in, path, r->model_dir, &opt, e);
 	free(keep);
 	if (rc == 0)

@@ -38,7 +38,8 @@ train_catch_save(void)
 static void
 catch_stop(void)
 {
-	struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
+	/* The second one ends the process as usual. */
+	struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
 }

@@ -33,7 +33,7 @@ new_adapter(struct run *r, struct err *e)
 	bool all = strcmp(s->target_modules, "all-linear") == 0;
 	json_t *targets = all ? lora_all_linear(&r->model) : name_list(s->target_modules), *saved = s->modules_to_save ? name_list(s->modules_to_save) : NULL;
 	const struct adapter_config want = {.r = s->lora_r, .lora_alpha = s->lora_alpha, .lora_dropout = s->lora_dropout,
-		.use_rslora = s->use_rslora, .base_model = r->model_dir, .target_modules = targets, .modules_to_save = saved};
+		.use_rslora = s->use_rslora, .base_model = s->model, .target_modules = targets, .modules_to_save = saved};
 	adapter_config_new(&r->adapter, &want);
 	json_decref(targets);
 	json_decref(saved);

@@ -1,5 +1,4 @@
 /* The run directory: hone-run(5). */
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -47,6 +46,8 @@ rundir_open(struct run *r, struct err *e)
 	free(lock);
 	/* Only the holder of the lock may call it fresh: another may have made it, too, and be at work in it. */
 	r->fresh = rc == 0 && made && !has(r, "run.json");
+	if (rc == 0)
+		dir_sweep(dir);
 	if (rc < 0 && e->code == ERR_TEMPFAIL)
 		err_set(e, ERR_TEMPFAIL, "'%s' is in use by another hone-train", dir);
 	return rc;
@@ -226,12 +227,10 @@ rundir_event(struct run *r, json_t *event, struct err *e)
 	buf_puts(&b, text);
 	buf_putc(&b, '\n');
 	free(text);
-	/* One write a line: a reader never sees half of one, and a crash leaves at most one short. */
-	ssize_t n;
-	do
-		n = write(r->metrics_fd, b.data, b.len);
-	while (n < 0 && errno == EINTR);
-	int rc = n == (ssize_t)b.len ? 0 : err_sys(e, ERR_IO, "cannot write '%s/metrics.jsonl'", r->set->run);
+	/* One write a line, as a rule: a reader never sees half of one, and a crash leaves at most one short. */
+	int rc = fd_write_all(r->metrics_fd, b.data, b.len);
+	if (rc < 0)
+		rc = err_sys(e, ERR_IO, "cannot write '%s/metrics.jsonl'", r->set->run);
 	buf_release(&b);
 	return rc;
 }
