@@ -25,7 +25,7 @@ static char *name;  /* of the output, within dir */
 /* ---- system calls that fail when told to; the library, linked in, calls these ---- */
 
 static int renameat2_errno;
-static bool rmdir_fails, parent_sync_fails;
+static bool rmdir_fails, parent_sync_fails, unlink_plants;
 
 int
 renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
@@ -47,6 +47,14 @@ rmdir(const char *path)
 	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
 }
 
+/* Someone else puts a link in the place of what is removed. */
+int
+unlink(const char *path)
+{
+	int rc = (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+	return unlink_plants ? symlink("other", path) : rc;
+}
+
 int
 fsync(int fd)
 {
@@ -66,7 +74,7 @@ set_up(void **state)
 	(void)state;
 	strcpy(strrchr(dir, '-') + 1, "XXXXXX");
 	renameat2_errno = 0;
-	rmdir_fails = parent_sync_fails = false;
+	rmdir_fails = parent_sync_fails = unlink_plants = false;
 	if (!mkdtemp(dir))
 		return -1;
 	name = path_join(dir, "name");
@@ -212,6 +220,12 @@ staging_follows_no_link(void **state)
 	assert_int_equal(symlink("other", path), 0);
 	assert_int_equal(file_write(name, false, "text", 4, &e), 0);
 	assert_text("name", "text");
+	assert_text("other", "untouched");
+	assert_int_equal(path_remove(name, &e), 0);
+	unlink_plants = true;
+	assert_int_equal(file_write(name, false, "text", 4, &e), -1);
+	assert_int_equal(e.code, ERR_CANTCREAT);
+	unlink_plants = false;
 	assert_text("other", "untouched");
 	free(path);
 	free(tmp);
