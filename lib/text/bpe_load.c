@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "text/bpe_build.h"
 #include "text/unicode.h"
 
 static int
@@ -63,44 +64,9 @@ known(const struct bpe *b, const char *s, size_t n, int32_t *id, struct err *e)
 	return 0;
 }
 
-static void
-insert_merge(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
-{
-	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-	uint64_t hash = bpe_pair_hash(pair), bit = hash >> bpe_filter_shift(b);
-	uint64_t mask = UINT64_MAX >> b->merge_shift, i = hash >> b->merge_shift;
-	while (b->merge[i].rank != BPE_NO_RANK && b->merge[i].pair != pair)
-		i = (i + 1) & mask;
-	b->merge[i] = (struct bpe_merge){pair, rank, id};
-	b->merge_filter[bit / 64] |= (uint64_t)1 << bit % 64;
-}
-
-/* Notes that a merge may join the last character of `left` to the first of `right`. */
-static void
-note_join(struct bpe *b, const struct halves *h)
-{
-	uint32_t l, r;
-	if (!b->joins || !h->left_n || !h->right_n)
-		return;
-	uni_decode(uni_before(h->left + h->left_n), &l);
-	uni_decode(h->right, &r);
-	uint32_t bit = bpe_join_bit(l, r);
-	b->joins[bit / 64] |= (uint64_t)1 << bit % 64;
-}
-
-/* Symbols that are not spelled as the text is could join where no characters do: then no place is known to be
- * safe. */
-static bool
-is_disguised(const struct bpe *b, int32_t id)
-{
-	const struct vocab_token *t = vocab_token(&b->vocab, id);
-	unsigned x;
-	return id == b->unk ||
-		(t->n == 6 && sscanf(t->text, "<0x%02X>", &x) == 1 && b->fallback[x & 255] == id);
-}
-
 static int
-load_merge(struct bpe *b, const json_t *j, uint32_t rank, struct buf *tmp, struct err *e)
+load_merge(
+	const struct bpe *b, const json_t *j, struct bpe_rules *rules, uint32_t rank, struct buf *tmp, struct err *e)
 {
 	struct halves h = {0};
 	int32_t left, right, joined;
@@ -115,45 +81,31 @@ load_merge(struct bpe *b, const json_t *j, uint32_t rank, struct buf *tmp, struc
 	buf_append(tmp, h.right + cut, h.right_n - cut);
 	if (known(b, tmp->data, tmp->len, &joined, e) < 0)
 		return -1;
-	insert_merge(b, left, right, rank, joined);
-	note_join(b, &h);
-	if (b->joins && (is_disguised(b, left) || is_disguised(b, right))) {
-		free(b->joins);
-		b->joins = NULL;
-	}
+	bpe_rules_add(rules, (struct bpe_rule){left, right, joined, rank});
 	return 0;
 }
 
 static int
-load_merges(struct bpe *b, const json_t *list, struct err *e)
+load_merges(const struct bpe *b, const json_t *list, struct bpe_rules *rules, struct err *e)
 {
 	const json_t *item;
-	size_t i, n = json_array_size(list);
+	size_t i;
 	uint32_t rank = 0;
+	int rc = 0;
 	struct buf tmp = {0};
 	if (!json_is_array(list))
 		return err_set(e, ERR_CONFIG, "'merges' is not a list");
-	if (n > UINT32_MAX / 4)
-		return err_set(e, ERR_CONFIG, "%zu merges are too many", n);
-	b->merge_shift = 64 - 4;
-	while (((size_t)1 << (64 - b->merge_shift)) < 2 * n + 1)
-		b->merge_shift--;
-	size_t slots = (size_t)1 << (64 - b->merge_shift);
-	b->merge = xreallocarray(NULL, slots, sizeof *b->merge);
-	memset(b->merge, 0xff, slots * sizeof *b->merge);
-	b->merge_filter = xcalloc(slots, 1);
-	if (!b->prefix && !b->suffix && !b->ignore_merges)
-		b->joins = xcalloc(1, ((size_t)1 << BPE_JOINS_BITS) / 8);
 	json_array_foreach(list, i, item) {
 		if (json_is_string(item) && !strncmp(json_string_value(item), "#version", 8))
 			continue;
-		if (load_merge(b, item, rank++, &tmp, e) < 0) {
-			buf_release(&tmp);
-			return err_prefix(e, "'merges': merge %zu: ", i);
+		rc = load_merge(b, item, rules, rank++, &tmp, e);
+		if (rc < 0) {
+			err_prefix(e, "'merges': merge %zu: ", i);
+			break;
 		}
 	}
 	buf_release(&tmp);
-	return 0;
+	return rc;
 }
 
 static void
@@ -164,18 +116,6 @@ load_fallback(struct bpe *b, bool byte_fallback)
 		snprintf(name, sizeof name, "<0x%02X>", i);
 		b->fallback[i] = byte_fallback ? vocab_id(&b->vocab, name, 6) : -1;
 		b->falls_back |= b->fallback[i] >= 0;
-	}
-}
-
-static void
-index_chars(struct bpe *b)
-{
-	b->char_id = xcalloc(UNI_MAX, sizeof *b->char_id);
-	for (size_t id = 0; id < b->vocab.size; id++) {
-		const struct vocab_token *t = vocab_token(&b->vocab, (int64_t)id);
-		uint32_t c;
-		if (t && t->n && t->n <= 4 && uni_decode(t->text, &c) == t->n)
-			b->char_id[c] = (int32_t)id + 1;
 	}
 }
 
@@ -225,10 +165,12 @@ load(struct bpe *b, const json_t *j, struct err *e)
 		return -1;
 	load_fallback(b, byte_fallback);
 	b->unk = b->unk_token ? vocab_id(&b->vocab, b->unk_token, strlen(b->unk_token)) : -1;
-	if (load_merges(b, json_object_get(j, "merges"), e) < 0)
-		return -1;
-	index_chars(b);
-	return 0;
+	struct bpe_rules rules = {0};
+	int rc = load_merges(b, json_object_get(j, "merges"), &rules, e);
+	if (rc == 0)
+		rc = bpe_build(b, &rules, e);
+	bpe_rules_release(&rules);
+	return rc;
 }
 
 int
