@@ -51,8 +51,11 @@ struct bpe_work {
 	size_t n, cap, links_cap, heap_n, heap_cap;
 };
 
-/* Loads the "model" of tokenizer.json. */
-int bpe_load(struct bpe *b, const json_t *model, struct err *e);
+struct bpe_text;
+
+/* Loads the "model" of tokenizer.json. With `text` (text/bpe_text.h) its vocabulary and merges are taken from there,
+ * and any error means that they had better be read the other way. */
+int bpe_load(struct bpe *b, const json_t *model, const struct bpe_text *text, struct err *e);
 void bpe_release(struct bpe *b);
 
 /* Makes the model read bytes instead of their characters in the byte alphabet. False, and nothing is

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "text/bpe_build.h"
+#include "text/bpe_text.h"
 #include "text/unicode.h"
 
 static int
@@ -65,20 +66,19 @@ known(const struct bpe *b, const char *s, size_t n, int32_t *id, struct err *e)
 }
 
 static int
-load_merge(
-	const struct bpe *b, const json_t *j, struct bpe_rules *rules, uint32_t rank, struct buf *tmp, struct err *e)
+add_merge(const struct bpe *b, const struct halves *h, struct bpe_rules *rules, uint32_t rank, struct buf *tmp,
+	struct err *e)
 {
-	struct halves h = {0};
 	int32_t left, right, joined;
 	size_t cut = b->prefix ? strlen(b->prefix) : 0;
-	if (split_merge(j, &h, e) < 0 || known(b, h.left, h.left_n, &left, e) < 0 ||
-		known(b, h.right, h.right_n, &right, e) < 0)
+	if (known(b, h->left, h->left_n, &left, e) < 0 || known(b, h->right, h->right_n, &right, e) < 0)
 		return -1;
-	if (h.right_n < cut)
-		return err_set(e, ERR_CONFIG, "token '%.64s' does not begin with '%s'", h.right, b->prefix);
+	if (h->right_n < cut)
+		return err_set(e, ERR_CONFIG, "token '%.*s' does not begin with '%s'", (int)h->right_n, h->right,
+			b->prefix);
 	buf_clear(tmp);
-	buf_append(tmp, h.left, h.left_n);
-	buf_append(tmp, h.right + cut, h.right_n - cut);
+	buf_append(tmp, h->left, h->left_n);
+	buf_append(tmp, h->right + cut, h->right_n - cut);
 	if (known(b, tmp->data, tmp->len, &joined, e) < 0)
 		return -1;
 	bpe_rules_add(rules, (struct bpe_rule){left, right, joined, rank});
@@ -98,7 +98,8 @@ load_merges(const struct bpe *b, const json_t *list, struct bpe_rules *rules, st
 	json_array_foreach(list, i, item) {
 		if (json_is_string(item) && !strncmp(json_string_value(item), "#version", 8))
 			continue;
-		rc = load_merge(b, item, rules, rank++, &tmp, e);
+		struct halves h;
+		rc = split_merge(item, &h, e) < 0 ? -1 : add_merge(b, &h, rules, rank++, &tmp, e);
 		if (rc < 0) {
 			err_prefix(e, "'merges': merge %zu: ", i);
 			break;
@@ -106,6 +107,21 @@ load_merges(const struct bpe *b, const json_t *list, struct bpe_rules *rules, st
 	}
 	buf_release(&tmp);
 	return rc;
+}
+
+struct text_merges {
+	const struct bpe *b;
+	struct bpe_rules *rules;
+	struct buf tmp;
+};
+
+static bool
+add_text_merge(void *ctx, const char *left, size_t left_n, const char *right, size_t right_n, size_t rank)
+{
+	struct text_merges *m = ctx;
+	struct err unused;
+	struct halves h = {left, right, left_n, right_n};
+	return rank < BPE_NO_RANK && add_merge(m->b, &h, m->rules, (uint32_t)rank, &m->tmp, &unused) == 0;
 }
 
 static void
@@ -156,28 +172,42 @@ check_type(const json_t *j, struct err *e)
 	return 0;
 }
 
-static int
-load(struct bpe *b, const json_t *j, struct err *e)
+static void
+index_specials(struct bpe *b, bool byte_fallback)
 {
-	bool byte_fallback = false;
-	if (check_type(j, e) < 0 || load_options(b, j, &byte_fallback, e) < 0 ||
-		load_vocab(b, json_object_get(j, "vocab"), e) < 0)
-		return -1;
 	load_fallback(b, byte_fallback);
 	b->unk = b->unk_token ? vocab_id(&b->vocab, b->unk_token, strlen(b->unk_token)) : -1;
+}
+
+static int
+load(struct bpe *b, const json_t *j, const struct bpe_text *text, struct err *e)
+{
+	bool byte_fallback = false;
+	int rc;
+	if (check_type(j, e) < 0 || load_options(b, j, &byte_fallback, e) < 0)
+		return -1;
 	struct bpe_rules rules = {0};
-	int rc = load_merges(b, json_object_get(j, "merges"), &rules, e);
-	if (rc == 0)
+	if (text) {
+		struct text_merges m = {b, &rules, {0}};
+		vocab_init(&b->vocab, (size_t)(text->vocab_end - text->vocab) / 16);
+		rc = bpe_text_vocab(text, &b->vocab) && bpe_text_merges(text, add_text_merge, &m) ?
+			0 : err_set(e, ERR_CONFIG, "'vocab' or 'merges' are not as usual");
+		buf_release(&m.tmp);
+	} else if ((rc = load_vocab(b, json_object_get(j, "vocab"), e)) == 0)
+		rc = load_merges(b, json_object_get(j, "merges"), &rules, e);
+	if (rc == 0) {
+		index_specials(b, byte_fallback);
 		rc = bpe_build(b, &rules, e);
+	}
 	bpe_rules_release(&rules);
 	return rc;
 }
 
 int
-bpe_load(struct bpe *b, const json_t *model, struct err *e)
+bpe_load(struct bpe *b, const json_t *model, const struct bpe_text *text, struct err *e)
 {
 	*b = (struct bpe){0};
-	if (load(b, model, e) == 0)
+	if (load(b, model, text, e) == 0)
 		return 0;
 	bpe_release(b);
 	return err_prefix(e, "'model': ");

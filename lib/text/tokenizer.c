@@ -169,16 +169,27 @@ tokenizer_open(const char *path, struct err *e)
 }
 
 void
-tokenizer_free(struct tokenizer *t)
+tokenizer_release_parts(struct tokenizer *t)
 {
-	if (!t)
-		return;
 	bpe_release(&t->bpe);
 	spm_free(t->spm);
 	normalizer_free(t->normalizer);
 	pretokenizer_free(t->pretokenizer);
 	added_free(t->added);
 	decoder_free(t->decoder);
+	t->spm = NULL;
+	t->normalizer = NULL;
+	t->pretokenizer = NULL;
+	t->added = NULL;
+	t->decoder = NULL;
+}
+
+void
+tokenizer_free(struct tokenizer *t)
+{
+	if (!t)
+		return;
+	tokenizer_release_parts(t);
 	free(t);
 }
 

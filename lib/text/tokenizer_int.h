@@ -31,6 +31,9 @@ struct tokenizer {
 
 enum { TOKENIZER_MAX_FILE = 256 << 20 };
 
+/* Frees what loading makes; the rest stays. */
+void tokenizer_release_parts(struct tokenizer *t);
+
 /* Everything but bos and eos, from tokenizer.json: n bytes of text. */
 int tokenizer_load_json(struct tokenizer *t, const char *path, const char *text, size_t n, struct err *e);
 

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "text/bpe_text.h"
 #include "text/tiktoken.h"
 #include "text/tokenizer_int.h"
 
@@ -28,7 +29,7 @@ tokenizer_load_components(struct tokenizer *t, const json_t *j, bool as_told, st
 }
 
 static int
-load_parsed(struct tokenizer *t, const json_t *j, struct err *e)
+load_parsed(struct tokenizer *t, const json_t *j, const struct bpe_text *x, struct err *e)
 {
 	const char *version = "1.0";
 	if (!json_is_object(j))
@@ -37,22 +38,39 @@ load_parsed(struct tokenizer *t, const json_t *j, struct err *e)
 		return -1;
 	if (strcmp(version, "1.0"))
 		return err_set(e, ERR_CONFIG, "version '%.64s' is not supported; only 1.0 is", version);
-	if (bpe_load(&t->bpe, json_object_get(j, "model"), e) < 0)
+	if (bpe_load(&t->bpe, json_object_get(j, "model"), x, e) < 0)
 		return -1;
 	return tokenizer_load_components(t, j, false, e);
+}
+
+static int
+load_text(struct tokenizer *t, const char *path, const char *text, size_t n, const struct bpe_text *x, struct err *e)
+{
+	json_t *j = json_read(path, text, n, e);
+	if (!j)
+		return -1;
+	int rc = load_parsed(t, j, x, e);
+	json_decref(j);
+	return rc < 0 ? err_prefix(e, "'%s': ", path) : 0;
 }
 
 int
 tokenizer_load_json(struct tokenizer *t, const char *path, const char *text, size_t n, struct err *e)
 {
-	json_t *j = json_read(path, text, n, e);
-	if (!j)
-		return -1;
+	struct bpe_text x;
+	struct buf rest = {0};
+	struct err unused;
+	int rc = 0;
 	hash_bytes(text, n, t->fingerprint);
 	snprintf(t->origin, sizeof t->origin, "tokenizer.json");
-	int rc = load_parsed(t, j, e);
-	json_decref(j);
-	return rc < 0 ? err_prefix(e, "'%s': ", path) : 0;
+	/* Lines and columns in errors are those of the whole text, so what fails on the fast way is read again. */
+	bool fast = bpe_text_cut(&x, text, n, &rest) && load_text(t, path, rest.data, rest.len, &x, &unused) == 0;
+	buf_release(&rest);
+	if (!fast) {
+		tokenizer_release_parts(t);
+		rc = load_text(t, path, text, n, NULL, e);
+	}
+	return rc;
 }
 
 /* ---- what the other forms have in common ---- */
@@ -202,7 +220,7 @@ load_gpt2_kind(struct tokenizer *t, const struct tokenizer_config *c, const json
 		return err_set(e, ERR_CONFIG, "tokenizer_class '%.64s' with vocab.json and merges.txt is not supported: "
 			"it needs a tokenizer.json", c->class);
 	if (json_get_bool(c->config, "add_prefix_space", &prefix_space, e) < 0 ||
-		bpe_load(&t->bpe, model, e) < 0)
+		bpe_load(&t->bpe, model, NULL, e) < 0)
 		return -1;
 	snprintf(t->origin, sizeof t->origin, "vocab.json and merges.txt (%s)", c->class ? c->class : "GPT2Tokenizer");
 	json_t *parts = byte_level_parts(c, qwen ? qwen_pattern : NULL, qwen, prefix_space);
