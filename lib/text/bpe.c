@@ -69,12 +69,27 @@ lowest_rank(const uint32_t *rank, size_t n)
 	return best;
 }
 
-/* Merges in O(n * merges), which for a word of ordinary length is the fastest way. */
 static void
-merge_short(const struct bpe *b, struct bpe_work *w)
+set_pairs(const struct bpe *b, struct bpe_work *w, const char *bytes)
 {
-	for (size_t i = 0; i + 1 < w->n; i++)
-		set_pair(b, w, i, w->id[i + 1]);
+	if (!bytes) {
+		for (size_t i = 0; i + 1 < w->n; i++)
+			set_pair(b, w, i, w->id[i + 1]);
+		return;
+	}
+	for (size_t i = 0; i + 1 < w->n; i++) {
+		const struct bpe_joined *j = &b->byte_pair[(uint8_t)bytes[i] * 256 + (uint8_t)bytes[i + 1]];
+		w->rank[i] = j->rank;
+		w->to[i] = j->id;
+	}
+}
+
+/* Merges in O(n * merges), which for a word of ordinary length is the fastest way. `bytes` NULL, or what the
+ * symbols are. */
+static void
+merge_short(const struct bpe *b, struct bpe_work *w, const char *bytes)
+{
+	set_pairs(b, w, bytes);
 	while (w->n > 1) {
 		size_t i = lowest_rank(w->rank, w->n - 1), after = w->n - i - 2;
 		if (w->rank[i] == BPE_NO_RANK)
@@ -286,7 +301,7 @@ encode_new(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, str
 		return -1;
 	if (id < 0 && w->n > 1) {
 		if (w->n <= SHORT)
-			merge_short(b, w);
+			merge_short(b, w, b->byte_pair ? p : NULL);
 		else
 			merge_long(b, w);
 	}

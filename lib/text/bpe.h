@@ -22,6 +22,11 @@ struct bpe_merge {
 	int32_t id;
 };
 
+struct bpe_joined {
+	uint32_t rank;
+	int32_t id;
+};
+
 struct bpe {
 	struct vocab vocab;
 	struct vocab words;        /* byte_level and ignore_merges: the tokens by the bytes they stand for */
@@ -34,6 +39,7 @@ struct bpe {
 	int32_t unk;               /* its id, or -1 */
 	char *prefix, *suffix;     /* continuing_subword_prefix, end_of_word_suffix; NULL when empty */
 	int32_t byte_id[256];      /* byte_level: the token of a byte's character; -1: it vanishes */
+	struct bpe_joined *byte_pair;  /* [256][256], of two bytes' tokens; NULL: ask bpe_find_merge */
 	int32_t fallback[256];     /* byte_fallback: the <0xXX> tokens; -1: none */
 	bool falls_back;           /* there are some */
 	int32_t *char_id;          /* else, [UNI_MAX]: id + 1 of each token that is one character; 0: none */

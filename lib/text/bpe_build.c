@@ -95,7 +95,7 @@ bpe_build(struct bpe *b, const struct bpe_rules *r, struct err *e)
 	if (r->n > UINT32_MAX / 4)
 		return err_set(e, ERR_CONFIG, "%zu merges are too many", r->n);
 	b->merge_shift = 64 - 4;
-	while (((size_t)1 << (64 - b->merge_shift)) < 2 * r->n + 1)
+	while (((size_t)1 << (64 - b->merge_shift)) < r->n + r->n / 2 + 1)
 		b->merge_shift--;
 	size_t slots = (size_t)1 << (64 - b->merge_shift);
 	b->merge = xreallocarray(NULL, slots, sizeof *b->merge);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "text/bpe_build.h"
 #include "text/bpe_text.h"
 #include "text/unicode.h"
@@ -225,6 +226,7 @@ bpe_release(struct bpe *b)
 	free(b->suffix);
 	free(b->char_id);
 	free(b->joins);
+	free(b->byte_pair);
 	*b = (struct bpe){0};
 }
 
@@ -252,6 +254,22 @@ index_words(struct bpe *b)
 	buf_release(&bytes);
 }
 
+/* The pairs that words begin with: a small table for them spares most looks into the large one. */
+static void
+index_byte_pairs(struct bpe *b)
+{
+	for (int i = 0; i < 256; i++)
+		if (b->byte_id[i] < 0)
+			return;
+	b->byte_pair = xcalloc(256 * 256, sizeof *b->byte_pair);
+	for (int i = 0; i < 256; i++)
+		for (int k = 0; k < 256; k++) {
+			const struct bpe_merge *m = bpe_find_merge(b, b->byte_id[i], b->byte_id[k]);
+			b->byte_pair[i * 256 + k] = m ? (struct bpe_joined){m->rank, m->id} :
+							(struct bpe_joined){BPE_NO_RANK, -1};
+		}
+}
+
 bool
 bpe_use_bytes(struct bpe *b)
 {
@@ -264,6 +282,7 @@ bpe_use_bytes(struct bpe *b)
 	}
 	if (b->ignore_merges)
 		index_words(b);
+	index_byte_pairs(b);
 	b->byte_level = true;
 	free(b->char_id);
 	free(b->joins);
