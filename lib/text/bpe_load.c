@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "text/bpe_build.h"
+#include "text/bpe_seams.h"
 #include "text/bpe_text.h"
 #include "text/unicode.h"
 
@@ -218,7 +219,6 @@ void
 bpe_release(struct bpe *b)
 {
 	vocab_release(&b->vocab);
-	vocab_release(&b->words);
 	free(b->merge);
 	free(b->merge_filter);
 	free(b->unk_token);
@@ -227,31 +227,8 @@ bpe_release(struct bpe *b)
 	free(b->char_id);
 	free(b->joins);
 	free(b->byte_pair);
+	free(b->seams);
 	*b = (struct bpe){0};
-}
-
-/* The tokens by their bytes, for whole words. Tokens with characters that are no byte's cannot be words. */
-static void
-index_words(struct bpe *b)
-{
-	struct buf bytes = {0};
-	vocab_init(&b->words, b->vocab.count);
-	for (size_t id = 0; id < b->vocab.size; id++) {
-		const struct vocab_token *t = vocab_token(&b->vocab, (int64_t)id);
-		size_t i = 0;
-		int byte = 0;
-		buf_clear(&bytes);
-		while (t && i < t->n && byte >= 0) {
-			uint32_t c;
-			i += uni_decode(t->text + i, &c);
-			byte = uni_to_byte(c);
-			buf_putc(&bytes, (char)byte);
-		}
-		struct err none;
-		if (t && byte >= 0)  /* the strings differ as the tokens do, so this cannot fail */
-			vocab_add(&b->words, bytes.data, bytes.len, (int64_t)id, &none);
-	}
-	buf_release(&bytes);
 }
 
 /* The pairs that words begin with: a small table for them spares most looks into the large one. */
@@ -268,6 +245,7 @@ index_byte_pairs(struct bpe *b)
 			b->byte_pair[i * 256 + k] = m ? (struct bpe_joined){m->rank, m->id} :
 							(struct bpe_joined){BPE_NO_RANK, -1};
 		}
+	b->seams = bpe_seams_new(b);
 }
 
 bool
@@ -280,8 +258,11 @@ bpe_use_bytes(struct bpe *b)
 		if (b->byte_id[i] < 0 && (b->unk_token || b->falls_back))
 			return false;
 	}
-	if (b->ignore_merges)
-		index_words(b);
+	for (int i = 0; i < 256; i++) {
+		char u[4];
+		size_t n = uni_encode(uni_from_byte((uint8_t)i), u);
+		memcpy(b->spelling[i], u, n);
+	}
 	index_byte_pairs(b);
 	b->byte_level = true;
 	free(b->char_id);

@@ -115,6 +115,7 @@ vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e
 	v->token[id] = (struct vocab_token){keep(v, text, n), (uint32_t)n};
 	*slot = (struct vocab_slot){(int32_t)id, (uint32_t)(hash >> 32)};
 	v->count++;
+	v->longest = n > v->longest ? n : v->longest;
 	return 0;
 }
 

@@ -133,6 +133,31 @@ test_tiktoken(void **state)
 	drop("x.tiktoken");
 }
 
+/* A word may be cut between two characters only where no merge reaches over, be it of parts of them. */
+static void
+test_merges_across_characters(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ranks, *want;
+	} cases[] = {
+		{"w6k= 256\nw6g= 257\n", "256 257 256"},             /* none: e e' e */
+		{"qcM= 256\n", "195 256 168 195 169"},               /* the end of one with the beginning of the next */
+		{"w6k= 256\nw6nD 257\n", "257 168 256"},            /* a whole one with a beginning */
+		{"w6g= 256\nqcOo 257\n", "195 257 195 169"},        /* an end with a whole one */
+		{"w6k= 256\nw6g= 257\nw6nDqA== 258\n", "258 256"}, /* two whole ones */
+	};
+	put("tokenizer_config.json", "{\"pat_str\":\"[^ ]+| \"}");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		put_ranks("x.tiktoken", cases[i].ranks);
+		struct tokenizer *t = open_ok();
+		encodes(t, "\xc3\xa9\xc3\xa8\xc3\xa9", false, cases[i].want);
+		tokenizer_free(t);
+	}
+	drop("tokenizer_config.json");
+	drop("x.tiktoken");
+}
+
 static void
 test_tiktoken_refused(void **state)
 {
@@ -196,6 +221,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tiktoken),
+		cmocka_unit_test(test_merges_across_characters),
 		cmocka_unit_test(test_tiktoken_refused),
 		cmocka_unit_test(test_vocab_and_merges),
 	};
