@@ -110,7 +110,10 @@ json_cursor_string(struct json_cursor *c, struct buf *tmp, const char **s, size_
 		*s = tmp->data;
 		*n = tmp->len;
 	}
-	return json_cursor_take(c, '"');
+	if (c->p == c->end || *c->p != '"')
+		return false;
+	c->p++;
+	return true;
 }
 
 bool
