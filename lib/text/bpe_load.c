@@ -100,7 +100,7 @@ load_merges(const struct bpe *b, const json_t *list, struct bpe_rules *rules, st
 	json_array_foreach(list, i, item) {
 		if (json_is_string(item) && !strncmp(json_string_value(item), "#version", 8))
 			continue;
-		struct halves h;
+		struct halves h = {0};
 		rc = split_merge(item, &h, e) < 0 ? -1 : add_merge(b, &h, rules, rank++, &tmp, e);
 		if (rc < 0) {
 			err_prefix(e, "'merges': merge %zu: ", i);
