@@ -48,11 +48,12 @@ TOOLS   = $(patsubst tools/%/,%,$(dir $(wildcard tools/*/main.c)))
 PROGS   = $(TOOLS:%=$(BIN)/hone-%)
 SCRIPTS = $(filter-out %.1,$(wildcard pipelines/hone-*))
 UNIT    = $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+BENCH   = $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 HELPERS = $(patsubst %.c,$(B)/%,$(wildcard tests/helpers/*.c))
 MAN     = $(wildcard tools/*/*.1 pipelines/*.1 docs/man/*.[157])
 DOCS    = $(wildcard README.md LICENSE docs/*.md)
-C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c)
-SHELL_SRC = .ci/run tests/run pipelines/demo $(wildcard tests/*.sh) $(SCRIPTS)
+C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/bench/*.c)
+SHELL_SRC = .ci/run tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
 # make V=1 shows the commands instead of these lines.
@@ -118,7 +119,7 @@ $(B)/commit-$(COMMIT): | $(INSTALLED)
 $(UNIT): $(B)/%: $(B)/%.o $(LIB_A)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
-$(HELPERS): $(B)/%: $(B)/%.o $(LIB_A)
+$(HELPERS) $(BENCH): $(B)/%: $(B)/%.o $(LIB_A)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -144,6 +145,12 @@ check-slow: check
 asan:
 	@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1 \
 		UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) --no-print-directory VARIANT=asan check
+
+# ---- measuring ----
+
+## bench: how fast text becomes tokens
+bench: all $(BENCH)
+	@tests/bench/tokenize.sh -b $(BIN) -o $(B)
 
 # ---- reading the sources ----
 
@@ -198,4 +205,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps check check-slow asan lint format install uninstall dist clean FORCE
+.PHONY: demo all help deps lint-deps check check-slow asan bench lint format install uninstall dist clean FORCE

@@ -129,6 +129,24 @@ next_id(const struct added *a, const struct vocab *model)
 	return max >= count || (count == 0 && max >= 0) ? max + 1 : count;
 }
 
+/* The id of a new token whose "id" is `declared`, or -1. */
+static int
+choose_id(const struct added *a, const struct vocab *model, const char *content, size_t n, int64_t declared,
+	bool as_told, int32_t *id, struct err *e)
+{
+	*id = vocab_id(model, content, n);
+	if (*id < 0)
+		*id = as_told && declared >= 0 ? (int32_t)declared : next_id(a, model);
+	if (declared != *id && !(as_told && declared < 0))
+		return err_set(e, ERR_CONFIG, "'%.64s' has id %lld, and would be numbered %d", content,
+			(long long)declared, *id);
+	const struct vocab_token *taken = vocab_token(model, *id);
+	if (as_told && taken && vocab_id(model, content, n) < 0)
+		return err_set(e, ERR_CONFIG, "'%.64s' has id %d, which is '%.64s' already", content, *id,
+			taken->text);
+	return 0;
+}
+
 static int
 read_flags(struct added_token *t, const json_t *j, struct err *e)
 {
@@ -141,7 +159,7 @@ read_flags(struct added_token *t, const json_t *j, struct err *e)
 }
 
 static int
-load_token(struct added *a, const json_t *j, const struct vocab *model, struct err *e)
+load_token(struct added *a, const json_t *j, const struct vocab *model, bool as_told, struct err *e)
 {
 	const json_t *content = json_object_get(j, "content");
 	size_t n = json_string_length(content);
@@ -153,12 +171,8 @@ load_token(struct added *a, const json_t *j, const struct vocab *model, struct e
 		return -1;
 	if (vocab_id(&a->names, json_string_value(content), n) >= 0)
 		return err_set(e, ERR_CONFIG, "'%.64s' is there twice", json_string_value(content));
-	t.id = vocab_id(model, json_string_value(content), n);
-	if (t.id < 0)
-		t.id = next_id(a, model);
-	if (declared != t.id)
-		return err_set(e, ERR_CONFIG, "'%.64s' has id %lld, and would be numbered %d",
-			json_string_value(content), (long long)declared, t.id);
+	if (choose_id(a, model, json_string_value(content), n, declared, as_told, &t.id, e) < 0)
+		return -1;
 	if (vocab_add(&a->names, json_string_value(content), n, t.id, e) < 0)
 		return -1;
 	t.n = t.normal_n = n;
@@ -179,7 +193,8 @@ index_ids(struct added *a)
 }
 
 struct added *
-added_load(const json_t *list, const struct vocab *model, const struct normalizer *nz, struct err *e)
+added_load(const json_t *list, const struct vocab *model, const struct normalizer *nz, bool as_told,
+	struct err *e)
 {
 	struct added *a = xcalloc(1, sizeof *a);
 	const json_t *item;
@@ -191,7 +206,7 @@ added_load(const json_t *list, const struct vocab *model, const struct normalize
 		goto fail;
 	}
 	json_array_foreach(list, i, item)
-		if (load_token(a, item, model, e) < 0) {
+		if (load_token(a, item, model, as_told, e) < 0) {
 			err_prefix(e, "'added_tokens': token %zu: ", i);
 			goto fail;
 		}

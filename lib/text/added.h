@@ -31,9 +31,10 @@ struct added_match {
 
 /* Loads the "added_tokens" list (null and absent: none). Tokens of the model's vocabulary keep their ids;
  * others are numbered from its end on, as the tokenizers library does, and an "id" that says otherwise is
- * ERR_CONFIG. */
-struct added *added_load(
-	const json_t *list, const struct vocab *model, const struct normalizer *nz, struct err *e);
+ * ERR_CONFIG. With `as_told` the "id" decides, as in the tokenizers that transformers has in Python; one that
+ * the model has for another token is ERR_CONFIG. */
+struct added *added_load(const json_t *list, const struct vocab *model, const struct normalizer *nz, bool as_told,
+	struct err *e);
 void added_free(struct added *a);
 
 const struct added_set *added_raw(const struct added *a);         /* to find in the raw text */

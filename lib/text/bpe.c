@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/bpe_seams.h"
 #include "text/unicode.h"
 
 enum {
@@ -15,12 +16,15 @@ bpe_work_init(struct bpe_work *w)
 {
 	*w = (struct bpe_work){0};
 	wordcache_init(&w->cache);
+	wordcache_init(&w->parts);
 }
 
 void
 bpe_work_release(struct bpe_work *w)
 {
 	wordcache_release(&w->cache);
+	wordcache_release(&w->parts);
+	free(w->spelt);
 	free(w->id);
 	free(w->rank);
 	free(w->to);
@@ -69,12 +73,27 @@ lowest_rank(const uint32_t *rank, size_t n)
 	return best;
 }
 
-/* Merges in O(n * merges), which for a word of ordinary length is the fastest way. */
 static void
-merge_short(const struct bpe *b, struct bpe_work *w)
+set_pairs(const struct bpe *b, struct bpe_work *w, const char *bytes)
 {
-	for (size_t i = 0; i + 1 < w->n; i++)
-		set_pair(b, w, i, w->id[i + 1]);
+	if (!bytes) {
+		for (size_t i = 0; i + 1 < w->n; i++)
+			set_pair(b, w, i, w->id[i + 1]);
+		return;
+	}
+	for (size_t i = 0; i + 1 < w->n; i++) {
+		const struct bpe_joined *j = &b->byte_pair[(uint8_t)bytes[i] * 256 + (uint8_t)bytes[i + 1]];
+		w->rank[i] = j->rank;
+		w->to[i] = j->id;
+	}
+}
+
+/* Merges in O(n * merges), which for a word of ordinary length is the fastest way. `bytes` NULL, or what the
+ * symbols are. */
+static void
+merge_short(const struct bpe *b, struct bpe_work *w, const char *bytes)
+{
+	set_pairs(b, w, bytes);
 	while (w->n > 1) {
 		size_t i = lowest_rank(w->rank, w->n - 1), after = w->n - i - 2;
 		if (w->rank[i] == BPE_NO_RANK)
@@ -274,19 +293,17 @@ push_all(struct ids *out, const int32_t *id, size_t n)
 }
 
 static int
-encode_new(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
+encode_merging(
+	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
 {
 	w->n = 0;
-	int32_t id = b->ignore_merges ? vocab_id(b->byte_level ? &b->words : &b->vocab, p, n) : -1;
-	if (id >= 0)
-		add_symbol(w, id);
-	else if (b->byte_level)
+	if (b->byte_level)
 		first_bytes(b, w, p, n);
 	else if (first_symbols(b, w, p, n, e) < 0)
 		return -1;
-	if (id < 0 && w->n > 1) {
+	if (w->n > 1) {
 		if (w->n <= SHORT)
-			merge_short(b, w);
+			merge_short(b, w, b->byte_pair ? p : NULL);
 		else
 			merge_long(b, w);
 	}
@@ -294,15 +311,18 @@ encode_new(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, str
 	return 0;
 }
 
+typedef int encode_fn(
+	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e);
+
 static inline int
-encode_cached(
-	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
+encode_cached(const struct bpe *b, struct bpe_work *w, struct wordcache *cache, encode_fn *encode, const char *p,
+	size_t n, struct ids *out, struct err *e)
 {
 	struct wordcache_key k;
 	if (n > WORDCACHE_KEY)
-		return encode_new(b, w, p, n, out, e);
+		return encode(b, w, p, n, out, e);
 	wordcache_make_key(&k, p, n);
-	const struct wordcache_slot *s = wordcache_get(&w->cache, &k);
+	const struct wordcache_slot *s = wordcache_get(cache, &k);
 	if (s) {
 		GROW(out->v, out->cap, out->n + WORDCACHE_IDS);
 		memcpy(out->v + out->n, s->ids, sizeof s->ids);
@@ -310,10 +330,64 @@ encode_cached(
 		return 0;
 	}
 	size_t before = out->n;
-	if (encode_new(b, w, p, n, out, e) < 0)
+	if (encode(b, w, p, n, out, e) < 0)
 		return -1;
-	wordcache_put(&w->cache, &k, out->v + before, out->n - before);
+	wordcache_put(cache, &k, out->v + before, out->n - before);
 	return 0;
+}
+
+/* A word of a script without spaces is a phrase, and new nearly every time; what lies between two of its seams is
+ * not. Between ASCII characters there is hardly ever one. */
+static int
+encode_parts(
+	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
+{
+	size_t start = 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((uint8_t)p[i] < 0xc0 || !bpe_is_seam(b->seams, p, i, n))
+			continue;
+		if (encode_cached(b, w, &w->parts, encode_merging, p + start, i - start, out, e) < 0)
+			return -1;
+		start = i;
+	}
+	if (start == 0)
+		return encode_merging(b, w, p, n, out, e);
+	return encode_cached(b, w, &w->parts, encode_merging, p + start, n - start, out, e);
+}
+
+/* The token that the whole word is, or -1. */
+static int32_t
+whole_word(const struct bpe *b, struct bpe_work *w, const char *p, size_t n)
+{
+	if (!b->ignore_merges)
+		return -1;
+	if (!b->byte_level)
+		return vocab_id(&b->vocab, p, n);
+	if (n > b->vocab.longest)
+		return -1;
+	GROW(w->spelt, w->spelt_cap, 2 * n);
+	char *q = w->spelt;
+	for (size_t i = 0; i < n; i++) {
+		const char *u = b->spelling[(uint8_t)p[i]];
+		q[0] = u[0];
+		q[1] = u[1];
+		q += u[1] ? 2 : 1;
+	}
+	return vocab_id(&b->vocab, w->spelt, (size_t)(q - w->spelt));
+}
+
+static int
+encode_word(
+	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
+{
+	int32_t id = whole_word(b, w, p, n);
+	if (id >= 0) {
+		push_all(out, &id, 1);
+		return 0;
+	}
+	if (b->seams && (uint8_t)p[n - 1] >= 0x80)
+		return encode_parts(b, w, p, n, out, e);
+	return encode_merging(b, w, p, n, out, e);
 }
 
 /* Whether no merge can join the two characters, and neither is unknown (unknown ones may fuse). */
@@ -335,13 +409,13 @@ encode_between_seams(
 	for (i = uni_decode(p, &left); i < n; left = right) {
 		size_t len = uni_decode(p + i, &right);
 		if (is_seam(b, left, right)) {
-			if (encode_cached(b, w, p + start, i - start, out, e) < 0)
+			if (encode_cached(b, w, &w->cache, encode_word, p + start, i - start, out, e) < 0)
 				return -1;
 			start = i;
 		}
 		i += len;
 	}
-	return encode_cached(b, w, p + start, n - start, out, e);
+	return encode_cached(b, w, &w->cache, encode_word, p + start, n - start, out, e);
 }
 
 int
@@ -349,5 +423,5 @@ bpe_encode(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, str
 {
 	if (b->joins)
 		return encode_between_seams(b, w, p, n, out, e);
-	return encode_cached(b, w, p, n, out, e);
+	return encode_cached(b, w, &w->cache, encode_word, p, n, out, e);
 }

@@ -22,9 +22,13 @@ struct bpe_merge {
 	int32_t id;
 };
 
+struct bpe_joined {
+	uint32_t rank;
+	int32_t id;
+};
+
 struct bpe {
 	struct vocab vocab;
-	struct vocab words;        /* byte_level and ignore_merges: the tokens by the bytes they stand for */
 	struct bpe_merge *merge;   /* [1 << (64 - merge_shift)], open addressing */
 	int merge_shift;
 	uint64_t *merge_filter;    /* a bit for what a pair hashes to, 16 a merge: most pairs are none */
@@ -34,15 +38,21 @@ struct bpe {
 	int32_t unk;               /* its id, or -1 */
 	char *prefix, *suffix;     /* continuing_subword_prefix, end_of_word_suffix; NULL when empty */
 	int32_t byte_id[256];      /* byte_level: the token of a byte's character; -1: it vanishes */
+	char spelling[256][2];     /* byte_level: the character of a byte; the second byte 0 when it is one */
+	struct bpe_joined *byte_pair;  /* [256][256], of two bytes' tokens; NULL: ask bpe_find_merge */
 	int32_t fallback[256];     /* byte_fallback: the <0xXX> tokens; -1: none */
 	bool falls_back;           /* there are some */
 	int32_t *char_id;          /* else, [UNI_MAX]: id + 1 of each token that is one character; 0: none */
+	struct bpe_seams *seams;   /* byte_level, with byte_pair: where words can be cut (text/bpe_seams.h) */
 	uint64_t *joins;           /* pairs of characters that a merge may join, as a hashed bitmap; NULL: unknown */
 };
 
 /* One thread's scratch memory; bpe_work_init, bpe_work_release. */
 struct bpe_work {
 	struct wordcache cache;
+	struct wordcache parts;    /* of words, for which ignore_merges does not hold */
+	char *spelt;               /* a word in the byte alphabet */
+	size_t spelt_cap;
 	int32_t *id;               /* symbols: */
 	uint32_t *rank;            /* rank of the pair that a symbol makes with the next... */
 	int32_t *to;               /* ...and what it becomes */
@@ -51,8 +61,11 @@ struct bpe_work {
 	size_t n, cap, links_cap, heap_n, heap_cap;
 };
 
-/* Loads the "model" of tokenizer.json. */
-int bpe_load(struct bpe *b, const json_t *model, struct err *e);
+struct bpe_text;
+
+/* Loads the "model" of tokenizer.json. With `text` (text/bpe_text.h) its vocabulary and merges are taken from there,
+ * and any error means that they had better be read the other way. */
+int bpe_load(struct bpe *b, const json_t *model, const struct bpe_text *text, struct err *e);
 void bpe_release(struct bpe *b);
 
 /* Makes the model read bytes instead of their characters in the byte alphabet. False, and nothing is

@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
+#include "text/bpe_build.h"
+#include "text/bpe_seams.h"
+#include "text/bpe_text.h"
 #include "text/unicode.h"
 
 static int
@@ -63,97 +67,63 @@ known(const struct bpe *b, const char *s, size_t n, int32_t *id, struct err *e)
 	return 0;
 }
 
-static void
-insert_merge(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
-{
-	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-	uint64_t hash = bpe_pair_hash(pair), bit = hash >> bpe_filter_shift(b);
-	uint64_t mask = UINT64_MAX >> b->merge_shift, i = hash >> b->merge_shift;
-	while (b->merge[i].rank != BPE_NO_RANK && b->merge[i].pair != pair)
-		i = (i + 1) & mask;
-	b->merge[i] = (struct bpe_merge){pair, rank, id};
-	b->merge_filter[bit / 64] |= (uint64_t)1 << bit % 64;
-}
-
-/* Notes that a merge may join the last character of `left` to the first of `right`. */
-static void
-note_join(struct bpe *b, const struct halves *h)
-{
-	uint32_t l, r;
-	if (!b->joins || !h->left_n || !h->right_n)
-		return;
-	uni_decode(uni_before(h->left + h->left_n), &l);
-	uni_decode(h->right, &r);
-	uint32_t bit = bpe_join_bit(l, r);
-	b->joins[bit / 64] |= (uint64_t)1 << bit % 64;
-}
-
-/* Symbols that are not spelled as the text is could join where no characters do: then no place is known to be
- * safe. */
-static bool
-is_disguised(const struct bpe *b, int32_t id)
-{
-	const struct vocab_token *t = vocab_token(&b->vocab, id);
-	unsigned x;
-	return id == b->unk ||
-		(t->n == 6 && sscanf(t->text, "<0x%02X>", &x) == 1 && b->fallback[x & 255] == id);
-}
-
 static int
-load_merge(struct bpe *b, const json_t *j, uint32_t rank, struct buf *tmp, struct err *e)
+add_merge(const struct bpe *b, const struct halves *h, struct bpe_rules *rules, uint32_t rank, struct buf *tmp,
+	struct err *e)
 {
-	struct halves h = {0};
 	int32_t left, right, joined;
 	size_t cut = b->prefix ? strlen(b->prefix) : 0;
-	if (split_merge(j, &h, e) < 0 || known(b, h.left, h.left_n, &left, e) < 0 ||
-		known(b, h.right, h.right_n, &right, e) < 0)
+	if (known(b, h->left, h->left_n, &left, e) < 0 || known(b, h->right, h->right_n, &right, e) < 0)
 		return -1;
-	if (h.right_n < cut)
-		return err_set(e, ERR_CONFIG, "token '%.64s' does not begin with '%s'", h.right, b->prefix);
+	if (h->right_n < cut)
+		return err_set(e, ERR_CONFIG, "token '%.*s' does not begin with '%s'", (int)h->right_n, h->right,
+			b->prefix);
 	buf_clear(tmp);
-	buf_append(tmp, h.left, h.left_n);
-	buf_append(tmp, h.right + cut, h.right_n - cut);
+	buf_append(tmp, h->left, h->left_n);
+	buf_append(tmp, h->right + cut, h->right_n - cut);
 	if (known(b, tmp->data, tmp->len, &joined, e) < 0)
 		return -1;
-	insert_merge(b, left, right, rank, joined);
-	note_join(b, &h);
-	if (b->joins && (is_disguised(b, left) || is_disguised(b, right))) {
-		free(b->joins);
-		b->joins = NULL;
-	}
+	bpe_rules_add(rules, (struct bpe_rule){left, right, joined, rank});
 	return 0;
 }
 
 static int
-load_merges(struct bpe *b, const json_t *list, struct err *e)
+load_merges(const struct bpe *b, const json_t *list, struct bpe_rules *rules, struct err *e)
 {
 	const json_t *item;
-	size_t i, n = json_array_size(list);
+	size_t i;
 	uint32_t rank = 0;
+	int rc = 0;
 	struct buf tmp = {0};
 	if (!json_is_array(list))
 		return err_set(e, ERR_CONFIG, "'merges' is not a list");
-	if (n > UINT32_MAX / 4)
-		return err_set(e, ERR_CONFIG, "%zu merges are too many", n);
-	b->merge_shift = 64 - 4;
-	while (((size_t)1 << (64 - b->merge_shift)) < 2 * n + 1)
-		b->merge_shift--;
-	size_t slots = (size_t)1 << (64 - b->merge_shift);
-	b->merge = xreallocarray(NULL, slots, sizeof *b->merge);
-	memset(b->merge, 0xff, slots * sizeof *b->merge);
-	b->merge_filter = xcalloc(slots, 1);
-	if (!b->prefix && !b->suffix && !b->ignore_merges)
-		b->joins = xcalloc(1, ((size_t)1 << BPE_JOINS_BITS) / 8);
 	json_array_foreach(list, i, item) {
 		if (json_is_string(item) && !strncmp(json_string_value(item), "#version", 8))
 			continue;
-		if (load_merge(b, item, rank++, &tmp, e) < 0) {
-			buf_release(&tmp);
-			return err_prefix(e, "'merges': merge %zu: ", i);
+		struct halves h = {0};
+		rc = split_merge(item, &h, e) < 0 ? -1 : add_merge(b, &h, rules, rank++, &tmp, e);
+		if (rc < 0) {
+			err_prefix(e, "'merges': merge %zu: ", i);
+			break;
 		}
 	}
 	buf_release(&tmp);
-	return 0;
+	return rc;
+}
+
+struct text_merges {
+	const struct bpe *b;
+	struct bpe_rules *rules;
+	struct buf tmp;
+};
+
+static bool
+add_text_merge(void *ctx, const char *left, size_t left_n, const char *right, size_t right_n, size_t rank)
+{
+	struct text_merges *m = ctx;
+	struct err unused;
+	struct halves h = {left, right, left_n, right_n};
+	return rank < BPE_NO_RANK && add_merge(m->b, &h, m->rules, (uint32_t)rank, &m->tmp, &unused) == 0;
 }
 
 static void
@@ -164,18 +134,6 @@ load_fallback(struct bpe *b, bool byte_fallback)
 		snprintf(name, sizeof name, "<0x%02X>", i);
 		b->fallback[i] = byte_fallback ? vocab_id(&b->vocab, name, 6) : -1;
 		b->falls_back |= b->fallback[i] >= 0;
-	}
-}
-
-static void
-index_chars(struct bpe *b)
-{
-	b->char_id = xcalloc(UNI_MAX, sizeof *b->char_id);
-	for (size_t id = 0; id < b->vocab.size; id++) {
-		const struct vocab_token *t = vocab_token(&b->vocab, (int64_t)id);
-		uint32_t c;
-		if (t && t->n && t->n <= 4 && uni_decode(t->text, &c) == t->n)
-			b->char_id[c] = (int32_t)id + 1;
 	}
 }
 
@@ -216,26 +174,42 @@ check_type(const json_t *j, struct err *e)
 	return 0;
 }
 
-static int
-load(struct bpe *b, const json_t *j, struct err *e)
+static void
+index_specials(struct bpe *b, bool byte_fallback)
 {
-	bool byte_fallback = false;
-	if (check_type(j, e) < 0 || load_options(b, j, &byte_fallback, e) < 0 ||
-		load_vocab(b, json_object_get(j, "vocab"), e) < 0)
-		return -1;
 	load_fallback(b, byte_fallback);
 	b->unk = b->unk_token ? vocab_id(&b->vocab, b->unk_token, strlen(b->unk_token)) : -1;
-	if (load_merges(b, json_object_get(j, "merges"), e) < 0)
+}
+
+static int
+load(struct bpe *b, const json_t *j, const struct bpe_text *text, struct err *e)
+{
+	bool byte_fallback = false;
+	int rc;
+	if (check_type(j, e) < 0 || load_options(b, j, &byte_fallback, e) < 0)
 		return -1;
-	index_chars(b);
-	return 0;
+	struct bpe_rules rules = {0};
+	if (text) {
+		struct text_merges m = {b, &rules, {0}};
+		vocab_init(&b->vocab, (size_t)(text->vocab_end - text->vocab) / 16);
+		rc = bpe_text_vocab(text, &b->vocab) && bpe_text_merges(text, add_text_merge, &m) ?
+			0 : err_set(e, ERR_CONFIG, "'vocab' or 'merges' are not as usual");
+		buf_release(&m.tmp);
+	} else if ((rc = load_vocab(b, json_object_get(j, "vocab"), e)) == 0)
+		rc = load_merges(b, json_object_get(j, "merges"), &rules, e);
+	if (rc == 0) {
+		index_specials(b, byte_fallback);
+		rc = bpe_build(b, &rules, e);
+	}
+	bpe_rules_release(&rules);
+	return rc;
 }
 
 int
-bpe_load(struct bpe *b, const json_t *model, struct err *e)
+bpe_load(struct bpe *b, const json_t *model, const struct bpe_text *text, struct err *e)
 {
 	*b = (struct bpe){0};
-	if (load(b, model, e) == 0)
+	if (load(b, model, text, e) == 0)
 		return 0;
 	bpe_release(b);
 	return err_prefix(e, "'model': ");
@@ -245,7 +219,6 @@ void
 bpe_release(struct bpe *b)
 {
 	vocab_release(&b->vocab);
-	vocab_release(&b->words);
 	free(b->merge);
 	free(b->merge_filter);
 	free(b->unk_token);
@@ -253,31 +226,26 @@ bpe_release(struct bpe *b)
 	free(b->suffix);
 	free(b->char_id);
 	free(b->joins);
+	free(b->byte_pair);
+	free(b->seams);
 	*b = (struct bpe){0};
 }
 
-/* The tokens by their bytes, for whole words. Tokens with characters that are no byte's cannot be words. */
+/* The pairs that words begin with: a small table for them spares most looks into the large one. */
 static void
-index_words(struct bpe *b)
+index_byte_pairs(struct bpe *b)
 {
-	struct buf bytes = {0};
-	vocab_init(&b->words, b->vocab.count);
-	for (size_t id = 0; id < b->vocab.size; id++) {
-		const struct vocab_token *t = vocab_token(&b->vocab, (int64_t)id);
-		size_t i = 0;
-		int byte = 0;
-		buf_clear(&bytes);
-		while (t && i < t->n && byte >= 0) {
-			uint32_t c;
-			i += uni_decode(t->text + i, &c);
-			byte = uni_to_byte(c);
-			buf_putc(&bytes, (char)byte);
+	for (int i = 0; i < 256; i++)
+		if (b->byte_id[i] < 0)
+			return;
+	b->byte_pair = xcalloc(256 * 256, sizeof *b->byte_pair);
+	for (int i = 0; i < 256; i++)
+		for (int k = 0; k < 256; k++) {
+			const struct bpe_merge *m = bpe_find_merge(b, b->byte_id[i], b->byte_id[k]);
+			b->byte_pair[i * 256 + k] = m ? (struct bpe_joined){m->rank, m->id} :
+							(struct bpe_joined){BPE_NO_RANK, -1};
 		}
-		struct err none;
-		if (t && byte >= 0)  /* the strings differ as the tokens do, so this cannot fail */
-			vocab_add(&b->words, bytes.data, bytes.len, (int64_t)id, &none);
-	}
-	buf_release(&bytes);
+	b->seams = bpe_seams_new(b);
 }
 
 bool
@@ -290,8 +258,12 @@ bpe_use_bytes(struct bpe *b)
 		if (b->byte_id[i] < 0 && (b->unk_token || b->falls_back))
 			return false;
 	}
-	if (b->ignore_merges)
-		index_words(b);
+	for (int i = 0; i < 256; i++) {
+		char u[4];
+		size_t n = uni_encode(uni_from_byte((uint8_t)i), u);
+		memcpy(b->spelling[i], u, n);
+	}
+	index_byte_pairs(b);
 	b->byte_level = true;
 	free(b->char_id);
 	free(b->joins);

@@ -1,31 +1,14 @@
 #include "text/tokenizer.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
-#include "text/added.h"
-#include "text/bpe.h"
-#include "text/decode.h"
-#include "text/normalize.h"
-#include "text/postprocess.h"
-#include "text/pretokenize.h"
+#include "text/tiktoken.h"
+#include "text/tokenizer_int.h"
 #include "text/unicode.h"
-
-enum { MAX_FILE = 256 << 20 };
-
-struct tokenizer {
-	struct bpe bpe;
-	struct normalizer *normalizer;
-	struct pretokenizer *pretokenizer;
-	struct added *added;
-	struct postprocessor post;
-	struct decoder *decoder;
-	size_t vocab_size;
-	int32_t bos, eos;
-	char fingerprint[HASH_HEX];
-};
 
 struct encoder {
 	const struct tokenizer *t;
@@ -33,49 +16,10 @@ struct encoder {
 	struct normal_work normal;
 	struct pre_work pre;
 	struct matcher *matcher;
+	struct spm_work *spm;
 };
 
 /* ---- loading ---- */
-
-static int
-load_components(struct tokenizer *t, const json_t *j, struct err *e)
-{
-	const char *version = "1.0";
-	if (!json_is_object(j))
-		return err_set(e, ERR_CONFIG, "it is not an object");
-	if (json_get_string(j, "version", &version, e) < 0)
-		return -1;
-	if (strcmp(version, "1.0"))
-		return err_set(e, ERR_CONFIG, "version '%.64s' is not supported; only 1.0 is", version);
-	if (bpe_load(&t->bpe, json_object_get(j, "model"), e) < 0 ||
-		!(t->normalizer = normalizer_load(json_object_get(j, "normalizer"), e)) ||
-		!(t->pretokenizer = pretokenizer_load(json_object_get(j, "pre_tokenizer"), e)) ||
-		!(t->decoder = decoder_load(json_object_get(j, "decoder"), e)) ||
-		!(t->added = added_load(json_object_get(j, "added_tokens"), &t->bpe.vocab, t->normalizer, e)))
-		return -1;
-	if (pretokenizer_byte_level(t->pretokenizer) && !bpe_use_bytes(&t->bpe))
-		pretokenizer_spell(t->pretokenizer, true);
-	t->vocab_size = t->bpe.vocab.size;
-	if (added_max_id(t->added) >= (int32_t)t->vocab_size)
-		t->vocab_size = (size_t)added_max_id(t->added) + 1;
-	return postprocessor_load(&t->post, json_object_get(j, "post_processor"), t->vocab_size, e);
-}
-
-static int
-load_file(struct tokenizer *t, const char *path, struct err *e)
-{
-	struct buf b = {0};
-	if (file_read(path, MAX_FILE, &b, e) < 0)
-		return -1;
-	hash_bytes(b.data, b.len, t->fingerprint);
-	json_t *j = json_read(path, b.data, b.len, e);
-	buf_release(&b);
-	if (!j)
-		return -1;
-	int rc = load_components(t, j, e);
-	json_decref(j);
-	return rc < 0 ? err_prefix(e, "'%s': ", path) : 0;
-}
 
 /* bos_token and eos_token are strings, or objects with their "content". */
 static int
@@ -102,7 +46,7 @@ read_optional(const char *dir, const char *name, json_t **out, struct err *e)
 	int rc = 0;
 	*out = NULL;
 	if (path_exists(path)) {
-		*out = json_read_file(path, MAX_FILE, e);
+		*out = json_read_file(path, TOKENIZER_MAX_FILE, e);
 		rc = *out ? 0 : -1;
 	}
 	free(path);
@@ -134,17 +78,80 @@ load_specials(struct tokenizer *t, const char *dir, struct err *e)
 	return 0;
 }
 
+/* A file by what is in it; `dir` is where the files beside it are, or NULL for it alone. */
+static int
+load_file(struct tokenizer *t, const char *path, const char *dir, struct err *e)
+{
+	struct buf b = {0};
+	size_t i = 0;
+	int rc;
+	if (file_read(path, TOKENIZER_MAX_FILE, &b, e) < 0)
+		return -1;
+	i += b.len >= 3 && !memcmp(b.data, "\xef\xbb\xbf", 3) ? 3 : 0;
+	while (i < b.len && strchr(" \t\r\n", b.data[i]) && b.data[i])
+		i++;
+	if (i == b.len || b.data[i] == '{' || b.data[i] == '[')
+		rc = tokenizer_load_json(t, path, b.data, b.len, e);
+	else {
+		rc = tiktoken_looks_like(b.data, b.len) ? tokenizer_load_tiktoken(t, &b, dir, e) :
+							  tokenizer_load_spm(t, &b, dir, e);
+		if (rc < 0)
+			err_prefix(e, "'%s': ", path);
+	}
+	buf_release(&b);
+	return rc;
+}
+
+/* The one file NAME.tiktoken of a directory, or NULL. */
+static char *
+find_ranks(const char *dir)
+{
+	char *found = NULL;
+	DIR *d = opendir(dir);
+	const struct dirent *f;
+	while (d && (f = readdir(d))) {
+		size_t n = strlen(f->d_name);
+		if (n <= 9 || strcmp(f->d_name + n - 9, ".tiktoken") || f->d_name[0] == '.')
+			continue;
+		char *path = path_join(dir, f->d_name);
+		if (found && strcmp(found, path) < 0) {
+			free(path);
+			continue;
+		}
+		free(found);
+		found = path;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
 static int
 load_directory(struct tokenizer *t, const char *dir, struct err *e)
 {
-	char *path = path_join(dir, "tokenizer.json");
+	char *json = path_join(dir, "tokenizer.json"), *model = path_join(dir, "tokenizer.model"),
+	     *vocab = path_join(dir, "vocab.json"), *merges = path_join(dir, "merges.txt"), *ranks = NULL;
 	int rc;
-	if (!path_exists(path))
-		rc = err_set(e, ERR_NOINPUT, "'%s': there is no tokenizer.json in it", dir);
+	if (path_exists(json)) {
+		rc = load_file(t, json, dir, e);
+		if (rc == 0)
+			rc = load_specials(t, dir, e);
+	} else if (path_exists(model))
+		rc = load_file(t, model, dir, e);
+	else if (path_exists(vocab) && path_exists(merges))
+		rc = tokenizer_load_vocab(t, dir, e);
+	else if ((ranks = find_ranks(dir)))
+		rc = load_file(t, ranks, dir, e);
 	else
-		rc = load_file(t, path, e);
-	free(path);
-	return rc < 0 ? -1 : load_specials(t, dir, e);
+		rc = err_set(e, ERR_NOINPUT,
+			"'%s': there is no tokenizer.json in it, nor a tokenizer.model, vocab.json with merges.txt or "
+			"*.tiktoken", dir);
+	free(json);
+	free(model);
+	free(vocab);
+	free(merges);
+	free(ranks);
+	return rc;
 }
 
 struct tokenizer *
@@ -152,8 +159,9 @@ tokenizer_open(const char *path, struct err *e)
 {
 	struct tokenizer *t = xcalloc(1, sizeof *t);
 	uni_init();
+	t->vocab = &t->bpe.vocab;
 	t->bos = t->eos = -1;
-	if ((path_is_dir(path) ? load_directory(t, path, e) : load_file(t, path, e)) < 0) {
+	if ((path_is_dir(path) ? load_directory(t, path, e) : load_file(t, path, NULL, e)) < 0) {
 		tokenizer_free(t);
 		return NULL;
 	}
@@ -161,15 +169,27 @@ tokenizer_open(const char *path, struct err *e)
 }
 
 void
-tokenizer_free(struct tokenizer *t)
+tokenizer_release_parts(struct tokenizer *t)
 {
-	if (!t)
-		return;
 	bpe_release(&t->bpe);
+	spm_free(t->spm);
 	normalizer_free(t->normalizer);
 	pretokenizer_free(t->pretokenizer);
 	added_free(t->added);
 	decoder_free(t->decoder);
+	t->spm = NULL;
+	t->normalizer = NULL;
+	t->pretokenizer = NULL;
+	t->added = NULL;
+	t->decoder = NULL;
+}
+
+void
+tokenizer_free(struct tokenizer *t)
+{
+	if (!t)
+		return;
+	tokenizer_release_parts(t);
 	free(t);
 }
 
@@ -181,6 +201,8 @@ encoder_new(const struct tokenizer *t)
 	struct encoder *enc = xcalloc(1, sizeof *enc);
 	enc->t = t;
 	enc->matcher = matcher_new();
+	if (t->spm)
+		enc->spm = spm_work_new();
 	bpe_work_init(&enc->bpe);
 	return enc;
 }
@@ -194,6 +216,7 @@ encoder_free(struct encoder *enc)
 	normal_work_release(&enc->normal);
 	pre_work_release(&enc->pre);
 	matcher_free(enc->matcher);
+	spm_work_free(enc->spm);
 	free(enc);
 }
 
@@ -235,7 +258,10 @@ static int
 encode_raw(struct encoder *enc, const char *text, size_t n, bool first, struct ids *out, struct err *e)
 {
 	bool shifted;
-	const struct normalizer *nz = enc->t->normalizer;
+	const struct tokenizer *t = enc->t;
+	const struct normalizer *nz = t->normalizer;
+	if (t->spm)
+		return spm_encode(t->spm, enc->spm, first || !t->prefix_once, text, n, out, e);
 	if (normalizer_apply(nz, &enc->normal, enc->matcher, text, n, &text, &n, &shifted, e) < 0)
 		return -1;
 	return encode_around(
@@ -263,13 +289,35 @@ encoder_encode(struct encoder *enc, const char *text, size_t n, bool special, st
 
 /* ---- decoding and questions ---- */
 
+/* Without `skip_special` special tokens are told by name; sentencepiece itself has none of them in text. */
+static void
+decode_spm(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_special, struct buf *out)
+{
+	struct spm_text text = {0};
+	for (size_t i = 0; i < n; i++) {
+		const struct added_token *a = added_by_id(t->added, ids[i]);
+		const char *name = tokenizer_token(t, ids[i]);
+		if (a && a->special && skip_special)
+			continue;
+		if ((a && !a->special) || (name && !skip_special && tokenizer_is_special(t, ids[i])))
+			spm_decode_plain(&text, name, strlen(name), out);
+		else
+			spm_decode(t->spm, &text, ids[i], out);
+	}
+	spm_decode_end(&text, out);
+}
+
 void
 tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_special, struct buf *out)
 {
 	struct strings tokens = {0};
+	if (t->spm) {
+		decode_spm(t, ids, n, skip_special, out);
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		const struct added_token *a = added_by_id(t->added, ids[i]);
-		const struct vocab_token *v = vocab_token(&t->bpe.vocab, ids[i]);
+		const struct vocab_token *v = vocab_token(t->vocab, ids[i]);
 		if (a && !(a->special && skip_special))
 			strings_add(&tokens, a->normal, a->normal_n);
 		else if (!a && v)
@@ -301,14 +349,14 @@ int32_t
 tokenizer_id(const struct tokenizer *t, const char *token)
 {
 	int32_t id = added_id(t->added, token, strlen(token));
-	return id >= 0 ? id : vocab_id(&t->bpe.vocab, token, strlen(token));
+	return id >= 0 ? id : vocab_id(t->vocab, token, strlen(token));
 }
 
 const char *
 tokenizer_token(const struct tokenizer *t, int32_t id)
 {
 	const struct added_token *a = added_by_id(t->added, id);
-	const struct vocab_token *v = vocab_token(&t->bpe.vocab, id);
+	const struct vocab_token *v = vocab_token(t->vocab, id);
 	return a ? a->content : v ? v->text : NULL;
 }
 
@@ -316,7 +364,13 @@ bool
 tokenizer_is_special(const struct tokenizer *t, int32_t id)
 {
 	const struct added_token *a = added_by_id(t->added, id);
-	return a && a->special;
+	return (a && a->special) || (t->spm && spm_is_special(t->spm, id));
+}
+
+const char *
+tokenizer_origin(const struct tokenizer *t)
+{
+	return t->origin;
 }
 
 const char *

@@ -1,6 +1,7 @@
-/* A Hugging Face tokenizer.json (BPE), exact: the ids and the decoded text are those of the `tokenizers`
- * library. Order of work: added tokens on the raw text, normalizer, normalized added tokens,
- * pre-tokenizer, model, post-processor. A component that is not known is an error that names it. */
+/* Tokenizers of Hugging Face checkpoints, exact: the ids and the decoded text are those of the library that a form
+ * comes from. tokenizer.json (BPE): added tokens on the raw text, normalizer, normalized added tokens,
+ * pre-tokenizer, model, post-processor. SentencePiece's tokenizer.model (BPE, unigram). vocab.json with merges.txt.
+ * tiktoken's ranks. A component that is not known is an error that names it. */
 #ifndef HONE_TEXT_TOKENIZER_H
 #define HONE_TEXT_TOKENIZER_H
 
@@ -20,8 +21,11 @@ struct ids {
 	size_t n, cap;
 };
 
-/* Loads the tokenizer of a model directory (tokenizer.json; tokenizer_config.json and
- * special_tokens_map.json when there; config.json is not needed), or one tokenizer.json named itself.
+/* Loads the tokenizer of a model directory (config.json is not needed): tokenizer.json, else tokenizer.model, else
+ * vocab.json and merges.txt, else NAME.tiktoken. tokenizer_config.json and special_tokens_map.json tell BOS and EOS;
+ * of the forms but the first, these two and added_tokens.json also tell the added tokens, and add_bos_token and
+ * add_eos_token what stands around a text (SentencePiece: BOS, if nothing is told). Or loads one file named itself,
+ * alone: in a tokenizer.model no text is an added token then.
  * NULL and *e on failure: ERR_NOINPUT when there is none, ERR_CONFIG when it cannot be used. */
 struct tokenizer *tokenizer_open(const char *path, struct err *e);
 void tokenizer_free(struct tokenizer *t);
@@ -43,7 +47,11 @@ int32_t tokenizer_id(const struct tokenizer *t, const char *token);   /* -1 when
 const char *tokenizer_token(const struct tokenizer *t, int32_t id);   /* as the vocabulary spells it; NULL when unknown */
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
 
-/* The hash of tokenizer.json's bytes: a dataset made with one tokenizer is refused for another. */
+/* What was loaded, for people: "tokenizer.json", "tiktoken ranks (128000; pattern: ...)". */
+const char *tokenizer_origin(const struct tokenizer *t);
+
+/* The hash of the files that define it (of tokenizer.json, or of the other forms' files and of the added tokens that
+ * are told beside them): a dataset made with one tokenizer is refused for another. */
 const char *tokenizer_fingerprint(const struct tokenizer *t);
 
 void ids_push(struct ids *ids, int32_t id);

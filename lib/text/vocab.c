@@ -8,6 +8,8 @@
 
 enum { BLOCK = 1 << 18 };
 
+#define SHOWN(n) (int)((n) < 64 ? (n) : 64)  /* bytes of a token in a message */
+
 struct vocab_block {
 	struct vocab_block *next;
 	size_t used, size;
@@ -91,7 +93,7 @@ int
 vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e)
 {
 	if (id < 0 || id >= VOCAB_MAX_ID)
-		return err_set(e, ERR_CONFIG, "token '%.64s' has id %lld, not within 0 and %d", text,
+		return err_set(e, ERR_CONFIG, "token '%.*s' has id %lld, not within 0 and %d", SHOWN(n), text,
 			(long long)id, VOCAB_MAX_ID - 1);
 	if (n > UINT32_MAX / 2)
 		return err_set(e, ERR_CONFIG, "token %lld is %zu bytes long", (long long)id, n);
@@ -101,18 +103,19 @@ vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e
 		v->size = (size_t)id + 1;
 	}
 	if (v->token[id].text)
-		return err_set(e, ERR_CONFIG, "tokens '%.64s' and '%.64s' have the same id %lld",
-			v->token[id].text, text, (long long)id);
+		return err_set(e, ERR_CONFIG, "tokens '%.64s' and '%.*s' have the same id %lld",
+			v->token[id].text, SHOWN(n), text, (long long)id);
 	if (2 * (v->count + 1) > v->mask)
 		rehash(v);
 	uint64_t hash = XXH3_64bits(text, n);
 	struct vocab_slot *slot = find(v, text, n, hash);
 	if (slot->id >= 0)
-		return err_set(e, ERR_CONFIG, "token '%.64s' has two ids, %d and %lld", text, slot->id,
+		return err_set(e, ERR_CONFIG, "token '%.*s' has two ids, %d and %lld", SHOWN(n), text, slot->id,
 			(long long)id);
 	v->token[id] = (struct vocab_token){keep(v, text, n), (uint32_t)n};
 	*slot = (struct vocab_slot){(int32_t)id, (uint32_t)(hash >> 32)};
 	v->count++;
+	v->longest = n > v->longest ? n : v->longest;
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct vocab {
 	struct vocab_token *token;  /* [size], by id */
 	size_t size, cap;           /* one past the largest id */
 	size_t count;               /* tokens there are */
+	size_t longest;             /* bytes of the longest */
 	struct vocab_slot *slot;    /* [mask + 1], open addressing */
 	size_t mask;
 	struct vocab_block *block;  /* what holds the strings */

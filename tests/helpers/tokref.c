@@ -1,6 +1,7 @@
-/* tokref TOKENIZER REFERENCE...: replays reference files (JSON lines, or a JSON list) through a tokenizer
+/* tokref [-s] TOKENIZER REFERENCE...: replays reference files (JSON lines, or a JSON list) through a tokenizer
  * and tells how many cases differ. Each case has "text", "decoded", and ids under "ids" or "input_ids"
- * (with special tokens), "ids_no_special" or "no_special". Exit status 1 when any differs. */
+ * (with special tokens), "ids_no_special" or "no_special". With -s a case has "text" and "ids" without
+ * special tokens, and the text itself is what they decode to: sentencepiece without a normalizer. Exit status 1 when any differs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct check {
 	const struct tokenizer *t;
 	struct encoder *enc;
 	const char *file;
+	bool spm;
 	size_t cases, different;
 	struct ids ids;
 	struct buf text;
@@ -75,9 +77,9 @@ static void
 check_case(struct check *c, const json_t *o)
 {
 	const json_t *text = json_object_get(o, "text");
-	bool ids = encodes(c, text, either(o, "ids", "input_ids"), true);
-	bool bare = encodes(c, text, either(o, "ids_no_special", "no_special"), false);
-	bool decoded = decodes(c, json_object_get(o, "decoded"));
+	bool ids = c->spm || encodes(c, text, either(o, "ids", "input_ids"), true);
+	bool bare = encodes(c, text, c->spm ? json_object_get(o, "ids") : either(o, "ids_no_special", "no_special"), false);
+	bool decoded = decodes(c, c->spm ? text : json_object_get(o, "decoded"));
 	c->cases++;
 	if (ids && bare && decoded)
 		return;
@@ -127,8 +129,11 @@ main(int argc, char **argv)
 	struct err e;
 	struct check c = {0};
 	log_tool = "tokref";
+	c.spm = argc > 1 && !strcmp(argv[1], "-s");
+	argv += c.spm;
+	argc -= c.spm;
 	if (argc < 3)
-		die_usage("usage: tokref TOKENIZER REFERENCE...");
+		die_usage("usage: tokref [-s] TOKENIZER REFERENCE...");
 	struct tokenizer *t = tokenizer_open(argv[1], &e);
 	if (!t)
 		die(&e);

@@ -29,3 +29,48 @@ setup() {
 	run "$tokref" "$shared/data/tokenizers/gpt2" "$shared/reference/tokenizers/minimind.jsonl"
 	[ "$status" -eq 1 ]
 }
+
+@test "SentencePiece models" {
+	for f in "$shared"/reference/tokenizers/spm-*.jsonl; do
+		name=$(basename "$f" .jsonl)
+		"$tokref" -s "$shared/data/tokenizers/${name#spm-}/tokenizer.model" "$f"
+	done
+}
+
+@test "a SentencePiece model with its configuration finds special tokens and adds BOS" {
+	cp "$shared"/data/tokenizers/llama2/tokenizer{.model,_config.json} "$BATS_TEST_TMPDIR"
+	printf '%s\n' '{"text": "Hello<s> world</s>", "ids": [1, 15043, 1, 29871, 3186, 2],
+		"ids_no_special": [15043, 1, 29871, 3186, 2], "decoded": "Hello<s>  world</s>"}' | tr -d '\n' \
+		>"$BATS_TEST_TMPDIR/case.jsonl"
+	"$tokref" "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/case.jsonl"
+}
+
+# The tokens that a tokenizer.json adds, as a tokenizer_config.json has them.
+config_of() {  # CLASS [BOS]
+	jq --arg class "$1" --arg bos "$2" '{tokenizer_class: $class,
+		added_tokens_decoder: ([.added_tokens[] | {(.id | tostring): .}] | add)} +
+		if $bos == "" then {} else {bos_token: $bos} end'
+}
+
+@test "a tiktoken rank file" {
+	t=$shared/data/tokenizers/llama3.1 d=$BATS_TEST_TMPDIR
+	"${tokref%/*}/ranks" "$t" 128000 >"$d/tokenizer.model"
+	config_of PreTrainedTokenizer '<|begin_of_text|>' <"$t/tokenizer.json" >"$d/tokenizer_config.json"
+	"$tokref" "$d" "$shared/reference/tokenizers/llama3.1.jsonl"
+}
+
+@test "vocab.json and merges.txt" {
+	d=$BATS_TEST_TMPDIR
+	for name in gpt2 qwen3; do
+		t=$shared/data/tokenizers/$name/tokenizer.json
+		class=GPT2Tokenizer
+		[ $name = gpt2 ] || class=Qwen2Tokenizer
+		jq .model.vocab "$t" >"$d/vocab.json"
+		{
+			echo '#version: 0.2'
+			jq -r '.model.merges[] | if type == "array" then join(" ") else . end' "$t"
+		} >"$d/merges.txt"
+		config_of $class '' <"$t" >"$d/tokenizer_config.json"
+		"$tokref" "$d" "$shared/reference/tokenizers/$name.jsonl"
+	done
+}

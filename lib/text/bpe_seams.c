@@ -1,0 +1,165 @@
+#include "text/bpe_seams.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "text/unicode.h"
+
+/* Up to four bytes of a character and how many, or NOTHING: such a token never ends, or begins, at a boundary. */
+enum { NOTHING = 0 };
+
+static uint64_t
+key_of(const uint8_t *p, size_t n)
+{
+	uint64_t k = n;
+	for (size_t i = 0; i < n; i++)
+		k = k << 8 | p[i];
+	return k;
+}
+
+static uint32_t
+bit_of(uint64_t before, uint64_t after)
+{
+	return (uint32_t)((before * 0x9e3779b97f4a7c15u + after) * 0xbf58476d1ce4e5b9u >> (64 - BPE_SEAM_BITS));
+}
+
+static bool
+is_continuation(uint8_t c)
+{
+	return (c & 0xc0) == 0x80;
+}
+
+/* How long a character is, by its first byte. */
+static size_t
+length_of(uint8_t c)
+{
+	return c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+/* ---- what tokens show ---- */
+
+/* The last bytes of a token, at most four, into out[4]; how many. 0 when it is no string of bytes. */
+static size_t
+last_bytes(const struct vocab_token *t, uint8_t *out)
+{
+	const char *p = t->text + t->n;
+	uint8_t back[4];
+	size_t n = 0;
+	while (p > t->text && n < 4) {
+		uint32_t c;
+		p = uni_before(p);
+		uni_decode(p, &c);
+		int byte = uni_to_byte(c);
+		if (byte < 0)
+			return 0;
+		back[n++] = (uint8_t)byte;
+	}
+	for (size_t i = 0; i < n; i++)
+		out[i] = back[n - 1 - i];
+	return n;
+}
+
+static size_t
+first_bytes(const struct vocab_token *t, uint8_t *out)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < t->n && n < 4;) {
+		uint32_t c;
+		i += uni_decode(t->text + i, &c);
+		int byte = uni_to_byte(c);
+		if (byte < 0)
+			return 0;
+		out[n++] = (uint8_t)byte;
+	}
+	return n;
+}
+
+struct shown {
+	uint64_t before, after;         /* keys, or NOTHING */
+	bool before_part, after_part;   /* it is part of a character only */
+	uint8_t last, first;            /* the bytes at the boundary */
+};
+
+static void
+show_before(const struct vocab_token *t, struct shown *s)
+{
+	uint8_t b[4];
+	size_t n = last_bytes(t, b), k = n;
+	while (k && is_continuation(b[k - 1]))
+		k--;
+	s->last = n ? b[n - 1] : 0;
+	if (k && length_of(b[k - 1]) == n - k + 1)
+		s->before = key_of(b + k - 1, n - k + 1);
+	else if (n && !k && n < 4) {
+		s->before = key_of(b, n);
+		s->before_part = true;
+	}
+}
+
+static void
+show_after(const struct vocab_token *t, struct shown *s)
+{
+	uint8_t b[4];
+	size_t n = first_bytes(t, b), k = 1;
+	if (!n || is_continuation(b[0]))
+		return;
+	while (k < n && k < length_of(b[0]) && is_continuation(b[k]))
+		k++;
+	s->first = b[0];
+	s->after_part = k == n && n < length_of(b[0]);
+	if (s->after_part || k == length_of(b[0]))
+		s->after = key_of(b, k);
+}
+
+static void
+note_merge(struct bpe_seams *s, const struct shown *left, const struct shown *right)
+{
+	if (left->before == NOTHING || right->after == NOTHING)
+		return;
+	uint32_t bit = bit_of(left->before, right->after);
+	s->pair[bit / 64] |= (uint64_t)1 << bit % 64;
+	s->part_before[left->last] |= left->before_part;
+	s->part_after[right->first] |= right->after_part;
+}
+
+struct bpe_seams *
+bpe_seams_new(const struct bpe *b)
+{
+	struct bpe_seams *s = xcalloc(1, sizeof *s);
+	struct shown *shown = xcalloc(b->vocab.size + 1, sizeof *shown);
+	size_t slots = (size_t)1 << (64 - b->merge_shift);
+	for (size_t id = 0; id < b->vocab.size; id++)
+		if (b->vocab.token[id].text) {
+			show_before(&b->vocab.token[id], &shown[id]);
+			show_after(&b->vocab.token[id], &shown[id]);
+		}
+	for (size_t i = 0; i < slots; i++)
+		if (b->merge[i].rank != BPE_NO_RANK)
+			note_merge(s, &shown[b->merge[i].pair >> 32], &shown[(uint32_t)b->merge[i].pair]);
+	free(shown);
+	return s;
+}
+
+/* ---- use ---- */
+
+bool
+bpe_is_seam(const struct bpe_seams *s, const char *text, size_t i, size_t n)
+{
+	const uint8_t *p = (const uint8_t *)text;
+	size_t start = i - 1, first = 1, last = length_of(p[i]);
+	while (start && is_continuation(p[start]))
+		start--;
+	if (i - start > 4 || last > n - i)
+		return false;
+	size_t longest = i - start;
+	first = s->part_before[p[i - 1]] ? 1 : longest;
+	for (size_t before = longest; before >= first; before--) {
+		uint64_t key = key_of(p + i - before, before);
+		for (size_t after = s->part_after[p[i]] ? 1 : last; after <= last; after++) {
+			uint32_t bit = bit_of(key, key_of(p + i, after));
+			if (s->pair[bit / 64] >> bit % 64 & 1)
+				return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,28 @@
+/* Reading JSON text step by step, for what is long and simple. It takes less than jansson does, and tells no
+ * reasons: whoever is told false hands the text to jansson, which takes it or says what is wrong. */
+#ifndef HONE_TEXT_JSON_CURSOR_H
+#define HONE_TEXT_JSON_CURSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/mem.h"
+
+struct json_cursor {
+	const char *p, *end;
+};
+
+void json_cursor_space(struct json_cursor *c);  /* passes white space over */
+
+/* Takes one character, and white space before it. */
+bool json_cursor_take(struct json_cursor *c, char what);
+
+/* Takes a string. *s is in the text itself or, when there are escapes, in *tmp, which is emptied first. That the
+ * text is UTF-8 is the caller's business; \u0000 is false. */
+bool json_cursor_string(struct json_cursor *c, struct buf *tmp, const char **s, size_t *n);
+
+/* Whether the text is an object of one member, a string under this key: {"text": "..."}. *s as above. */
+bool json_cursor_member(
+	const char *text, size_t n, const char *key, struct buf *tmp, const char **s, size_t *len);
+
+#endif

@@ -1,0 +1,84 @@
+#!/bin/sh
+# How fast text becomes tokens: hone-tokenize as a whole on one and two threads, and each of its stages by itself.
+# The text is English, Chinese and C in line records. MB/s count its bytes against processor time (one thread) or
+# elapsed time (-j 2); a machine that does other things besides makes the latter worse.
+set -eu
+usage='usage: tests/bench/tokenize.sh [-b PROGRAMS] [-o OBJECTS] [-s SHARED] [TOKENIZER...]'
+bin=. objects=build/release shared=../shared
+while getopts b:o:s: c; do
+	case $c in
+	b) bin=$OPTARG ;;
+	o) objects=$OPTARG ;;
+	s) shared=$OPTARG ;;
+	*) echo "$usage" >&2; exit 64 ;;
+	esac
+done
+shift $((OPTIND - 1))
+data=$shared/data
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT INT TERM
+
+english_and_chinese() {
+	if [ -d "$data/chat" ]; then
+		jq -r '.[] | .instruction, .input, .output' "$data"/chat/alpaca_en_demo.json "$data"/chat/alpaca_zh_demo.json
+		jq -r '.prompt + .completion' "$data"/tasks/chnsenticorp/train.jsonl
+		cat "$data"/raw/banking77-train.csv
+		return
+	fi
+	# Words of 2 to 9 letters and phrases of 4 to 15 characters, each kind drawn by the same rule every time.
+	awk 'function draw(n) { seed = (seed * 16807) % 2147483647; return seed % n }
+	function word(  n, w) { for (n = 2 + draw(8); n; n--) w = w substr("etaoinshrdlucmfw", 1 + draw(16), 1); return w }
+	function phrase(  n, w) { for (n = 4 + draw(12); n; n--) w = w han[draw(512)]; return w }
+	BEGIN {
+		seed = 1
+		for (i = 0; i < 512; i++) han[i] = sprintf("%c%c%c", 228 + int(i / 128), 184 + int(i / 64) % 8, 128 + i % 64)
+		for (i = 0; i < 4096; i++) { en[i] = word(); zh[i] = phrase() }
+		for (line = 0; line < 24000; line++) {
+			s = ""
+			for (n = 4 + draw(20); n; n--)
+				s = s (line % 2 ? zh[int(draw(4096) * draw(4096) / 4096)] "，" : en[int(draw(4096) * draw(4096) / 4096)] " ")
+			print s
+		}
+	}' | LC_ALL=C cat
+}
+
+# Lines with words or phrases in them: any tokenizer makes more than one token of each.
+lines() {
+	{
+		LC_ALL=C english_and_chinese
+		cat lib/*/*.c lib/*/*.h tools/*/*.c
+	} | jq -Rc 'select(length > 12 and test("[A-Za-z]{2}.* .*[a-z]|[一-龥]{2}")) | {text: .}'
+}
+
+# Seconds that a run takes: "PROCESSOR ELAPSED", the least of three.
+run() {
+	for _ in 1 2 3; do
+		{ time -p "$bin/hone-tokenize" -q --no-eos --format text "$@" >/dev/null; } 2>&1 |
+			awk '$1 == "real" { r = $2 } $1 == "user" || $1 == "sys" { p += $2 } END { print p, r }'
+	done | awk 'NR == 1 || $1 < p { p = $1 } NR == 1 || $2 < r { r = $2 } END { print p, r }'
+}
+
+lines >"$tmp/once.jsonl"
+cat "$tmp/once.jsonl" "$tmp/once.jsonl" "$tmp/once.jsonl" >"$tmp/text.jsonl"
+if [ $# -eq 0 ]; then
+	for t in gpt2 llama3.1 qwen3 smollm2 llama2 mistral-v0.3; do
+		[ ! -d "$data/tokenizers/$t" ] || set -- "$@" "$data/tokenizers/$t"
+	done
+fi
+[ $# -gt 0 ] || { echo "$usage" >&2; echo "tests/bench/tokenize.sh: no '$data/tokenizers': name a tokenizer" >&2; exit 64; }
+
+printf '%-14s %9s %9s %9s   %s\n' tokenizer 'MB/s -j1' 'MB/s -j2' 'load, s' 'share of load, JSON, encode, write'
+for t do
+	name=$(basename "$t")
+	one=$(run -j 1 -m "$t" "$tmp/text.jsonl")
+	two=$(run -j 2 -m "$t" "$tmp/text.jsonl")
+	"$objects/tests/bench/tokenize_stages" "$t" "$tmp/text.jsonl" 2>&1 >/dev/null |
+		jq -c --arg name "$name" --arg one "${one% *}" --arg two "${two#* }" '{tokenizer: $name} + . + {
+			mb_s_1: (.text_bytes / 1e6 / ($one | tonumber)), mb_s_2: (.text_bytes / 1e6 / ([$two | tonumber, 0.01] | max))}' \
+			>>"$tmp/results.jsonl"
+	tail -n 1 "$tmp/results.jsonl" | jq -r '(.load + .json + .encode + .write) as $all |
+		[.tokenizer, .mb_s_1, .mb_s_2, .load, (.load, .json, .encode, .write | 100 * . / $all)] | @tsv' |
+		awk -F '\t' '{ printf "%-14s %9.1f %9.1f %9.2f   %.0f %%, %.0f %%, %.0f %%, %.0f %%\n", $1, $2, $3, $4, $5, $6, $7, $8 }'
+done
+jq -cs '{bench: "tokenize", results: map(map_values(if type == "number" then . * 1000 | round / 1000 else . end))}' \
+	"$tmp/results.jsonl"
