@@ -115,17 +115,3 @@ json_cursor_string(struct json_cursor *c, struct buf *tmp, const char **s, size_
 	c->p++;
 	return true;
 }
-
-bool
-json_cursor_member(const char *text, size_t n, const char *key, struct buf *tmp, const char **s, size_t *len)
-{
-	struct json_cursor c = {text, text + n};
-	const char *name;
-	size_t name_n;
-	if (!json_cursor_take(&c, '{') || !json_cursor_string(&c, tmp, &name, &name_n) || name_n != strlen(key) ||
-		memcmp(name, key, name_n) || !json_cursor_take(&c, ':') || !json_cursor_string(&c, tmp, s, len) ||
-		!json_cursor_take(&c, '}'))
-		return false;
-	json_cursor_space(&c);
-	return c.p == c.end && uni_check(text, n) == n;
-}

@@ -21,8 +21,4 @@ bool json_cursor_take(struct json_cursor *c, char what);
  * text is UTF-8 is the caller's business; \u0000 is false. */
 bool json_cursor_string(struct json_cursor *c, struct buf *tmp, const char **s, size_t *n);
 
-/* Whether the text is an object of one member, a string under this key: {"text": "..."}. *s as above. */
-bool json_cursor_member(
-	const char *text, size_t n, const char *key, struct buf *tmp, const char **s, size_t *len);
-
 #endif

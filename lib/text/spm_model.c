@@ -113,7 +113,7 @@ static int
 read_piece(struct spm_model *m, struct message in, struct err *e)
 {
 	struct spm_piece p = {.type = SPM_NORMAL};
-	struct field f;
+	struct field f = {0};
 	uint32_t bits = 0;
 	int rc;
 	while ((rc = next_field(&in, &f, e)) > 0) {
@@ -159,7 +159,7 @@ refuse(const char *what, struct err *e)
 static int
 read_trainer(struct spm_model *m, struct message in, struct names *names, struct err *e)
 {
-	struct field f;
+	struct field f = {0};
 	int rc;
 	while ((rc = next_field(&in, &f, e)) > 0) {
 		bool is_string = f.number >= 44 && f.number <= 47;
@@ -189,7 +189,7 @@ read_trainer(struct spm_model *m, struct message in, struct names *names, struct
 static int
 read_normalizer(struct spm_model *m, struct message in, struct err *e)
 {
-	struct field f;
+	struct field f = {0};
 	int rc;
 	while ((rc = next_field(&in, &f, e)) > 0) {
 		if (f.number < 2 || f.number > 5)
@@ -211,7 +211,7 @@ read_normalizer(struct spm_model *m, struct message in, struct err *e)
 static int
 read_denormalizer(struct message in, struct err *e)
 {
-	struct field f;
+	struct field f = {0};
 	int rc;
 	while ((rc = next_field(&in, &f, e)) > 0)
 		if (f.number == 2 && f.wire == BYTES && f.bytes.n)
@@ -222,7 +222,7 @@ read_denormalizer(struct message in, struct err *e)
 static int
 read_model(struct spm_model *m, struct message in, struct names *names, struct err *e)
 {
-	struct field f;
+	struct field f = {0};
 	int rc;
 	while ((rc = next_field(&in, &f, e)) > 0) {
 		if (f.number > 5 || f.number == 4)

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "fmt/tokens.h"
+#include "text/fields.h"
 #include "text/tokenizer.h"
 
 static double
@@ -61,16 +62,16 @@ read_lines(const char *path, struct texts *lines)
 static void
 parse(const struct texts *lines, struct texts *texts)
 {
+	struct fields fields = {0};
 	for (size_t i = 0; i < lines->n; i++) {
 		size_t n;
 		const char *p = text_at(lines, i, &n);
-		json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-		json_t *text = json_object_get(o, "text");
-		if (!json_is_string(text))
-			die_usage("line %zu has no \"text\"", i + 1);
-		add_text(texts, json_string_value(text), json_string_length(text));
-		json_decref(o);
+		const struct field *text = fields_read(&fields, p, n) ? fields_get(&fields, "text") : NULL;
+		if (!text)
+			die_usage("line %zu is not {\"text\": \"...\"}", i + 1);
+		add_text(texts, text->value, text->n);
 	}
+	fields_release(&fields);
 }
 
 static size_t *

@@ -10,11 +10,27 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "text/json_cursor.h"
+#include "text/unicode.h"
+
+/* {"text": "..."}, whole. */
+static bool
+read_member(const char *text, size_t n, struct buf *tmp, const char **s, size_t *len)
+{
+	struct json_cursor c = {text, text + n};
+	const char *key;
+	size_t key_n;
+	if (!json_cursor_take(&c, '{') || !json_cursor_string(&c, tmp, &key, &key_n) || key_n != 4 ||
+		memcmp(key, "text", 4) || !json_cursor_take(&c, ':') || !json_cursor_string(&c, tmp, s, len) ||
+		!json_cursor_take(&c, '}'))
+		return false;
+	json_cursor_space(&c);
+	return c.p == c.end && uni_check(text, n) == n;
+}
 
 static bool
 member(const char *text, size_t n, struct buf *tmp, const char **s, size_t *len)
 {
-	bool taken = json_cursor_member(text, n, "text", tmp, s, len);
+	bool taken = read_member(text, n, tmp, s, len);
 	json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const json_t *v = json_object_get(o, "text");
 	if (taken && (!json_is_string(v) || json_object_size(o) != 1 || json_string_length(v) != *len ||
