@@ -148,25 +148,21 @@ ingest_close(struct ingested *in)
 
 /* ---- whether it fits the model ---- */
 
+/* A model without a tokenizer has nothing to compare; a tokenizer that cannot be read is an error here already, since it
+ * would go with what is trained. */
 static int
 check_tokenizer(const char *path, const char *made_with, const char *model_dir, struct err *e)
 {
-	char *file = path_join(model_dir, "tokenizer.json");
-	struct map m;
-	char hex[HASH_HEX];
-	int rc = 0;
-	if (made_with && path_exists(file)) {
-		rc = map_open(&m, file, e);
-		if (rc == 0) {
-			hash_bytes(m.data, m.size, hex);
-			map_close(&m);
-			if (strcmp(hex, made_with) != 0)
-				rc = err_set(e, ERR_DATA, "'%s' was made with another tokenizer than that of '%s': tokenise it with this model",
-					path, model_dir);
-		}
-	}
-	free(file);
-	return rc;
+	if (!made_with)
+		return 0;
+	struct tokenizer *t = tokenizer_open(model_dir, e);
+	if (!t)
+		return e->code == ERR_NOINPUT ? 0 : -1;
+	bool same = strcmp(tokenizer_fingerprint(t), made_with) == 0;
+	tokenizer_free(t);
+	return same ? 0
+		    : err_set(e, ERR_DATA, "'%s' was made with another tokenizer than that of '%s': tokenise it with this model",
+			      path, model_dir);
 }
 
 int
