@@ -41,6 +41,15 @@ tokenizer() {
   echo '{"bos_token": "<s>", "eos_token": "</s>"}' >"$1/tokenizer_config.json"
 }
 
+@test "alpaca: what was said before stays; gzip and zstd" {
+  jq -nc '{instruction: "a", output: "b", history: [["c", "d"]], system: "s", source: "x"}' >a.jsonl
+  [ "$(prepared a.jsonl | jq -cS .)" = "$(jq -cS '{history, input: "", instruction, output, system}' a.jsonl)" ]
+  gzip -k a.jsonl
+  zstd -q a.jsonl
+  "$prepare" -q a.jsonl.gz
+  prepared a.jsonl.zst | cmp - a.prepared.jsonl
+}
+
 @test "csv: quotes, line breaks in them, CR LF, a byte order mark, headers in another case, other columns" {
   printf '\xef\xbb\xbfText,ID,Label\r\n"one, ""two""\r\nthree",7, x \r\nfour,8,y\r\n' >a.csv
   prepared a.csv >out
@@ -270,8 +279,8 @@ EOF
     {from: "function_call", value: "{\"name\": \"f\", \"arguments\": {}}"}, {from: "observation", value: "1"},
     {from: "gpt", value: "b"}]}]' >a.json
   prepared a.json | jq -c . | diff - <(jq -nc '{messages: [{role: "system", content: "s"}, {role: "user", content: "a"},
-    {role: "assistant", content: null, tool_calls: [{type: "function", function: {name: "f", arguments: {}}}]},
-    {role: "tool", content: "1"}, {role: "assistant", content: "b"}], tools: [{type: "function", function: {name: "f"}}]}')
+    {role: "assistant", content: "", tool_calls: [{type: "function", id: "call00000", function: {name: "f", arguments: {}}}]},
+    {role: "tool", content: "1", tool_call_id: "call00000"}, {role: "assistant", content: "b"}], tools: [{type: "function", function: {name: "f"}}]}')
 }
 
 @test "tokens: lengths, long rows, labels that begin alike" {
@@ -343,4 +352,14 @@ EOF
   "$prepare" a.csv 2>err
   grep -q '?\[31mx' err
   run ! grep -q $'\033' err
+}
+
+@test "weights: those of LLaMA-Factory, and what hone-tokenize refuses" {
+  printf '%s\n' '{"messages": [{"role": "user", "content": [{"type": "text", "value": "a"}], "loss_weight": 0.0}, {"role": "assistant", "content": "b", "loss_weight": 1.0}]}' \
+    '{"messages": [{"role": "user", "content": "c", "weight": 1}, {"role": "assistant", "content": "b"}]}' \
+    '{"messages": [{"role": "user", "content": [{"type": "image"}]}, {"role": "assistant", "content": "b"}]}' >a.jsonl
+  prepared a.jsonl --on-error skip | diff - <(head -n 1 a.jsonl)
+  [ "$(finding "weights")" = '["repaired",1,[2]]' ]
+  [ "$(finding "message keys")" = '["repaired",1,[3]]' ]
+  [ "$(finding "unknown keys")" = '["ok",0,[]]' ]
 }

@@ -74,8 +74,13 @@ md5() {
   diff <(jq -c . "$T/x.prepared.jsonl") <(sed '202d;212d' "$chat"/openai_chat_fluid_train.jsonl | jq -c .)
   "$prepare" -q "$chat"/glaive_toolcall_en_demo.json -o "$T/y" --report "$T/report"
   jq -e '.rows == 300 and .rows_left == 265' "$T/report"
-  jq -es '[.[].messages[] | select(.tool_calls)] | length > 0 and all(.content == null)' "$T/y.prepared.jsonl"
+  jq -es '[.[].messages[] | select(.tool_calls)] | length > 0 and all(.content == "")' "$T/y.prepared.jsonl"
   "$prepare" --check -q "$T/y.prepared.jsonl"
+  # hone-tokenize reads ShareGPT, too: the ids are the same
+  "$prepare" -q "$chat"/glaive_toolcall_en_demo.json --no-dedup -o "$T/all"
+  for file in "$chat"/glaive_toolcall_en_demo.json "$T/all.prepared.jsonl"; do
+    "${HONE_BIN:-.}/hone-tokenize" -q -m ../shared/data/tokenizers/qwen3 --jsonl "$file" | jq -c '[.input_ids, .labels]' | md5sum
+  done | uniq | wc -l | grep -qx 1
   "$prepare" -q "$chat"/llama-chinese-dev_sft.csv -o "$T/z" --report "$T/report"
   jq -e '.rows == 200 and .rows_left == 200 and .form == "text"' "$T/report"
 }

@@ -48,12 +48,26 @@ is_empty(const json_t *content)
 	return json_array_size(content) == 0;
 }
 
+/* A text, or a list of texts as {"type": "text", "text"}. */
+static bool
+is_text(const json_t *content)
+{
+	json_t *part;
+	size_t i;
+	json_array_foreach((json_t *)content, i, part) {
+		const json_t *text = json_object_get(part, json_object_get(part, "text") ? "text" : "value");
+		if (!json_is_string(part) && !json_is_string(text))
+			return false;
+	}
+	return json_is_string(content) || json_is_array(content);
+}
+
 static void
 check_content(struct found *f, const json_t *message)
 {
 	const json_t *content = json_object_get(message, "content");
-	bool given = json_is_string(content) || json_is_array(content), called = has_call(message);
-	if ((!content && !called) || (content && !given && !json_is_null(content)))
+	bool called = has_call(message);
+	if ((!content && !called) || (content && !is_text(content) && !json_is_null(content)))
 		f->keys = true;
 	else if (!called && is_empty(content))
 		*(is_assistant(message) ? &f->empty : &f->empty_other) = true;
@@ -63,7 +77,7 @@ static void
 check_keys(struct chat_tallies *t, struct found *f, const json_t *message)
 {
 	static const char *const known[] = {"role", "content", "name", "tool_calls", "tool_call_id", "function_call",
-		"weight", "refusal", "audio", "reasoning_content", NULL};
+		"weight", "loss_weight", "refusal", "audio", "reasoning_content", NULL};
 	const char *key;
 	json_t *v;
 	json_object_foreach((json_t *)message, key, v)
@@ -85,15 +99,15 @@ check_role(struct chat_tallies *t, struct found *f, const json_t *message)
 		snprintf(t->unknown_role, sizeof t->unknown_role, "%s", role_of(message));
 }
 
-/* An answer is learned from unless its weight is 0. */
+/* An answer is learned from unless its weight is 0; nothing else is. */
 static void
 check_weight(struct found *f, const json_t *message)
 {
-	const json_t *v = json_object_get(message, "weight");
+	const json_t *v = json_object_get(message, json_object_get(message, "weight") ? "weight" : "loss_weight");
 	bool given = v && !json_is_null(v);
 	double weight = given ? json_number_value(v) : 1;
-	f->weights |= given && (!json_is_number(v) || weight < 0);
-	f->odd_weights |= given && (!is_assistant(message) || (weight != 0 && weight != 1));
+	f->weights |= given && (!json_is_number(v) || weight < 0 || (weight > 0 && !is_assistant(message)));
+	f->odd_weights |= given && weight != 0 && weight != 1;
 	f->target |= is_assistant(message) && weight > 0;
 }
 
@@ -173,7 +187,7 @@ chat_report(struct data *d, const struct chat_tallies *t, bool skip)
 		const char *what, *subject, *end;
 	} all[] = {
 		{CHECK_CHAT_MESSAGES, wrong, &t->list, "without a list of messages", "", left},
-		{CHECK_CHAT_KEYS, wrong, &t->keys, "with a message without role or content", "", left},
+		{CHECK_CHAT_KEYS, wrong, &t->keys, "with a message without role or text", "", left},
 		{CHECK_CHAT_UNKNOWN_KEYS, LEVEL_WARNING, &t->unknown_keys,
 			"with keys in messages that chat templates do not know, as ", t->unknown_key, ""},
 		{CHECK_CHAT_ROLES, wrong, &t->roles, "with an unknown role, as ", t->unknown_role, left},
@@ -182,9 +196,10 @@ chat_report(struct data *d, const struct chat_tallies *t, bool skip)
 		{CHECK_CHAT_EMPTY, LEVEL_REPAIRED, &t->empty, "with an empty answer; left out", "", ""},
 		{CHECK_CHAT_ASSISTANT, LEVEL_WARNING, &t->last, "whose last message is not the assistant's", "", ""},
 		{CHECK_CHAT_ASSISTANT, LEVEL_REPAIRED, &t->assistant, "without an answer to learn; left out", "", ""},
-		{CHECK_CHAT_WEIGHTS, LEVEL_WARNING, &t->odd_weights,
-			"with a weight other than 0 and 1, or on a message that is not the assistant's", "", ""},
-		{CHECK_CHAT_WEIGHTS, wrong, &t->weights, "with a weight that is not a number of at least 0", "", left},
+		{CHECK_CHAT_WEIGHTS, LEVEL_WARNING, &t->odd_weights, "with a weight other than 0 and 1", "", ""},
+		{CHECK_CHAT_WEIGHTS, wrong, &t->weights,
+			"with a weight that is not a number of at least 0, or above 0 and not the assistant's", "",
+			left},
 	};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
 		const char *quote = *all[i].subject ? "'" : "";

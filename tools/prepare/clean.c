@@ -200,6 +200,7 @@ row_hash(const struct data *d, const struct row *r, struct buf *key)
 		buf_append(key, &n, sizeof n);
 		buf_append(key, text_of(d, r->field[j]), r->field[j].n);
 	}
+	buf_append(key, text_of(d, r->frame), r->frame.n);
 	return XXH3_128bits(key->data, key->len);
 }
 

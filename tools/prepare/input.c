@@ -9,8 +9,8 @@
 #include "prepare.h"
 #include "text/unicode.h"
 
-/* No file is larger; without a bound a pipe that never ends would take all memory. */
-static const size_t input_max = (size_t)16 << 30;
+/* No file is larger, decompressed: a small one may stand for any number of bytes, and a pipe may never end. */
+static const size_t input_max = (size_t)4 << 30;
 
 static const char *const format_names[] = {"auto", "csv", "tsv", "json", "jsonl", "txt"};
 
@@ -20,16 +20,49 @@ input_format_name(enum input_format f)
 	return format_names[f];
 }
 
+size_t
+input_name_length(const char *name)
+{
+	static const char *const packed[] = {".gz", ".zst"};
+	size_t n = strlen(name);
+	for (int i = 0; i < 2; i++) {
+		size_t k = strlen(packed[i]);
+		if (n > k && strcmp(name + n - k, packed[i]) == 0)
+			return n - k;
+	}
+	return n;
+}
+
+/* All bytes of the file, decompressed. */
+static int
+read_all(struct input *in, const char *path, struct err *e)
+{
+	struct in source;
+	const uint8_t *p;
+	long n;
+	if (in_open_unpacked(&source, path, e) < 0)
+		return -1;
+	while ((n = in_peek(&source, &p, 1 << 16, e)) > 0 && in->data.len + (size_t)n <= input_max) {
+		buf_append(&in->data, p, (size_t)n);
+		source.pos += (size_t)n;
+	}
+	in_close(&source);
+	return n > 0 ? err_set(e, ERR_DATA, "'%s': larger than 4 GiB", in->name) : (int)n;
+}
+
 static int
 settle_format(struct input *in, const char *path, const char *asked, struct err *e)
 {
-	const char *base = strrchr(path, '/'), *dot = strrchr(base ? base : path, '.');
+	const char *base = strrchr(path, '/');
+	base = base ? base + 1 : path;
+	char *whole = xstrndup(base, input_name_length(base)), *dot = strrchr(whole, '.');
 	const char *name = strcmp(asked, "auto") != 0 ? asked : dot ? dot + 1 : "";
 	for (int i = INPUT_CSV; i <= INPUT_TXT; i++)
 		if (strcasecmp(name, format_names[i]) == 0)
 			in->format = (enum input_format)i;
 	if (strcasecmp(name, "ndjson") == 0)
 		in->format = INPUT_JSONL;
+	free(whole);
 	if (in->format == INPUT_AUTO)
 		return err_set(e, ERR_USAGE,
 			"'%s': the name does not tell the format; --format does (csv, tsv, json, "
@@ -238,7 +271,7 @@ int
 input_open(struct input *in, const char *path, int file, const struct options *opt, struct err *e)
 {
 	*in = (struct input){.name = strcmp(path, "-") == 0 ? "standard input" : path};
-	if (settle_format(in, path, opt->format, e) < 0 || file_read(path, input_max, &in->data, e) < 0 ||
+	if (settle_format(in, path, opt->format, e) < 0 || read_all(in, path, e) < 0 ||
 		decode(in, opt->encoding, e) < 0)
 		return -1;
 	find_not_utf8(in, file);

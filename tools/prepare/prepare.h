@@ -74,13 +74,16 @@ struct input_sink {
 	void *arg;
 };
 
-/* Reads a file ("-": standard input), decodes it, and settles its format and columns. `file` is its number in
+/* Reads a file ("-": standard input; gzip and zstd are decompressed), decodes it, and settles its format and columns. `file` is its number in
  * tallies. What input_close leaves is empty. */
 int input_open(struct input *in, const char *path, int file, const struct options *opt, struct err *e);
 void input_close(struct input *in);
 
 /* Every record in order; the header is none. */
 int input_each(const struct input *in, const struct input_sink *sink, struct err *e);
+
+/* How much of a file's name is left without ".gz" or ".zst". */
+size_t input_name_length(const char *name);
 
 const char *input_format_name(enum input_format f);
 
@@ -122,8 +125,9 @@ struct text {
 struct row {
 	uint64_t line;
 	struct text field[FIELDS];
-	uint8_t file;    /* 0, or 1: the validation file */
-	bool validation; /* which part it goes to */
+	struct text frame; /* FORM_ALPACA: "system" and "history", as text of JSON */
+	uint8_t file;      /* 0, or 1: the validation file */
+	bool validation;   /* which part it goes to */
 	bool dropped;
 	uint32_t group;  /* rows with one prompt */
 	uint64_t order;  /* the hash of that prompt */
@@ -176,7 +180,7 @@ text_of(const struct data *d, struct text t)
 struct text data_keep(struct data *d, const char *p, size_t n);
 
 /* A record as text that reads back to the same values; the caller frees. NULL: out of memory. */
-char *record_text(const json_t *o, size_t flags);
+char *chat_text(const json_t *o, size_t flags);
 
 /* White space around a text taken off. */
 struct text data_trim(const struct data *d, struct text t);

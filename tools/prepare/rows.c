@@ -101,6 +101,23 @@ take_field(struct loader *l, const struct record *r, int column, struct text *t,
 	return plain;
 }
 
+/* Instructions may come with what was said before them, which hone-tokenize knows. */
+static void
+keep_frame(struct data *d, const json_t *record, struct row *row)
+{
+	json_t *system = json_object_get(record, "system"), *history = json_object_get(record, "history");
+	json_t *frame = json_object();
+	if (json_string_length(system) > 0)
+		json_object_set(frame, "system", system);
+	if (json_array_size(history) > 0)
+		json_object_set(frame, "history", history);
+	char *text = json_object_size(frame) > 0 ? chat_text(frame, 0) : NULL;
+	if (text)
+		row->frame = data_keep(d, text, strlen(text));
+	free(text);
+	json_decref(frame);
+}
+
 static struct row *
 new_row(struct data *d, int file, uint64_t line)
 {
@@ -132,16 +149,20 @@ add_plain(struct loader *l, const struct record *r)
 			tally_add(&l->d->read.trimmed, l->file, r->line);
 		row.field[FIELD_COMPLETION] = label;
 	}
+	if (l->m->form == FORM_ALPACA && r->object)
+		keep_frame(d, r->object, &row);
 	if (converted)
 		tally_add(&l->d->read.converted, l->file, r->line);
-	memcpy(new_row(d, l->file, r->line)->field, row.field, sizeof row.field);
+	struct row *to = new_row(d, l->file, r->line);
+	memcpy(to->field, row.field, sizeof row.field);
+	to->frame = row.frame;
 	return 0;
 }
 
 /* ---- conversations ---- */
 
 char *
-record_text(const json_t *o, size_t flags)
+chat_text(const json_t *o, size_t flags)
 {
 	char *text = NULL;
 	bool same = false;
@@ -174,10 +195,11 @@ add_chat(struct loader *l, const struct record *r, struct err *e)
 {
 	json_t *o = l->m->sharegpt ? sharegpt_convert(r->object) : with_messages(l, r->object);
 	if (!o)
-		return malformed(l, r->line, -1, "'conversations' is not a list of {\"from\", \"value\"}");
+		return malformed(l, r->line, -1,
+			"'conversations' is not a list of {\"from\", \"value\"}, or a call is not JSON");
 	enum chat_verdict v = chat_check(&l->d->read.chat, o, l->file, r->line);
 	if (v == CHAT_FINE) {
-		char *text = record_text(o, 0), *context = chat_context(o);
+		char *text = chat_text(o, 0), *context = chat_context(o);
 		if (!text || !context) {
 			free(text);
 			free(context);
@@ -279,13 +301,20 @@ report_columns(struct loader *l)
 	buf_release(&names);
 }
 
+static bool
+is_frame(const struct loader *l, const char *key)
+{
+	return l->m->form == FORM_ALPACA && (strcmp(key, "system") == 0 || strcmp(key, "history") == 0);
+}
+
 static void
 report_extra(struct loader *l)
 {
 	struct buf names = {0};
 	bool chat = l->m->form == FORM_CHAT;
 	for (size_t i = 0; i < l->in->columns && names.len < 200; i++)
-		if ((int)i != l->m->column[0] && (int)i != l->m->column[1] && (int)i != l->m->column[2])
+		if ((int)i != l->m->column[0] && (int)i != l->m->column[1] && (int)i != l->m->column[2] &&
+			!is_frame(l, l->in->column[i]))
 			buf_printf(&names, "%s'%.60s'", names.len ? ", " : "", l->in->column[i]);
 	if (names.len)
 		report_set(&l->d->report, CHECK_EXTRA_COLUMNS, chat ? LEVEL_OK : LEVEL_REPAIRED, NULL, "%s%s",

@@ -10,7 +10,7 @@
 
 enum { LONG_CHARACTERS = 10000 };
 
-#define REFUSED UINT32_MAX  /* a row's tokens */
+#define REFUSED UINT32_MAX /* a row's tokens */
 
 /* ---- long rows ---- */
 

@@ -19,7 +19,11 @@ row_json(const struct data *d, const struct row *r)
 		if (name)
 			json_object_set_new(o, name, json_stringn(text_of(d, t), t.n));
 	}
-	char *text = json_dumps(o, 0);
+	json_t *frame = r->frame.n ? json_loadb(text_of(d, r->frame), r->frame.n, JSON_ALLOW_NUL, NULL) : NULL;
+	if (frame)
+		json_object_update(o, frame);
+	json_decref(frame);
+	char *text = chat_text(o, 0);
 	json_decref(o);
 	return text;
 }
@@ -32,8 +36,11 @@ base_name(const char *input)
 {
 	if (strcmp(input, "-") == 0)
 		return xstrdup("stdin");
-	const char *slash = strrchr(input, '/'), *name = slash ? slash + 1 : input, *dot = strrchr(name, '.');
-	return xstrndup(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
+	const char *slash = strrchr(input, '/'), *name = slash ? slash + 1 : input;
+	size_t n = input_name_length(name);
+	while (n > 0 && name[n - 1] != '.')
+		n--;
+	return xstrndup(name, n > 1 ? n - 1 : input_name_length(name));
 }
 
 static char *
