@@ -157,6 +157,15 @@ math_threads(void)
 	return threads;
 }
 
+float *
+math_scratch(void)
+{
+	static _Thread_local float *scratch;
+	if (!scratch)
+		scratch = xreallocarray(NULL, MATH_SCRATCH, sizeof *scratch);
+	return scratch;
+}
+
 /* The kernels that OpenBLAS should take, where it does not know the processor (a newer one than itself) and falls
  * back to those of 2004, at a third of the speed or less; NULL where it chose well. */
 static const char *

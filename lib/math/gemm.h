@@ -22,6 +22,11 @@ void gemm_tn(float *C, int ldc, const float *A, int lda, const float *B, int ldb
 int math_set_threads(int n);
 int math_threads(void);
 
+/* Memory of the calling thread's own for MATH_SCRATCH floats, made when it first asks and then kept. Whoever takes it
+ * must be done with it before anything else that takes it is called. */
+enum { MATH_SCRATCH = 1 << 19 };
+float *math_scratch(void);
+
 /* What a tool's main calls first: sees to two things that are read from the environment only when a program is loaded,
  * by executing it over again with the same arguments. Threads should sleep while they wait ($OMP_WAIT_POLICY): GNU
  * OpenMP's spin, which on a processor shared with other programs made training four times slower. And OpenBLAS should
