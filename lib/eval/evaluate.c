@@ -224,14 +224,29 @@ choose(double *score, int K)
 	return best;
 }
 
+/* The probability of everything that is no label, out of log-probabilities of strings none of which begins another. By
+ * the first-token rule labels that share theirs are one string. */
+static double
+outside(const struct eval_options *o, const double *score)
+{
+	double inside = 0;
+	for (int k = 0; k < o->labels->K; k++)
+		if (!o->first_token || o->labels->same_first[k] == k)
+			inside += exp(score[k]);
+	return 1 - inside;
+}
+
 static void
 take_predictions(struct run *r, struct predictions *p)
 {
 	int K = r->o->labels->K;
 	for (size_t i = 0; i < r->n_examples; i++) {
 		double *score = r->score + i * (size_t)K;
+		double beyond = outside(r->o, score);
 		int best = r->example[i].scored ? choose(score, K) : -1;
 		predictions_add(p, (int64_t)r->example[i].line, r->example[i].label, best, best < 0 ? NULL : score);
+		if (best >= 0)
+			predictions_outside(p, beyond);
 	}
 }
 

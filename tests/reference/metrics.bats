@@ -21,14 +21,16 @@ flatten_ours='
 	   recall: "recall", f1: "f1.0", f05: "f0.5", f2: "f2.0", auroc: "auroc", auprc: "auprc"}
 	 | map_values($m["classification/" + .]))
 	+ {confusion: .["classification/confusion"],
-	   precision_per_class: [.["classification/classes"][].precision],
-	   recall_per_class: [.["classification/classes"][].recall]}'
+	   precision_per_class: [.["classification/classes"][] | filled(.precision; .predicted)],
+	   recall_per_class: [.["classification/classes"][] | filled(.recall; .support)]}'
 
 compare() {
 	predictions "$1" >"$BATS_TEST_TMPDIR/p.jsonl"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/p.jsonl")" -gt 30 ]
 	"$helpers/metrics_from_file" "$BATS_TEST_TMPDIR/p.jsonl" c1 0.5 2 >"$BATS_TEST_TMPDIR/m.json"
 	jq -n --arg case "$1" --slurpfile ours "$BATS_TEST_TMPDIR/m.json" --slurpfile theirs "$reference" '
+		# what has no denominator is null here, and 0 by the zero_division=0 of the reference
+		def filled($figure; $rows): if $figure == null and $rows == 0 then 0 else $figure end;
 		def numbers_of: [paths(type == "number") as $p | {key: ($p | map(tostring) | join(".")), value: getpath($p)}] | from_entries;
 		($theirs[0][] | select(.name == $case) | del(.gold, .prob, .pred, .name, .n_classes) | numbers_of) as $want
 		| ($ours[0] | '"$flatten_ours"' | numbers_of) as $have

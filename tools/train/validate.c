@@ -24,10 +24,10 @@ validate_prepare(struct run *r, struct err *e)
 		eval_set_labels(&r->eval, &r->labels, s->n_classes, s->positive_class, &r->positive, r->model.config.V,
 			e) < 0)
 		return -1;
-	if (r->labels.unseen)
-		log_warn("%d label(s) of the validation data never occur in the training data", r->labels.unseen);
-	if (r->labels.shared_first && r->eval.first_token)
-		log_warn("labels begin with the same token, so --label-score first-token cannot tell them apart");
+	struct buf text = {0};
+	for (unsigned i = 0; label_set_complaint(&r->labels, r->eval.first_token, i, &text); i++)
+		log_warn("%s", text.data);
+	buf_release(&text);
 	return 0;
 }
 
@@ -36,7 +36,8 @@ validate_prepare(struct run *r, struct err *e)
 static int
 compute_metrics(struct run *r, struct validation *v, struct err *e)
 {
-	const struct metrics_options o = {.positive = r->positive, .betas = r->betas.v, .n_betas = r->betas.n};
+	const struct metrics_options o = {.positive = r->positive, .betas = r->betas.v, .n_betas = r->betas.n,
+		.bootstrap = {BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED}};
 	int rc = metrics_compute(&v->metrics, &v->result.predictions, &o, e);
 	v->has_metrics = true;
 	return rc;
@@ -73,6 +74,18 @@ tell(const struct run *r, const struct validation *v)
 		figures);
 }
 
+/* RUN/predictions.jsonl has the rows of every epoch's end; those in between would only make it long. */
+static int
+log_predictions(const struct run *r, const struct validation *v, struct err *e)
+{
+	if (!v->has_metrics || (r->step % r->steps_per_epoch != 0 && r->step != r->total_steps))
+		return 0;
+	char *path = rundir_path(r, "predictions.jsonl");
+	int rc = predictions_append(&v->result.predictions, path, r->step, e);
+	free(path);
+	return rc;
+}
+
 /* best/ is chosen by the validation loss (lower), or by accuracy (higher) for a classification. */
 static int
 keep_best(struct run *r, const struct validation *v, struct err *e)
@@ -105,6 +118,8 @@ validate(struct run *r, struct validation *v, struct err *e)
 	progress_end(&p);
 	if (rc == 0 && r->set->classification)
 		rc = compute_metrics(r, v, e);
+	if (rc == 0)
+		rc = log_predictions(r, v, e);
 	if (rc == 0)
 		rc = log_event(r, v, clock_seconds() - start, e);
 	if (rc < 0)
