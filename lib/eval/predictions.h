@@ -71,5 +71,6 @@ int predictions_append(const struct predictions *p, const char *path, int64_t st
  * anything else amiss is ERR_DATA with file and line.
  * Fills *p, also when it fails: the caller releases it either way. */
 int predictions_read(struct predictions *p, const char *path, struct err *e);
+int predictions_read_in(struct predictions *p, struct in *in, struct err *e);  /* an open file, whole */
 
 #endif

@@ -197,25 +197,33 @@ sort_classes(struct predictions *p)
 }
 
 int
-predictions_read(struct predictions *p, const char *path, struct err *e)
+predictions_read_in(struct predictions *p, struct in *in, struct err *e)
 {
-	*p = (struct predictions){0};
-	struct in in;
-	if (in_open_unpacked(&in, path, e) < 0)
-		return -1;
-	struct reader r = {.p = p, .classes = json_object(), .step = -1, .file = in.name, .e = e};
+	struct reader r = {.p = p, .classes = json_object(), .step = -1, .file = in->name, .e = e};
 	const char *text;
 	size_t n;
 	int rc;
-	while ((rc = in_line(&in, PREDICTIONS_LINE_MAX, &text, &n, e)) > 0) {
+	*p = (struct predictions){0};
+	while ((rc = in_line(in, PREDICTIONS_LINE_MAX, &text, &n, e)) > 0) {
 		r.line++;
 		if (!is_blank(text, n) && (rc = read_row(&r, text, n)) < 0)
 			break;
 	}
 	json_decref(r.classes);
-	in_close(&in);
 	p->step = r.step;
 	if (rc == 0)
 		sort_classes(p);
+	return rc;
+}
+
+int
+predictions_read(struct predictions *p, const char *path, struct err *e)
+{
+	struct in in;
+	*p = (struct predictions){0};
+	if (in_open_unpacked(&in, path, e) < 0)
+		return -1;
+	int rc = predictions_read_in(p, &in, e);
+	in_close(&in);
 	return rc;
 }
