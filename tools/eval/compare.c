@@ -15,7 +15,7 @@ enum { WIDTH = 12, NAME_SHOWN = 42 };
 static bool
 is_compared(const char *key, const json_t *v)
 {
-	static const char *const left_out[] = {"seconds", "classification/unlabelled", "tokens"};
+	static const char *const left_out[] = {"epoch", "seconds", "tokens", "classification/unlabelled"};
 	for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
 		if (strcmp(key, left_out[i]) == 0)
 			return false;
