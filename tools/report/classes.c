@@ -108,11 +108,11 @@ put_matrix(struct buf *b, const struct metrics *m)
 	x.turned = name > x.cell;
 	x.left = fmax(name + 22, 40);
 	x.top = (x.turned ? name : 14) + 26;
-	double width = fmax(x.left + m->K * x.cell + 4, 520), height = x.top + m->K * x.cell + 4;
-	buf_printf(b, "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"confusion matrix\">\n"
+	double width = x.left + m->K * x.cell + 4, height = x.top + m->K * x.cell + 4;
+	buf_printf(b, "<svg viewBox=\"0 0 %.0f %.0f\" style=\"max-width:%.0fpx\" role=\"img\" aria-label=\"confusion matrix\">\n"
 		"<text class=\"tick\" x=\"%.1f\" y=\"12\">predicted \xe2\x86\x92</text>"
 		"<text class=\"tick\" transform=\"translate(11 %.1f) rotate(-90)\" text-anchor=\"end\">label \xe2\x86\x92</text>\n",
-		width, height, x.left + 2, x.top + 2);
+		width, height, width, x.left + 2, x.top + 2);
 	put_names(b, &x);
 	for (int t = 0; t < m->K; t++)
 		for (int p = 0; p < m->K; p++)

@@ -14,6 +14,8 @@ put_value(struct buf *b, const json_t *v)
 		buf_puts(b, "\xe2\x80\x93");
 	} else if (json_is_string(v)) {
 		put_text_n(b, json_string_value(v), json_string_length(v));
+	} else if (json_is_integer(v) && json_integer_value(v) >= 10000) {
+		put_count(b, (double)json_integer_value(v));
 	} else if (json_is_boolean(v)) {
 		buf_puts(b, json_is_true(v) ? "yes" : "no");
 	} else {
@@ -23,6 +25,7 @@ put_value(struct buf *b, const json_t *v)
 	}
 }
 
+/* One name and value of a list. */
 static void
 put_fact(struct buf *b, const char *name, const json_t *v)
 {
@@ -68,7 +71,7 @@ put_data(struct buf *b, const struct run *r, const char *which, const char *what
 static void
 put_provenance(struct buf *b, const struct run *r)
 {
-	buf_puts(b, "<dl class=\"facts\">\n");
+	buf_puts(b, "<dl class=\"facts two\">\n");
 	for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
 		put_fact(b, facts[i].name, run_get(r, facts[i].group, facts[i].key));
 	put_data(b, r, "train", "training data");
@@ -104,9 +107,8 @@ put_setting_row(struct buf *b, const struct run *runs, size_t n, const char *key
 	buf_puts(b, "</tr>\n");
 }
 
-/* The rows of those settings that differ between the runs, or of those that do not. */
 static void
-put_setting_table(struct buf *b, const struct run *runs, size_t n, const json_t *keys, bool different)
+put_different(struct buf *b, const struct run *runs, size_t n, const json_t *keys)
 {
 	const char *key;
 	json_t *ignored;
@@ -118,9 +120,22 @@ put_setting_table(struct buf *b, const struct run *runs, size_t n, const json_t 
 	}
 	buf_puts(b, "</tr>\n");
 	json_object_foreach((json_t *)keys, key, ignored)
-		if (differs(runs, n, key) == different)
+		if (differs(runs, n, key))
 			put_setting_row(b, runs, n, key);
 	buf_puts(b, "</table></div>\n");
+}
+
+/* Those that all n runs have alike; of one run, all. */
+static void
+put_shared(struct buf *b, const struct run *runs, size_t n, const json_t *keys)
+{
+	const char *key;
+	json_t *ignored;
+	buf_puts(b, "<dl class=\"facts\">\n");
+	json_object_foreach((json_t *)keys, key, ignored)
+		if (!differs(runs, n, key))
+			put_fact(b, key, run_get(&runs[0], "settings", key));
+	buf_puts(b, "</dl>\n");
 }
 
 static json_t *
@@ -137,33 +152,18 @@ all_keys(const struct run *runs, size_t n)
 	return keys;
 }
 
-static void
-put_one(struct buf *b, const struct run *r)
-{
-	const char *key;
-	json_t *v, *settings = json_object_get(r->info, "settings");
-	size_t n = 0;
-	buf_puts(b, "<dl class=\"facts\">\n");
-	json_object_foreach(settings, key, v)
-		if (n++ < SETTINGS_MAX)
-			put_fact(b, key, v);
-	buf_puts(b, "</dl>\n");
-}
-
 void
 put_settings(struct buf *b, const struct run *runs, size_t n)
 {
+	json_t *keys = all_keys(runs, n);
 	buf_puts(b, "<section><h2>Settings</h2>\n<div class=\"card\">\n");
-	if (n == 1) {
-		put_one(b, &runs[0]);
-	} else {
-		json_t *keys = all_keys(runs, n);
-		put_setting_table(b, runs, n, keys, true);
+	if (n > 1) {
+		put_different(b, runs, n, keys);
 		buf_puts(b, "<details><summary>settings that all runs share</summary>\n");
-		put_setting_table(b, runs, n, keys, false);
-		buf_puts(b, "</details>\n");
-		json_decref(keys);
 	}
+	put_shared(b, runs, n, keys);
+	buf_puts(b, n > 1 ? "</details>\n" : "");
+	json_decref(keys);
 	buf_puts(b, "</div></section>\n<section><h2>Provenance</h2>\n");
 	for (size_t i = 0; i < n; i++) {
 		buf_printf(b, "<div class=\"card\"%s>", i ? " style=\"margin-top:14px\"" : "");
