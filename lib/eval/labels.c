@@ -73,6 +73,8 @@ label_set_init_tables(struct label_set *s, const struct label *train, size_t n_t
 		return -1;
 	}
 	compare_tokens(s);
+	label_trie_init(&s->trie, s->ids, s->n_ids, s->K, false, !s->prefix_free);
+	label_trie_init(&s->first, s->ids, s->n_ids, s->K, true, false);
 	return 0;
 }
 
@@ -97,6 +99,8 @@ label_set_release(struct label_set *s)
 	free(s->n_ids);
 	free(s->same_first);
 	free(s->seen);
+	label_trie_release(&s->trie);
+	label_trie_release(&s->first);
 	*s = (struct label_set){0};
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/mem.h"
+#include "eval/trie.h"
 #include "fmt/dataset.h"
 
 struct label_set {
@@ -16,6 +17,7 @@ struct label_set {
 	int *same_first;     /* [K] the first label that begins with the same token; k itself when it is the first */
 	bool *seen;          /* [K] in the table that was trained on, or in the list of labels */
 	int unseen;          /* how many are not */
+	struct label_trie trie, first;  /* of all their tokens; of the first of each */
 };
 
 /* The union of two tables in order of name, of what was trained on (NULL: not known, and nothing counts as unseen) and of
