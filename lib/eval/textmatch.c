@@ -61,7 +61,7 @@ end_word(struct buf *out, size_t word, bool keep_articles)
 {
 	size_t n = out->len - word;
 	if (n && !keep_articles && is_article(out->data + word, n))
-		out->len = word;
+		out->data[out->len = word] = '\0';
 	else if (n)
 		buf_putc(out, ' ');
 }
