@@ -197,7 +197,7 @@ print_confusion(FILE *f, const struct metrics *m)
 void
 metrics_print(FILE *f, const struct metrics *m)
 {
-	fprintf(f, "%-28s %lld\n", "examples", (long long)m->examples);
+	fprintf(f, "%-28s %lld\n", "with a label", (long long)m->examples);
 	if (m->unlabelled)
 		fprintf(f, "%-28s %lld (left out)\n", "without a label", (long long)m->unlabelled);
 	if (m->abstentions)

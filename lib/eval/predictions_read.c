@@ -13,6 +13,7 @@ struct reader {
 	struct predictions *p;
 	size_t name_cap;
 	json_t *classes;  /* name -> class, numbered as first seen */
+	bool begun;       /* a row was read */
 	int64_t step;     /* of the rows taken so far; -1: they have none, or there are none */
 	const char *file;
 	uint64_t line;
@@ -106,6 +107,9 @@ read_step(struct reader *r, const json_t *o)
 	int64_t step = v && !json_is_null(v) ? json_integer_value(v) : -1;
 	if (v && !json_is_null(v) && (!json_is_integer(v) || step <= 0))
 		return bad_row(r, "'step' is not a number of steps");
+	if (r->begun && (step < 0) != (r->step < 0))
+		return bad_row(r, step < 0 ? "'step' is missing, which rows before have" : "'step' is there, which rows before lack");
+	r->begun = true;
 	if (step < r->step)
 		return 0;
 	if (step > r->step)

@@ -135,6 +135,7 @@ what_is_refused(void **state)
 		{"{\"label\":\"a\",\"prediction\":\"a\"} x", "line 2, column"},
 		{"{\"label\":\"a\",\"prediction\":\"a\",\"outside\":1.5}", "line 2: 'outside' is not"},
 		{"{\"label\":\"a\",\"prediction\":\"a\",\"outside\":\"0\"}", "line 2: 'outside' is not"},
+		{"{\"label\":\"a\",\"prediction\":\"a\",\"step\":3}", "line 2: 'step' is there"},
 		{"{\"label\":\"a\",\"prediction\":\"a\",\"step\":0}", "line 2: 'step' is not"},
 		{"{\"label\":\"a\",\"prediction\":\"a\",\"step\":\"1\"}", "line 2: 'step' is not"},
 	};

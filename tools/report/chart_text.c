@@ -132,7 +132,7 @@ put_title(struct buf *b, const struct chart *c, const struct terminal *t)
 void
 chart_text(struct buf *b, const struct chart *c, const struct terminal *t)
 {
-	struct canvas v = {.columns = t->width - LABEL_COLUMNS - 3, .utf8 = t->utf8, .across = t->utf8 ? 2 : 1,
+	struct canvas v = {.columns = t->width - LABEL_COLUMNS - 2, .utf8 = t->utf8, .across = t->utf8 ? 2 : 1,
 		.down = t->utf8 ? 4 : 1};
 	v.dots = xcalloc(ROWS, (size_t)v.columns);
 	v.run = xcalloc(ROWS, (size_t)v.columns);
