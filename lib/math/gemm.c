@@ -86,11 +86,11 @@ gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, float *C, int ldc, const float *A, 
 	}
 	bool by_rows = M >= N;
 	int n = by_rows ? M : N, step = tile_length(n, (double)(by_rows ? N : M) * K);
-	if (step >= n || omp_in_parallel()) {
+	if (step >= n) {
 		one_call(&p, M, N);
 		return;
 	}
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (!omp_in_parallel())
 	for (int at = 0; at < n; at += step) {
 		int length = n - at < step ? n - at : step;
 		if (by_rows)
