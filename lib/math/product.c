@@ -1,7 +1,5 @@
 #include "math/product.h"
 
-#include <assert.h>
-
 #include "math/bf16.h"
 #include "math/gemm.h"
 
@@ -42,12 +40,11 @@ static void
 product(const struct task *t)
 {
 	enum { N_STEP = 64 };  /* columns of the result a thread takes at a time; wide enough for BLAS */
-	if (t->x.type == NUM_BF16) {
+	if (t->x.type == NUM_BF16 || t->y.type == NUM_BF16) {
 		bf16_product(t->y, operand_rows(t->x, false), operand_matrix(t->w, !t->nt), t->T, t->N, t->K, t->alpha,
 			t->beta);
 		return;
 	}
-	assert(t->y.type == NUM_F32);
 	if (t->w->form == MATRIX_F32) {
 		multiply(t, t->w->data, matrix_columns(t->w), 0, t->N, 0, t->K);
 		return;

@@ -59,6 +59,16 @@ keep(struct model *m, struct rows to, int T)
 		rows_copy(to, m->work.x, T, m->config.C);
 }
 
+/* The gradient of the residual stream as products take it. */
+static struct rows
+residual_gradient(struct model *m, int T)
+{
+	struct workspace *w = &m->work;
+	if (w->dy.type != w->dx.type)
+		rows_copy(w->dy, w->dx, T, m->config.C);
+	return w->dy;
+}
+
 /* ---- attention ---- */
 
 static void
@@ -143,7 +153,7 @@ attention_part_backward(struct model *m, struct layer *l, const struct batch *b,
 	const struct config *c = &m->config;
 	struct attn v = attention_views(m, l), d = gradient_views(m);
 	struct attn_shape s = shape_of(c, l);
-	linear_backward(l->o, w->datt, w->dx, a->att, b->T, 0, &w->pass);
+	linear_backward(l->o, w->datt, residual_gradient(m, b->T), a->att, b->T, 0, &w->pass);
 	attention_backward(&d, &v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
 	rope(m, d.q, c->H + c->K, b, -1);
 	if (l->q_norm)
@@ -177,7 +187,7 @@ mlp_part_backward(struct model *m, struct layer *l, const struct batch *b)
 	const struct config *c = &m->config;
 	struct rows gate = a->gate_up, up = rows_at(gate, 0, c->F), dgate = w->dgate_up, dup = rows_at(dgate, 0, c->F);
 	swiglu_forward(w->act, gate, up, b->T, c->F);
-	linear_backward(l->down, dgate, w->dx, w->act, b->T, 0, &w->pass);
+	linear_backward(l->down, dgate, residual_gradient(m, b->T), w->act, b->T, 0, &w->pass);
 	swiglu_backward(dgate, dup, dgate, gate, up, b->T, c->F);
 	rmsnorm_again(w->xn, a->mlp_rstd, a->mid, l->mlp_norm->value, b->T, 1, c->C);
 	linear_backward(l->gate, w->dxn, dgate, w->xn, b->T, 0, &w->pass);
