@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/worktime.h"
 #include "math/gemm.h"
 #include "math/loss.h"
 #include "math/norm.h"
@@ -166,6 +167,7 @@ void
 model_forward(struct model *m, const struct batch *b)
 {
 	struct workspace *w = &m->work;
+	enum work before = work_switch(WORK_ELEMENTS);
 	w->pass.row_key = b->row_key;
 	embedding_forward(w->x, &m->embed->matrix, b->ids, b->T);
 	for (int i = 0; i < m->config.L; i++) {
@@ -173,6 +175,7 @@ model_forward(struct model *m, const struct batch *b)
 			rows_copy(m->layer[i].act.input, w->x, b->T, m->config.C);
 		layer_forward(m, &m->layer[i], b);
 	}
+	work_switch(before);
 }
 
 /* Computes again what the layer did not keep. */
@@ -186,6 +189,7 @@ recompute(struct model *m, struct layer *l, const struct batch *b)
 void
 model_backward(struct model *m, const struct batch *b)
 {
+	enum work before = work_switch(WORK_ELEMENTS);
 	for (int i = m->config.L - 1; i >= 0 && i >= m->lowest; i--) {
 		struct layer *l = &m->layer[i];
 		if (m->work.keep == KEEP_INPUTS)
@@ -194,6 +198,7 @@ model_backward(struct model *m, const struct batch *b)
 	}
 	if (m->embed->grad)
 		embedding_backward(m->embed->grad, m->work.dx, b->ids, b->T, m->config.C);
+	work_switch(before);
 }
 
 /* ---- the head, on chosen rows only and in chunks, so that rows x V never exists ---- */
@@ -249,6 +254,7 @@ void
 model_loss(struct model *m, const struct batch *b, float coef_scale, float *nll, int32_t *best)
 {
 	struct workspace *w = &m->work;
+	enum work before = work_switch(WORK_LOSS);
 	if (coef_scale != 0)
 		vec_zero(w->dx.data, (size_t)b->T * (size_t)m->config.C);
 	for (int at = 0; at < b->n_targets; at += w->head_rows) {
@@ -261,6 +267,7 @@ model_loss(struct model *m, const struct batch *b, float coef_scale, float *nll,
 		if (coef_scale != 0)
 			head_backward(m, b->target_row + at, n);
 	}
+	work_switch(before);
 }
 
 /* ---- trained parameters ---- */
