@@ -35,12 +35,10 @@ struct run {
 	float *lse;
 	int32_t *best;
 	const struct label_trie *trie;  /* NULL without labels */
-	bool share;                     /* chains branch off one another; else each is computed from the prompt on */
 	int *chain_row, *chain_doc;     /* [n_chains] of the example being added: first row, place among the documents */
-	int32_t *path;                  /* tokens from the prompt to the end of a chain */
 	double *log_p;                  /* [examples][nodes + K] */
 	double *score;                  /* [K] of one example */
-	size_t n_wants, want_cap, n_examples, example_cap, rows_cap, first_cap, lse_cap, best_cap, log_p_cap, path_cap;
+	size_t n_wants, want_cap, n_examples, example_cap, rows_cap, first_cap, lse_cap, best_cap, log_p_cap;
 	int n_rows;
 	double loss, weight;
 	uint64_t right_tokens, counted_tokens, right_examples, counted_examples;
@@ -78,7 +76,7 @@ int
 eval_rows(const struct dataset *d, const struct eval_options *o)
 {
 	const struct label_trie *t = trie_of(o);
-	int need = (int)dataset_max_length(d) + (t ? t->rows_apart : 0);
+	int need = (int)dataset_max_length(d) + (t ? t->rows : 0);
 	return need > o->micro_tokens ? need : o->micro_tokens;
 }
 
@@ -101,22 +99,6 @@ add_want(struct run *r, int row, int32_t id, int node, float weight, bool counts
 	r->want[r->n_wants++] = (struct want){row, id, (int)r->n_examples, node, weight, counts};
 }
 
-/* The rows of a chain, all from the prompt on when chains do not share; returns where its first node is. The prompt is the
- * first `prompt` tokens of a document whose first row is `row`. */
-static int
-add_chain(struct run *r, const struct label_chain *c, int document, int row, int prompt)
-{
-	const struct label_trie *t = r->trie;
-	if (r->share)
-		return batch_add_twig(&r->batch, c->parent < 0 ? document : r->chain_doc[c->parent], prompt + c->depth,
-			t->token + c->first, c->n);
-	GROW(r->path, r->path_cap, (size_t)(c->depth + c->n));
-	for (int i = c->depth - 1, node = t->parent[c->first]; i >= 0; i--, node = t->parent[node])
-		r->path[i] = t->token[node];
-	memcpy(r->path + c->depth, t->token + c->first, (size_t)c->n * sizeof *r->path);
-	return batch_add_branch(&r->batch, row, prompt, r->path, c->depth + c->n) + c->depth;
-}
-
 static int
 row_of(const struct run *r, int node)
 {
@@ -131,8 +113,10 @@ add_labels(struct run *r, int row, int prompt)
 	const struct label_trie *t = r->trie;
 	int document = r->batch.n_docs - 1;
 	for (int c = 0; c < t->n_chains; c++) {
+		const struct label_chain *x = &t->chain[c];
 		r->chain_doc[c] = r->batch.n_docs;
-		r->chain_row[c] = add_chain(r, &t->chain[c], document, row, prompt);
+		r->chain_row[c] = batch_add_twig(&r->batch, x->parent < 0 ? document : r->chain_doc[x->parent], prompt + x->depth,
+			t->token + x->first, x->n);
 	}
 	for (int i = 0; i < t->n; i++)
 		add_want(r, t->parent[i] < 0 ? row + prompt - 1 : row_of(r, t->parent[i]), t->token[i], i, 0, false);
@@ -304,18 +288,17 @@ run_micro(struct run *r, struct eval_result *out)
 	r->n_wants = r->n_examples = 0;
 }
 
-/* Attention over documents that branch off branches is in fp32 only. Returns the rows that an example's labels take. */
+/* Returns how many rows the labels of an example take. */
 static int
 begin_labels(struct run *r)
 {
 	r->trie = trie_of(r->o);
 	if (!r->trie)
 		return 0;
-	r->share = r->m->work.type == NUM_F32;
 	r->chain_row = xcalloc((size_t)r->trie->n_chains, sizeof *r->chain_row);
 	r->chain_doc = xcalloc((size_t)r->trie->n_chains, sizeof *r->chain_doc);
 	r->score = xcalloc((size_t)r->trie->K, sizeof *r->score);
-	return r->share ? r->trie->rows : r->trie->rows_apart;
+	return r->trie->rows;
 }
 
 static void
@@ -330,7 +313,6 @@ release(struct run *r)
 	free(r->best);
 	free(r->chain_row);
 	free(r->chain_doc);
-	free(r->path);
 	free(r->log_p);
 	free(r->score);
 }

@@ -75,7 +75,6 @@ add_chains(struct label_trie *t)
 		c->n++;
 		t->chain_of[i] = t->n_chains - 1;
 		t->rows++;
-		t->rows_apart += goes_on ? 1 : 1 + c->depth;
 	}
 }
 

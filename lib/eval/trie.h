@@ -25,7 +25,6 @@ struct label_trie {
 	int n_chains;
 	int *chain_of;         /* [n] the chain that has the node's row; -1: it has none */
 	int rows;              /* of all chains */
-	int rows_apart;        /* of all chains when each is computed from the prompt on */
 };
 
 /* Builds the trie of K labels of n_ids[k] > 0 tokens each; `first` takes only the first token of each. */

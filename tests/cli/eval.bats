@@ -63,11 +63,11 @@ trie() {
   local eos=$1 label n=0
   shift
   choices 0 "$@" | "$hone_bin/hone-pack" -q -o all -
-  "$hone_bin/hone-eval" -q -m model all --predictions all.jsonl >/dev/null
+  "$hone_bin/hone-eval" -q --dtype float32 -m model all --predictions all.jsonl >/dev/null
   for label; do
     n=$((n + 1))
     choices "$eos" "$label" | head -n 1 | "$hone_bin/hone-pack" -q -o "one$n" -
-    "$hone_bin/hone-eval" -q --json --no-compute-classification-metrics -m model "one$n" |
+    "$hone_bin/hone-eval" -q --json --dtype float32 --no-compute-classification-metrics -m model "one$n" |
       jq -c --arg name "$label" '{label: $name, log_p: -(.loss * .targets)}'
   done >alone.jsonl
   jq -e -n --slurpfile all all.jsonl --slurpfile alone alone.jsonl '

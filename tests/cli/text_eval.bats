@@ -17,7 +17,7 @@ setup_file() {
   "${HONE_BIN:-.}/hone-train" -q -m "$work/config" -t "$work/train.jsonl" -o "$work/base" --from-scratch --method full \
     --batch-size 8 --n-epochs 1 --learning-rate 2e-3
   "${HONE_BIN:-.}/hone-train" -q -m "$work/base/final" -t "$work/train.jsonl" -v "$work/valid.jsonl" -o "$work/run" \
-    --batch-size 8 --n-epochs 3 --learning-rate 1e-2 --compute-classification-metrics --classification-n-classes 4
+    --batch-size 8 --n-epochs 3 --learning-rate 1e-2 --dtype float32 --compute-classification-metrics --classification-n-classes 4
 }
 
 setup() {
@@ -28,9 +28,9 @@ setup() {
 
 @test "trainer, base with adapter, and merged model agree to 1e-6" {
   jq -c 'select(.event == "eval")' "$work/run/metrics.jsonl" | tail -n 1 >trainer.json
-  "$eval" -q --json -m "$model" -a "$work/run/final" --labels "$work/run/data-train" "$valid" >adapter.json
+  "$eval" -q --json --dtype float32 -m "$model" -a "$work/run/final" --labels "$work/run/data-train" "$valid" >adapter.json
   "$hone_bin/hone-merge" -q -m "$model" -a "$work/run/final" -o merged --dtype float32
-  "$eval" -q --json -m merged --labels "$work/run/data-train" "$valid" >merged.json
+  "$eval" -q --json --dtype float32 -m merged --labels "$work/run/data-train" "$valid" >merged.json
   jq -se '. as $all | ["loss", "token_accuracy", "sequence_accuracy", "classification/accuracy", "classification/macro_f1_score",
     "classification/weighted_f1_score", "classification/mcc", "classification/log_loss", "classification/mass_outside_labels",
     "classification/expected_calibration_error"]
@@ -41,7 +41,7 @@ setup() {
 @test "predictions of a run are those of hone-eval, and --metrics takes the last epoch's" {
   [ "$(wc -l <"$work/run/predictions.jsonl")" -eq 72 ]
   jq -se 'map(.step) | unique == [6, 12, 18]' "$work/run/predictions.jsonl"
-  "$eval" -q --json -m "$model" -a "$work/run/final" --labels "$work/run/data-train" "$valid" --predictions p.jsonl >whole.json
+  "$eval" -q --json --dtype float32 -m "$model" -a "$work/run/final" --labels "$work/run/data-train" "$valid" --predictions p.jsonl >whole.json
   "$eval" --json --metrics "$work/run/predictions.jsonl" >from_run.json
   "$eval" --json --metrics p.jsonl >from_file.json
   jq -se '.[0].examples == 24 and all(.[]; ."classification/accuracy" == $x[0]."classification/accuracy"

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/model_path.h"
 #include "eval.h"
+#include "math/gemm.h"
 #include "model/lora.h"
 #include "text/ingest.h"
 #include "text/label_list.h"
@@ -32,7 +33,7 @@ static int
 open_model(struct job *j, struct err *e)
 {
 	j->dir = model_path(settings.model, e);
-	if (!j->dir || model_open(&j->model, j->dir, &(struct model_options){0}, e) < 0)
+	if (!j->dir || model_open(&j->model, j->dir, &(struct model_options){.compute = math_compute(settings.dtype)}, e) < 0)
 		return -1;
 	if (!settings.adapter)
 		return 0;

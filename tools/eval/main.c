@@ -6,7 +6,7 @@
 #include "eval.h"
 #include "math/gemm.h"
 
-struct settings settings = {.label_score = "full", .micro_tokens = 2048, .max_new_tokens = 128,
+struct settings settings = {.label_score = "full", .dtype = "auto", .micro_tokens = 2048, .max_new_tokens = 128,
 	.resamples = BOOTSTRAP_RESAMPLES, .seed = BOOTSTRAP_SEED, .significance = 0.05, .baseline_rule = "better"};
 
 static const struct opt options[] = {
@@ -18,6 +18,7 @@ static const struct opt options[] = {
 	{OPT_STRING, 0, "template", &settings.template, "NAME|FILE", "chat template, when DATASET is a JSONL file"},
 	{OPT_INT, 0, "max-samples", &settings.max_samples, "N", "the first N examples only (0: all)", 0, 2000000000},
 	{OPT_INT, 0, "micro-tokens", &settings.micro_tokens, "N", "tokens computed at once", 1, 1 << 24},
+	{OPT_ENUM, 0, "dtype", &settings.dtype, "auto|float32|bfloat16", "of the computation"},
 
 	{OPT_SECTION, .help = "Without a model:"},
 	{OPT_STRING, 0, "metrics", &settings.metrics, "FILE", "the figures of this file of predictions (- is stdin)"},
