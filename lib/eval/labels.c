@@ -63,11 +63,11 @@ check_tokens(const struct label_set *s, int V, struct err *e)
 }
 
 int
-label_set_init_tables(struct label_set *s, const struct label *train, size_t n_train, const struct label *valid,
-	size_t n_valid, int V, struct err *e)
+label_set_init_tables(struct label_set *s, bool trained, const struct label *train, size_t n_train,
+	const struct label *valid, size_t n_valid, int V, struct err *e)
 {
 	*s = (struct label_set){0};
-	merge(s, train, n_train, valid, n_valid, train != NULL);
+	merge(s, train, n_train, valid, n_valid, trained);
 	if (check_tokens(s, V, e) < 0) {
 		label_set_release(s);
 		return -1;
@@ -81,10 +81,9 @@ label_set_init_tables(struct label_set *s, const struct label *train, size_t n_t
 int
 label_set_init(struct label_set *s, const struct dataset *train, const struct dataset *valid, int V, struct err *e)
 {
-	static const struct label none;
 	size_t na = 0, nb = 0;
 	const struct label *a = train ? dataset_labels(train, &na) : NULL, *b = valid ? dataset_labels(valid, &nb) : NULL;
-	return label_set_init_tables(s, train && !na ? &none : a, na, b, nb, V, e);
+	return label_set_init_tables(s, train != NULL, a, na, b, nb, V, e);
 }
 
 void

@@ -20,10 +20,11 @@ struct label_set {
 	struct label_trie trie, first;  /* of all their tokens; of the first of each */
 };
 
-/* The union of two tables in order of name, of what was trained on (NULL: not known, and nothing counts as unseen) and of
- * what is evaluated (may be empty). A label without tokens, or with one that a vocabulary of V lacks, is ERR_DATA. */
-int label_set_init_tables(struct label_set *s, const struct label *train, size_t n_train, const struct label *valid,
-	size_t n_valid, int V, struct err *e);
+/* The union of two tables, each in order of name: of what was trained on, if that is known (else `trained` is false, and
+ * nothing counts as unseen), and of what is evaluated. A label without tokens, or with one that a vocabulary of V lacks, is
+ * ERR_DATA. */
+int label_set_init_tables(struct label_set *s, bool trained, const struct label *train, size_t n_train,
+	const struct label *valid, size_t n_valid, int V, struct err *e);
 
 /* The same of the label tables of datasets; each may be NULL. */
 int label_set_init(struct label_set *s, const struct dataset *train, const struct dataset *valid, int V, struct err *e);

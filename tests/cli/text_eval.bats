@@ -73,8 +73,8 @@ setup() {
   fails 65 "label 'x' is there twice" "$eval" -q -m "$model" "$valid" --labels twice
   echo '["x", 1]' >number
   fails 65 "label 2 is not a string" "$eval" -q -m "$model" "$valid" --labels number
-  echo '["x", "y"' >cut
-  fails 65 "'cut': line" "$eval" -q -m "$model" "$valid" --labels cut
+  echo '["x", "y"' >short
+  fails 65 "'short': line" "$eval" -q -m "$model" "$valid" --labels short
   echo '[]' >empty
   fails 65 "no labels in it" "$eval" -q -m "$model" "$valid" --labels empty
   fails 66 "missing" "$eval" -q -m "$model" "$valid" --labels missing
@@ -127,7 +127,7 @@ setup() {
   mkdir -p a b
   for run in a b; do
     cp "$work/train.jsonl" "$work/valid.jsonl" $run/
-    args=(-q -m "$model" -t $run/train.jsonl -v $run/valid.jsonl -o $run/run --batch-size 8 --n-epochs 3 --learning-rate 1e-2
+    args=(-q -m "$model" -t "$run/train.jsonl" -v "$run/valid.jsonl" -o "$run/run" --batch-size 8 --n-epochs 3 --learning-rate 1e-2
       --compute-classification-metrics --classification-n-classes 4 --save-steps 6)
     "$hone_bin/hone-train" "${args[@]}"
   done

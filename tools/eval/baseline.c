@@ -65,11 +65,11 @@ is_right(const struct predictions *p, size_t i)
 
 /* Two-sided exact binomial p of `few` of n when each side is as likely. */
 static double
-sign_test(double few, double n)
+sign_test(int64_t few, int64_t n)
 {
 	double sum = 0;
-	for (double k = 0; k <= few; k++)
-		sum += exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) - n * log(2));
+	for (int64_t k = 0; k <= few; k++)
+		sum += exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) - (double)n * log(2));
 	return fmin(1, 2 * sum);
 }
 
@@ -77,12 +77,12 @@ sign_test(double few, double n)
 static double
 mcnemar(const struct predictions *a, const struct predictions *b)
 {
-	double only_a = 0, only_b = 0;
+	int64_t only_a = 0, only_b = 0;
 	for (size_t i = 0; i < a->n; i++) {
 		only_a += is_right(a, i) && !is_right(b, i);
 		only_b += is_right(b, i) && !is_right(a, i);
 	}
-	return sign_test(fmin(only_a, only_b), only_a + only_b);
+	return sign_test(only_a < only_b ? only_a : only_b, only_a + only_b);
 }
 
 /* The same draws for every source of as many rows: they are a function of the seed and that number. */

@@ -85,7 +85,7 @@ list_labels(struct job *j, struct err *e)
 	if (label_list_read(&j->label_list, settings.labels, j->dir, e) < 0)
 		return -1;
 	adopt_tokens(&j->label_list, data, n);
-	return label_set_init_tables(&j->labels, j->label_list.v, j->label_list.n, data, n, j->model.config.V, e);
+	return label_set_init_tables(&j->labels, true, j->label_list.v, j->label_list.n, data, n, j->model.config.V, e);
 }
 
 static int

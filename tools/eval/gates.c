@@ -94,17 +94,15 @@ check_key(const char *option, const char *text, char *key, bool has_loss)
 	die_usage("--%s '%s': there is no figure '%s' here; the nearest is '%s'", option, text, key, n.key);
 }
 
-/* The first of the operators in the text, and where it stands. */
-static const char *
-find_operator(const char *text, size_t *which)
+/* The first operator in the text: which of the table, and where it stands. */
+static bool
+find_operator(const char *text, size_t *which, size_t *at)
 {
-	const char *at = text + strcspn(text, "<>=!");
-	for (size_t i = 0; *at && i < sizeof operators / sizeof *operators; i++)
-		if (strncmp(at, operators[i].text, strlen(operators[i].text)) == 0) {
-			*which = i;
-			return at;
-		}
-	return NULL;
+	*at = strcspn(text, "<>=!");
+	for (*which = 0; *which < sizeof operators / sizeof *operators; ++*which)
+		if (strncmp(text + *at, operators[*which].text, strlen(operators[*which].text)) == 0)
+			return true;
+	return false;
 }
 
 static char *
@@ -120,14 +118,14 @@ trimmed(const char *text, size_t n)
 static void
 parse(struct gate *g, const char *text)
 {
-	size_t which = 0;
-	const char *at = find_operator(text, &which);
+	size_t which = 0, at = 0;
 	g->text = text;
-	if (!at || at == text)
+	if (!find_operator(text, &which, &at) || at == 0)
 		die_usage("--require '%s' is not KEY, one of >= <= > < == !=, and a number", text);
-	g->key = trimmed(text, (size_t)(at - text));
+	const char *behind = text + at + strlen(operators[which].text);
+	g->key = trimmed(text, at);
 	g->op = operators[which].op;
-	char *number = trimmed(at + strlen(operators[which].text), strlen(at + strlen(operators[which].text))), *end;
+	char *number = trimmed(behind, strlen(behind)), *end;
 	g->limit = strtod(number, &end);
 	if (end == number || *end || !isfinite(g->limit))
 		die_usage("--require '%s': '%s' is not a number", text, number);
