@@ -123,6 +123,11 @@ $(HELPERS) $(BENCH): $(B)/%: $(B)/%.o $(LIB_A)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The products are measured beside oneDNN's where Debian's libdnnl-dev (2.x) is installed; nothing else uses it.
+ONEDNN  = $(shell grep -s 'MAJOR 2$$' /usr/include/oneapi/dnnl/dnnl_version.h)
+$(B)/tests/bench/products.o: DEFINES = $(if $(ONEDNN),-DHAVE_ONEDNN)
+$(B)/tests/bench/products: LDLIBS += $(if $(ONEDNN),-ldnnl)
+
 # ---- testing ----
 
 RUN_TESTS = tests/run -b $(BIN) -o $(B)

@@ -36,9 +36,9 @@ store_pending(struct tile_state *s, int upto)
 {
 	if (upto > s->out.rows)
 		upto = s->out.rows;
-	for (; s->stored < upto; s->stored++) {
-		const float *sum = s->sum[s->at] + s->stored * TILE_COLUMNS;
-		store_row(&s->out, s->stored, _mm512_load_ps(sum), _mm512_load_ps(sum + PANEL));
+	if (s->stored < upto) {
+		store_rows(&s->out, s->sum[s->at], s->stored, upto);
+		s->stored = upto;
 	}
 }
 
@@ -78,27 +78,41 @@ store_sums(float *to, size_t ld, bool two_rows, bool two_columns)
 		tile_store(3, to + 16 * ld + PANEL, stride);
 }
 
+/* Tiles 4 and 5 hold A, 6 and 7 B. Each is loaded for the next step as soon as this one is done with it, so that
+ * little depends on how far the processor looks ahead: not far, when another program runs on the other half of the
+ * core. */
 AMX_INLINE void
 multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
 {
 	const uint16_t *a0 = t->a, *a1 = t->a + 16 * t->lda, *b0 = t->b, *b1 = t->b + t->panel;
-	size_t stride = t->lda * sizeof *a0;
+	const size_t stride = t->lda * sizeof *a0, b_step = STEP * PANEL;
 	int steps = t->k / STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
-	for (int i = 0; i < steps; i++) {
-		tile_load(4, a0 + i * STEP, stride);
-		tile_load(6, b0 + (size_t)i * STEP * PANEL, 64);
+	tile_load(4, a0, stride);
+	tile_load(6, b0, 64);
+	if (two_columns)
+		tile_load(7, b1, 64);
+	if (two_rows)
+		tile_load(5, a1, stride);
+	for (int i = 1;; i++) {
+		a0 += STEP, a1 += STEP, b0 += b_step, b1 += b_step;
 		tile_multiply(0, 4, 6);
-		if (two_columns) {
-			tile_load(7, b1 + (size_t)i * STEP * PANEL, 64);
+		if (two_columns)
 			tile_multiply(1, 4, 7);
-		}
-		if (two_rows) {
-			tile_load(5, a1 + i * STEP, stride);
+		if (i < steps)
+			tile_load(4, a0, stride);
+		if (two_rows)
 			tile_multiply(2, 5, 6);
-		}
+		if (i < steps)
+			tile_load(6, b0, 64);
 		if (two_rows && two_columns)
 			tile_multiply(3, 5, 7);
-		store_pending(s, (i + 1) * each);
+		if (i < steps && two_rows)
+			tile_load(5, a1, stride);
+		if (i < steps && two_columns)
+			tile_load(7, b1, 64);
+		store_pending(s, i * each);
+		if (i == steps)
+			break;
 	}
 }
 
