@@ -17,8 +17,9 @@
 #ifndef TILES_EMULATED
 
 #define AMX_KERNEL bf16_amx
-#define AMX __attribute__((target(AVX512_FEATURES ",amx-tile,amx-bf16")))
-#define AMX_INLINE static inline __attribute__((always_inline, target(AVX512_FEATURES ",amx-tile,amx-bf16")))
+#define AMX_FEATURES AVX512_FEATURES ",amx-tile,amx-bf16"
+#define AMX __attribute__((target(AMX_FEATURES)))
+#define AMX_INLINE static inline __attribute__((always_inline, target(AMX_FEATURES)))
 #define tile_config(c) _tile_loadconfig(c)
 #define tile_release() _tile_release()
 #define tile_zero(t) _tile_zero(t)
@@ -39,6 +40,16 @@ store_pending(struct tile_state *s, int upto)
 	if (s->stored < upto) {
 		store_rows(&s->out, s->sum[s->at], s->stored, upto);
 		s->stored = upto;
+	}
+}
+
+/* Asks the second-level cache for two tiles of B, half of what a step reads. */
+AMX_INLINE void
+prefetch(const uint16_t *b0, const uint16_t *b1)
+{
+	for (int i = 0; i < 16; i++) {
+		_mm_prefetch((const void *)(b0 + 2 * PANEL * i), _MM_HINT_T0);
+		_mm_prefetch((const void *)(b1 + 2 * PANEL * i), _MM_HINT_T0);
 	}
 }
 
@@ -110,6 +121,7 @@ multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two
 			tile_load(5, a1, stride);
 		if (i < steps && two_columns)
 			tile_load(7, b1, 64);
+		prefetch(b0 + b_step, two_columns ? b1 + b_step : b0 + b_step);
 		store_pending(s, i * each);
 		if (i == steps)
 			break;

@@ -1,7 +1,7 @@
 /* How fast the trainer's products are: bf16 of this library, beside OpenBLAS's sgemm, oneDNN's bf16 with weights packed
  * beforehand (if it was there when this was built), and what the registers alone could do, all in one run.
  *
- *	products [-t seconds each] [-m model] [rows...]
+ *	products [-t seconds each] [-o models or layers] [rows...]
  *
  * Numbers are GFLOP/s; a product of M x N x K counts 2 M N K. */
 #include <cblas.h>
@@ -166,14 +166,14 @@ measure(const struct shape *s, int T, double peak)
 int
 main(int argc, char **argv)
 {
-	const char *model = "";
+	const char *only = "";
 	int c, n_rows = 3, rows[16] = {512, 1024, 2048};
 	math_start(argv);
-	while ((c = getopt(argc, argv, "t:m:")) != -1)
+	while ((c = getopt(argc, argv, "t:o:")) != -1)
 		if (c == 't')
 			seconds_each = strtod(optarg, NULL);
-		else if (c == 'm')
-			model = optarg;
+		else if (c == 'o')
+			only = optarg;
 		else
 			return 64;
 	if (optind < argc)
@@ -187,7 +187,7 @@ main(int argc, char **argv)
 		"hone", "of peak", "sgemm", "ratio", "onednn", "ratio");
 	for (int m = 0; m < n_rows; m++)
 		for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-			if (strstr(shapes[i].model, model) || strstr(shapes[i].what, model))
+			if (strstr(shapes[i].model, only) || strstr(only, shapes[i].what))
 				measure(&shapes[i], shapes[i].out > 40000 && rows[m] > 512 ? 512 : rows[m], peak);
 	return 0;
 }
