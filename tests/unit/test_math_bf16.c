@@ -248,6 +248,59 @@ test_matrices(void **state)
 		}
 }
 
+/* Three layers side by side, each with an adapter: [x | xA] times parts of weights and of B, and the same turned, with
+ * A below; against the sums of the parts' own products. */
+static void
+check_parts(int T, int in, const int *out, int r, bool turned)
+{
+	int N = out[0] + out[1] + out[2], wide = in + 32, deep = N + 32;
+	float *x = random_floats((size_t)(T * (turned ? deep : wide)), 1, 1), *y = random_floats((size_t)(T * N), 1, 2);
+	uint16_t *hx = to_bf16(x, (size_t)(T * (turned ? deep : wide)));
+	struct operand_part part[6];
+	float *w[3], *b[3];
+	for (int i = 0, at = 0; i < 3; at += out[i++]) {
+		w[i] = random_floats((size_t)(out[i] * in), 1, (uint64_t)(10 + i));
+		b[i] = random_floats((size_t)((turned ? in : out[i]) * r), 1, (uint64_t)(20 + i));
+		struct rows wr = rows_f32(w[i], in);
+		if (turned) {
+			part[i] = (struct operand_part){0, in, at, out[i], operand_rows(wr, true)};
+			part[3 + i] = (struct operand_part){0, in, N + 8 * i, r, operand_rows(rows_f32(b[i], in), true)};
+		} else {
+			part[2 * i] = (struct operand_part){at, out[i], 0, in, operand_rows(wr, false)};
+			part[2 * i + 1] = (struct operand_part){at, out[i], in + 8 * i, r, operand_rows(rows_f32(b[i], r), false)};
+		}
+	}
+	int columns = turned ? in : N, ld = turned ? deep : wide;
+	float *sum = random_floats((size_t)(T * columns), 0, 1), *got = turned ? random_floats((size_t)(T * in), 1, 3) : y;
+	struct rows xr = {hx, ld, NUM_BF16};
+	bf16_product(rows_f32(got, columns), operand_rows(xr, false), operand_parts(part, 6), T, columns, ld, 0.5f, 0);
+	for (int i = 0; i < 6; i++)
+		bf16_product(rows_at(rows_f32(sum, columns), 0, part[i].n0), operand_rows(rows_at(xr, 0, part[i].k0), false),
+			part[i].x, T, part[i].n, part[i].k, 0.5f, 1);
+	for (int i = 0; i < T * columns; i++)
+		assert_near((double)got[i], (double)sum[i], 1e-5 * sqrt((double)ld) * (1 + fabs((double)sum[i])));
+	release_all();
+}
+
+static void
+test_parts(void **state)
+{
+	(void)state;
+	static const int outs[][3] = {{64, 32, 32}, {576, 192, 192}, {16, 48, 21}};
+	for (int k = 0; k < n_kernels; k++) {
+		set_kernel(k);
+		for (int o = 0; o < 3; o++)
+			for (int r = 1; r <= 8; r += 7)
+				for (int T = 5; T < 200; T += 150) {
+					check_parts(T, 64, outs[o], r, false);
+					check_parts(T, 1344, outs[o], r, false);
+					if (o < 2)
+						check_parts(T, 96, outs[o], r, true);
+				}
+	}
+	set_kernel(n_kernels - 1);
+}
+
 int
 main(void)
 {
@@ -258,6 +311,7 @@ main(void)
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_not_finite),
 		cmocka_unit_test(test_matrices),
+		cmocka_unit_test(test_parts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
