@@ -38,7 +38,8 @@ model_save_weights(const struct model *m, const char *dir, bool as_stored, enum 
 	struct st_tensor *decl = xcalloc(m->n_params, sizeof *decl);
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->param[i];
-		decl[i] = (struct st_tensor){.name = p->name, .dtype = saved_dtype(p, as_stored, dtype), .rank = p->rank,
+		const struct st_tensor *read = m->weights ? model_find_tensor(m, p) : NULL;
+		decl[i] = (struct st_tensor){.name = read ? read->name : p->name, .dtype = saved_dtype(p, as_stored, dtype), .rank = p->rank,
 			.shape = {p->rows, p->columns}};
 	}
 	char *path = path_join(dir, "model.safetensors");

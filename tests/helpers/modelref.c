@@ -1,6 +1,6 @@
-/* usage: modelref CASE_DIR   (reference/models/<name>)
+/* usage: modelref CASE_DIR [BASE_DIR]   (reference/models/<name>, CASE_DIR/base)
  * Holds loss, logits and every gradient of a reference case against ours, and greedy continuations; prints the
- * largest relative error (Euclidean norm) of each kind and exits 1 when one is above 1e-4. */
+ * largest relative error (Euclidean norm) of each kind and exits 1 when one is above 1e-4, or a continuation differs. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "math/gemm.h"
 #include "model/batch.h"
+#include "model/generate.h"
 
 static struct err e;
 
@@ -88,12 +89,19 @@ logits_error(struct model *m, const struct batch *b, const struct st_file *ref)
 	return worst;
 }
 
+/* transformers calls the head of every family so, whatever its checkpoints call it. */
+static char *
+gradient_name(const struct model *m, const struct param *p)
+{
+	return p == m->head.w && !m->config.tied ? xstrdup("grad.lm_head.weight") : xasprintf("grad.%s", p->name);
+}
+
 static double
 gradient_error(struct model *m, const struct st_file *ref, const char **where)
 {
 	double worst = 0;
 	for (size_t i = 0; i < m->n_trained; i++) {
-		char *name = xasprintf("grad.%s", m->trained[i]->name);
+		char *name = gradient_name(m, m->trained[i]);
 		const struct st_tensor *t = st_find(ref, name);
 		if (!t) {
 			fprintf(stderr, "no '%s' in the reference\n", name);
@@ -109,16 +117,43 @@ gradient_error(struct model *m, const struct st_file *ref, const char **where)
 	return worst;
 }
 
+/* How many of the continuations of generate.json are others. */
+static int
+wrong_continuations(struct model *m, const json_t *cases)
+{
+	struct generator g = {0};
+	struct sampler s;
+	const char *key;
+	json_t *c;
+	int wrong = 0;
+	sampler_init(&s, 0, 0, 1, 0);
+	json_object_foreach((json_t *)cases, key, c) {
+		const json_t *prompt = json_object_get(c, "prompt"), *greedy = json_object_get(c, "greedy");
+		int n = (int)json_array_size(prompt), all = (int)json_array_size(greedy), right = n;
+		int32_t ids[64], next;
+		for (int i = 0; i < n; i++)
+			ids[i] = (int32_t)json_integer_value(json_array_get(prompt, (size_t)i));
+		generator_init(&g, m, all);
+		next = generator_next(&g, ids, n, &s);
+		for (int i = n; i < all && next == json_integer_value(json_array_get(greedy, (size_t)i)); i++, right++)
+			next = i + 1 < all ? generator_next(&g, &next, 1, &s) : 0;
+		wrong += right != all || all <= n;
+	}
+	generator_release(&g);
+	sampler_release(&s);
+	return wrong;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct model m;
 	struct batch_builder bb = {0};
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 64;
 	const char *dir = argv[1];
 	math_set_threads(0);
-	char *base = path_join(dir, "base"), *tensors = path_join(dir, "forward_backward.safetensors");
+	char *base = argc == 3 ? xstrdup(argv[2]) : path_join(dir, "base"), *tensors = path_join(dir, "forward_backward.safetensors");
 	if (model_open(&m, base, &(struct model_options){0}, &e) < 0)
 		die(&e);
 	json_t *docs = read_json(dir, "docs.json"), *want = read_json(dir, "forward_backward.json");
@@ -142,17 +177,20 @@ main(int argc, char **argv)
 	model_backward(&m, &b);
 	const char *where = "-";
 	double grad_err = gradient_error(&m, ref, &where);
+	json_t *continuations = read_json(dir, "generate.json");
+	int wrong = wrong_continuations(&m, continuations);
 	bool targets_ok = b.n_targets == json_integer_value(json_object_get(want, "targets"));
-	printf("%-8s loss %.1e  logits %.1e  gradients %.1e (%s)%s\n", m.config.model_type, loss_err, logits_err, grad_err,
-		where, targets_ok ? "" : "  WRONG NUMBER OF TARGETS");
+	printf("%-8s loss %.1e  logits %.1e  gradients %.1e (%s)  other continuations %d%s\n", m.config.family->model_type,
+		loss_err, logits_err, grad_err, where, wrong, targets_ok ? "" : "  WRONG NUMBER OF TARGETS");
 	free(base);
 	free(tensors);
 	free(nll);
 	free(best);
 	json_decref(docs);
 	json_decref(want);
+	json_decref(continuations);
 	st_close(ref);
 	batch_release(&bb);
 	model_release(&m);
-	return !(loss_err < 1e-4 && logits_err < 1e-4 && grad_err < 1e-4 && targets_ok);
+	return !(loss_err < 1e-4 && logits_err < 1e-4 && grad_err < 1e-4 && wrong == 0 && targets_ok);
 }
