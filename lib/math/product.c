@@ -1,7 +1,6 @@
 #include "math/product.h"
 
-#include <assert.h>
-
+#include "math/bf16.h"
 #include "math/gemm.h"
 
 /* A product with a matrix: N and K are the result's columns and the inner dimension, whichever of the matrix's two they
@@ -41,7 +40,11 @@ static void
 product(const struct task *t)
 {
 	enum { N_STEP = 64 };  /* columns of the result a thread takes at a time; wide enough for BLAS */
-	assert(t->y.type == NUM_F32 && t->x.type == NUM_F32);
+	if (t->x.type == NUM_BF16 || t->y.type == NUM_BF16) {
+		bf16_product(t->y, operand_rows(t->x, false), operand_matrix(t->w, !t->nt), t->T, t->N, t->K, t->alpha,
+			t->beta);
+		return;
+	}
 	if (t->w->form == MATRIX_F32) {
 		multiply(t, t->w->data, matrix_columns(t->w), 0, t->N, 0, t->K);
 		return;
@@ -66,7 +69,13 @@ product_backward(struct rows dx, struct rows dy, const struct matrix *w, int T, 
 void
 product_weight(float *dw, bool transposed, struct rows dy, struct rows x, int T, int out, int in, float alpha)
 {
-	assert(dy.type == NUM_F32 && x.type == NUM_F32);
+	if (dy.type == NUM_BF16 || x.type == NUM_BF16) {
+		if (transposed)
+			bf16_product(rows_f32(dw, out), operand_rows(x, true), operand_rows(dy, true), in, out, T, alpha, 1);
+		else
+			bf16_product(rows_f32(dw, in), operand_rows(dy, true), operand_rows(x, true), out, in, T, alpha, 1);
+		return;
+	}
 	if (transposed)
 		gemm_tn(dw, out, x.data, x.ld, dy.data, dy.ld, in, out, T, alpha, 1);
 	else

@@ -95,6 +95,16 @@ keep(struct model *m, struct rows to, int T)
 		rows_copy(to, m->work.x, T, m->config.C);
 }
 
+/* The gradient of the residual stream as products take it. */
+static struct rows
+residual_gradient(struct model *m, int T)
+{
+	struct workspace *w = &m->work;
+	if (w->dy.type != w->dx.type)
+		rows_copy(w->dy, w->dx, T, m->config.C);
+	return w->dy;
+}
+
 /* work.x += l(in), or += norm(l(in)), for which `out` keeps l(in). */
 static void
 add_to_stream(struct model *m, const struct linear *l, struct rows in, const struct norm_params *post, struct rows out,
@@ -116,12 +126,12 @@ add_to_stream_backward(struct model *m, const struct linear *l, struct rows din,
 	const struct norm_params *post, struct rows out, const struct norm_stat *stat, int T)
 {
 	struct workspace *w = &m->work;
-	struct rows dout = w->dx;
-	if (post->w) {
-		dout = w->dxn;
-		norms_backward(m, post, dout, 0, w->dx, out, stat, T, 1, m->config.C);
+	if (!post->w) {
+		linear_backward(l, din, residual_gradient(m, T), in, T, 0, &w->pass);
+		return;
 	}
-	linear_backward(l, din, dout, in, T, 0, &w->pass);
+	norms_backward(m, post, w->dxn, 0, w->dx, out, stat, T, 1, m->config.C);
+	linear_backward(l, din, w->dxn, in, T, 0, &w->pass);
 }
 
 /* ---- attention ---- */

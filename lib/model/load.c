@@ -168,7 +168,7 @@ embedding_scale(const struct model *m)
 int
 model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e)
 {
-	*m = (struct model){0};
+	*m = (struct model){.compute = opt->compute};
 	if (config_read(&m->config, dir, e) < 0)
 		return -1;
 	model_build(m);

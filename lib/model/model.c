@@ -132,12 +132,14 @@ take_workspace(struct model *m, struct arena *a)
 	w->hidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->stat = ARENA_TAKE(a, struct norm_stat, R);
 	w->logits = take_rows(a, NUM_F32, R, c->V);
-	w->attn = ARENA_TAKE(a, float, attention_scratch(w->max_len, math_threads()));
+	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
+	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, w->T, w->max_len, math_threads()));
 	take_adapter(a, &m->head, w->type, R);
 	if (w->keep == KEEP_NOTHING)
 		return;
 	take_pass(m, a);
 	w->dx = take_rows(a, NUM_F32, T, c->C);
+	w->dy = w->type == NUM_F32 ? w->dx : take_rows(a, w->type, T, c->C);
 	w->dxn = take_rows(a, w->type, T, c->C);
 	w->row_key = ARENA_TAKE(a, uint64_t, R);
 	w->dhidden = take_rows(a, w->type, R, c->C);
@@ -152,7 +154,8 @@ void
 model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep)
 {
 	arena_release(&m->work_memory);
-	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep};
+	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep,
+		.type = m->compute};
 	m->work.head_rows = head_rows(&m->config, T);
 	for (int pass = 0; pass < 2; pass++) {
 		take_layers(m, &m->work_memory);

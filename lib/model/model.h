@@ -67,6 +67,7 @@ struct model {
 	struct weights *weights;      /* the mapped checkpoint; NULL from scratch */
 	struct param *param;          /* every parameter of the base, in the checkpoint's usual order */
 	size_t n_params;
+	enum num compute;             /* what products and activations are in */
 	struct param *embed, *positions;  /* [V,C]; [max_position,C] or NULL */
 	float embedding_scale;        /* of rows of `embed`, as transformers rounds it: to the dtype of the checkpoint */
 	struct norm_params norm;      /* before the head */
@@ -83,10 +84,11 @@ struct model {
 	struct workspace {
 		int T, max_len, cache_rows, head_rows;
 		enum keep { KEEP_NOTHING, KEEP_INPUTS, KEEP_ALL } keep;
-		enum num type;                /* of activations and their gradients; the residual stream is fp32 */
+		enum num type;                /* of activations and their gradients: m->compute; the residual stream is fp32 */
 		struct rotary rotary[MAX_ROPES];
 		struct rows x;                /* [T,C] the residual stream, on which each layer adds in place */
 		struct rows dx;               /* [T,C] its gradient */
+		struct rows dy;               /* [T,C] the same as products take it: dx itself, or a copy in bf16 */
 		struct rows xn, dxn;          /* [T,C] a norm's output and its gradient */
 		struct rows hidden, dhidden;  /* [head_rows,C] rows that go to the head */
 		struct rows hidden_x, dhidden_x;  /* [head_rows,C] the same before the final norm */
@@ -106,6 +108,7 @@ struct model {
 struct model_options {
 	bool from_scratch;   /* random weights from config.json */
 	uint64_t seed;       /* of the random weights */
+	enum num compute;    /* NUM_BF16: products and activations in bf16 */
 };
 
 /* Loads a model directory. Matrices in F32, BF16 or F16 are used where they lie in the mapped file; what else there is,
