@@ -64,7 +64,8 @@ static const struct family_names gemma3_names = {
 };
 
 static const struct family_names neox_names = {
-	.decoder = "gpt_neox", .embed = "embed_in", .layers = "layers", .final_norm = "final_layer_norm", .head = "embed_out",
+	.decoder = "gpt_neox", .embed = "embed_in", .layers = "layers", .final_norm = "final_layer_norm",
+	.head = "lm_head", .stored_head = "embed_out.weight",
 	.qkv = {"attention.query_key_value"}, .o = "attention.dense",
 	.up = {"mlp.dense_h_to_4h"}, .down = "mlp.dense_4h_to_h",
 	.attn_norm = "input_layernorm", .mlp_norm = "post_attention_layernorm",

@@ -21,7 +21,8 @@ struct family_names {
 	const char *positions;       /* the table of learned positions; NULL: none */
 	const char *layers;          /* comes before a layer's number */
 	const char *final_norm;
-	const char *head;            /* in full */
+	const char *head;            /* the module, in full */
+	const char *stored_head;     /* its tensor in files, where that has another name; else NULL */
 
 	/* Within a layer. Of projections side by side there are as many names as matrices: one when they are fused. */
 	const char *qkv[3], *o;

@@ -10,8 +10,8 @@
 
 /* ---- values from a checkpoint ---- */
 
-/* By its name with or without that of the decoder, which checkpoints of the bare decoder lack; a tied model may store its
- * one table under either name. */
+/* By its name with or without that of the decoder, which checkpoints of the bare decoder lack. The head may have a name
+ * of its own in files, and a tied model may store its one table as the head. */
 const struct st_tensor *
 model_find_tensor(const struct model *m, const struct param *p)
 {
@@ -20,11 +20,13 @@ model_find_tensor(const struct model *m, const struct param *p)
 	const struct st_tensor *t = weights_find(m->weights, p->name);
 	if (!t && strncmp(p->name, names->decoder, n) == 0 && p->name[n] == '.')
 		t = weights_find(m->weights, p->name + n + 1);
-	if (!t && p == m->embed && m->config.tied) {
+	if (!t && p == m->head.w) {
 		char *head = xasprintf("%s.weight", names->head);
 		t = weights_find(m->weights, head);
 		free(head);
 	}
+	if (!t && p == m->head.w && names->stored_head)
+		t = weights_find(m->weights, names->stored_head);
 	return t;
 }
 
@@ -65,7 +67,8 @@ is_passed_over(const struct model *m, const char *name)
 {
 	const struct family_names *names = m->config.family->names;
 	size_t n = strlen(name), head = strlen(names->head);
-	if (m->config.tied && strncmp(name, names->head, head) == 0 && strcmp(name + head, ".weight") == 0)
+	if (m->config.tied && ((strncmp(name, names->head, head) == 0 && strcmp(name + head, ".weight") == 0) ||
+		(names->stored_head && strcmp(name, names->stored_head) == 0)))
 		return true;
 	for (size_t i = 0; i < sizeof names->buffers / sizeof *names->buffers && names->buffers[i]; i++) {
 		size_t k = strlen(names->buffers[i]);

@@ -91,19 +91,12 @@ logits_error(struct model *m, const struct batch *b, const struct st_file *ref)
 	return worst;
 }
 
-/* transformers calls the head of every family so, whatever its checkpoints call it. */
-static char *
-gradient_name(const struct model *m, const struct param *p)
-{
-	return p == m->head.w && !m->config.tied ? xstrdup("grad.lm_head.weight") : xasprintf("grad.%s", p->name);
-}
-
 static double
 gradient_error(struct model *m, const struct st_file *ref, const char **where)
 {
 	double worst = 0;
 	for (size_t i = 0; i < m->n_trained; i++) {
-		char *name = gradient_name(m, m->trained[i]);
+		char *name = xasprintf("grad.%s", m->trained[i]->name);
 		const struct st_tensor *t = st_find(ref, name);
 		if (!t) {
 			fprintf(stderr, "no '%s' in the reference\n", name);

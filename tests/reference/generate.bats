@@ -56,6 +56,22 @@ greedy() {
   jq -ne "$before - $merged > 0.1"
 }
 
+@test "generate, eval: learned positions end, and a text with them" {
+  for n in 250 256; do
+    jq -nc --argjson n "$n" '{input_ids: [range($n) % 500]}' | "$bin/hone-generate" -m "$models/gpt2/base" --ignore-eos -n 16 --json \
+      >"$T/out"
+    jq -e --argjson n "$n" '.tokens == 257 - $n and .finish_reason == "length"' "$T/out"
+  done
+  jq -nc '{input_ids: [range(257) % 500]}' >"$T/long"
+  run "$bin/hone-generate" -m "$models/gpt2/base" <"$T/long"
+  [ "$status" -eq 65 ]
+  [[ "$output" == *"257 tokens are too many: this gpt2 model has learned positions for 256"* ]]
+  jq -c '. + {labels: .input_ids}' "$T/long" | "$bin/hone-pack" -q -o "$T/data" -
+  run "$bin/hone-eval" -m "$models/gpt2/base" "$T/data"
+  [ "$status" -eq 65 ]
+  [[ "$output" == *"257 tokens are too many"* ]]
+}
+
 # unmerged CASE: an adapter on the base, and merged into it
 unmerged() {
   base=$models/$1/base

@@ -551,6 +551,69 @@ test_save(void **state)
 	}
 }
 
+/* What old files hold besides parameters is passed over, and nothing else is. */
+static void
+test_buffers(void **state)
+{
+	(void)state;
+	static const char *const extra[] = {"gpt_neox.layers.1.attention.bias", "gpt_neox.layers.0.attention.masked_bias",
+		"gpt_neox.layers.0.attention.rotary_emb.inv_freq", "gpt_neox.layers.1.attention.dense.bias2"};
+	struct model m, again;
+	struct err e;
+	open_model(&m, configs[6]);
+	char *path = path_join(dir, "model.safetensors");
+	struct st_tensor *decl = xcalloc(m.n_params + 1, sizeof *decl);
+	for (size_t i = 0; i < m.n_params; i++)
+		decl[i] = (struct st_tensor){.name = m.param[i].name, .dtype = ST_F32, .rank = m.param[i].rank,
+			.shape = {m.param[i].rows, m.param[i].columns}};
+	for (int x = 0; x < 4; x++) {
+		decl[m.n_params] = (struct st_tensor){.name = extra[x], .dtype = ST_U8, .rank = 1, .shape = {1}};
+		struct st_writer *w = st_create(path, true, decl, m.n_params + 1, &e);
+		for (size_t i = 0; i < m.n_params; i++)
+			st_write(w, m.param[i].value, param_size(&m.param[i]) * sizeof(float));
+		st_write(w, "", 1);
+		assert_int_equal(st_finish(w, &e), 0);
+		int rc = model_open(&again, dir, &(struct model_options){0}, &e);
+		assert_int_equal(rc, x < 3 ? 0 : -1);
+		if (rc == 0)
+			model_release(&again);
+		else
+			assert_non_null(strstr(e.msg, "'gpt_neox.layers.1.attention.dense.bias2' has no place in a gpt_neox model"));
+	}
+	free(decl);
+	free(path);
+	model_release(&m);
+}
+
+/* A new GPT-2 has what adds to the residual stream smaller by sqrt(2 layers); norms are nothing at first, whatever
+ * their weights are stored as. */
+static void
+test_random(void **state)
+{
+	(void)state;
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		struct err e;
+		char *path = path_join(dir, "config.json");
+		assert_int_equal(file_write(path, true, configs[c], strlen(configs[c]), &e), 0);
+		assert_int_equal(model_open(&m, dir, &(struct model_options){.from_scratch = true}, &e), 0);
+		free(path);
+		bool gpt2 = strcmp(m.config.family->model_type, "gpt2") == 0;
+		for (size_t i = 0; i < m.n_params; i++) {
+			const struct param *p = &m.param[i];
+			double rms = sqrt(dot(p->value, p->value, param_size(p)) / (double)param_size(p));
+			bool residual = gpt2 && strstr(p->name, "c_proj.weight");
+			if (p->rank > 1)
+				assert_near(rms, residual ? 0.01 : 0.02, (residual ? 0.01 : 0.02) * 0.2);
+			else if (strstr(p->name, "bias") || m.config.family->norm == NORM_RMS_OFFSET)
+				assert_true(rms == 0);
+			else
+				assert_true(rms == 1);
+		}
+		model_release(&m);
+	}
+}
+
 int
 main(void)
 {
@@ -566,6 +629,8 @@ main(void)
 		cmocka_unit_test(test_lora_dropout),
 		cmocka_unit_test(test_lora_starts_at_nothing),
 		cmocka_unit_test(test_save),
+		cmocka_unit_test(test_buffers),
+		cmocka_unit_test(test_random),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

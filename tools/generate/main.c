@@ -183,7 +183,7 @@ run(struct job *j, struct err *e)
 			break;
 		}
 		ids_push(&j->ids, next);
-		if (j->model.positions && j->ids.n == (size_t)j->model.config.max_position)
+		if (j->model.positions && j->ids.n > (size_t)j->model.config.max_position)
 			break;
 		if (i + 1 < max_new_tokens)
 			next = generator_next(&j->generator, &next, 1, &j->sampler);
