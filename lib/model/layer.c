@@ -1,5 +1,6 @@
 #include "model/layer.h"
 
+#include "base/worktime.h"
 #include "math/activation.h"
 #include "math/norm.h"
 #include "math/vector.h"
@@ -194,7 +195,9 @@ attend(struct model *m, struct layer *l, const struct batch *b)
 		fill_cache(m, l, b);
 	v = attention_views(m, l);
 	struct attn_shape s = shape_of(&m->config, l);
+	enum work before = work_switch(WORK_ATTENTION);
 	attention_forward(&v, l->act.lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	work_switch(before);
 }
 
 /* Adds to work.dx from work.datt. */
@@ -205,7 +208,9 @@ attend_backward(struct model *m, struct layer *l, const struct batch *b, bool ne
 	struct activations *a = &l->act;
 	struct attn v = attention_views(m, l), d = gradient_views(m);
 	struct attn_shape s = shape_of(&m->config, l);
+	enum work before = work_switch(WORK_ATTENTION);
 	attention_backward(&d, &v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	work_switch(before);
 	turn(m, l, &d, b, -1);
 	if (l->q_norm.w)
 		norm_heads_backward(m, l, b->T);
