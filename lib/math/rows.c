@@ -52,3 +52,14 @@ rows_copy(struct rows to, struct rows from, int T, int n)
 	for (int t = 0; t < T; t++)
 		copy_row(to, from, t, n);
 }
+
+void
+heads_copy(struct rows to, struct heads from, int T, int n, int D)
+{
+	if (from.stride == D) {
+		rows_copy(to, from.rows, T, n * D);
+		return;
+	}
+	for (int h = 0; h < n; h++)
+		rows_copy(rows_at(to, 0, h * D), rows_at(from.rows, 0, h * from.stride), T, D);
+}
