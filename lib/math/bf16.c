@@ -1,12 +1,11 @@
 #include "math/bf16.h"
 
 #include <omp.h>
-#include <stdlib.h>
 
-#include "base/mem.h"
 #include "math/bf16_kernel.h"
 #include "math/bf16_pack.h"
 #include "math/gemm.h"
+#include "math/scratch.h"
 
 /* How a product is cut. A panel of B, [depth][width], is packed once and stays in the second-level cache while rows of
  * A pass by. That changes no bit of the result: sums that are put aside are fp32, as in the registers. But it takes
@@ -36,21 +35,17 @@ struct product {
 	struct cut cut;
 };
 
-struct scratch {
+struct memory {
 	struct tile_state state;
 	_Alignas(64) uint16_t b[PANEL_ELEMENTS + 32 * DEPTH + 2 * WIDTH_MAX];
 	_Alignas(64) uint16_t a[CHUNK * (DEPTH + 32)];
 	_Alignas(64) float pack[];
 };
 
-/* The calling thread's own, made when it first asks and then kept. */
-static struct scratch *
-own_scratch(void)
+static struct memory *
+own_memory(void)
 {
-	static _Thread_local struct scratch *own;
-	if (!own)
-		own = xalloc_aligned(1, sizeof *own + bf16_pack_scratch(WIDTH_MAX) * sizeof(float));
-	return own;
+	return thread_scratch(SCRATCH_PANELS, sizeof(struct memory) + bf16_pack_scratch(WIDTH_MAX) * sizeof(float));
 }
 
 static int
@@ -102,7 +97,7 @@ cut_product(const struct product *p, int threads)
 /* The part of a product that a packed panel of B is good for. */
 struct block {
 	const struct product *p;
-	struct scratch *s;
+	struct memory *s;
 	float *sums;
 	int m0, n0, nn, k0, kn, k_pad;  /* m0: the row whose sums are put aside first */
 };
@@ -165,7 +160,7 @@ chunk(const struct block *b, int m, int n, int more)
 
 /* Rows m0 .. m1-1 of one panel's width of C. */
 static void
-panel_product(const struct product *p, struct scratch *s, int panel, int m0, int m1)
+panel_product(const struct product *p, struct memory *s, int panel, int m0, int m1)
 {
 	const struct cut *cut = &p->cut;
 	struct block b = {.p = p, .s = s, .sums = math_scratch(), .m0 = m0, .n0 = panel * cut->width};
@@ -185,8 +180,9 @@ static void
 thread_share(const struct product *p, int thread, int threads)
 {
 	const struct cut *cut = &p->cut;
-	struct scratch *s = own_scratch();
-	long long all = (long long)cut->panels * cut->tiles, at = all * thread / threads, end = all * (thread + 1) / threads;
+	struct memory *s = own_memory();
+	long long all = (long long)cut->panels * cut->tiles;
+	long long at = all * thread / threads, end = all * (thread + 1) / threads;
 	int most = p->K > cut->depth ? SUMS / cut->width / p->kernel->rows : cut->tiles;
 	p->kernel->begin(&s->state);
 	while (at < end) {

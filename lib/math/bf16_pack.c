@@ -139,7 +139,8 @@ panel_of_rows(uint16_t *to, const uint16_t *from, size_t ld, int n, int kn, int 
 AVX512_INLINE void
 pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int columns)
 {
-	const __m512i to0 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), to1 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+	const __m512i to0 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+	const __m512i to1 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
 	__mmask32 m = lanes32(columns);
 	__m512i a = _mm512_maskz_loadu_epi16(m, first);
 	__m512i b = second ? _mm512_maskz_loadu_epi16(m, second) : _mm512_setzero_si512();
@@ -163,7 +164,8 @@ panels_of_columns(uint16_t *to, size_t panel, const uint16_t *from, size_t ld, i
 }
 
 AVX512 static void
-pack_whole(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch)
+pack_whole(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
+	float *scratch)
 {
 	size_t ld;
 	if (b->k_rows) {
@@ -174,7 +176,8 @@ pack_whole(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, 
 		}
 		int done = (kn + 1) / 2 * 2;
 		for (int n = 0; n < nn; n += PANEL)
-			memset(to + (size_t)(n / PANEL) * panel + (size_t)done * PANEL, 0, (size_t)(k_pad - done) * PANEL * sizeof *to);
+			memset(to + (size_t)(n / PANEL) * panel + (size_t)done * PANEL, 0,
+				(size_t)(k_pad - done) * PANEL * sizeof *to);
 		return;
 	}
 	for (int n = 0; n < nn; n += PANEL, to += panel)
@@ -201,7 +204,8 @@ clear_gaps(uint16_t *to, const struct operand *b, int n, int k0, int kn, int k_p
 }
 
 void
-bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch)
+bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
+	float *scratch)
 {
 	if (!b->part) {
 		pack_whole(to, panel, b, n0, nn, k0, kn, k_pad, scratch);

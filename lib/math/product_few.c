@@ -85,8 +85,8 @@ add_products(vec acc[FEW_ROWS][2], const float *const x[FEW_ROWS], int i, vec a,
 	}
 }
 
-/* out[t] = sums of n products of x[t] and w, which is of `size` bytes an element; T is a constant where this is expanded.
- * Two vectors of partial sums for each, so that additions need not wait for each other. */
+/* out[t] = sums of n products of x[t] and w, which is of `size` bytes an element; T is a constant where this is
+ * expanded. Two vectors of partial sums for each, so that additions need not wait for each other. */
 HONE_INLINE void
 dots(float out[FEW_ROWS], const float *const x[FEW_ROWS], const unsigned char *w,
 	void (*load)(vec *, vec *, const unsigned char *), size_t size, int n, const int T)

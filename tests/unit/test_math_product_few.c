@@ -27,10 +27,9 @@ make_matrix(enum matrix_form form, int rows, int columns)
 }
 
 static struct rows
-make_rows(enum num type, int T, int n, int ld, uint64_t seed)
+make_rows(enum num type, int T, int ld, uint64_t seed)
 {
 	struct rows r = {hold(xmalloc((size_t)(T * ld) * num_size(type))), ld, type};
-	(void)n;
 	rows_copy(r, rows_f32(random_floats((size_t)(T * ld), 1, seed), ld), T, ld);
 	return r;
 }
@@ -56,7 +55,7 @@ static void
 check(const struct few_case *c)
 {
 	struct matrix m = make_matrix(c->form, c->nt ? c->N : c->K, c->nt ? c->K : c->N);
-	struct rows x = make_rows(c->x_type, c->T, c->K, c->K + 3, 1), old = make_rows(c->y_type, c->T, c->N, c->N + 5, 2);
+	struct rows x = make_rows(c->x_type, c->T, c->K + 3, 1), old = make_rows(c->y_type, c->T, c->N + 5, 2);
 	size_t bytes = (size_t)(c->T * old.ld) * num_size(c->y_type);
 	struct rows y[2] = {old, old};
 	for (int i = 0; i < 2; i++) {
@@ -74,7 +73,8 @@ check(const struct few_case *c)
 				size += fabs(p);
 			}
 			double want = n < c->N ? (double)c->alpha * sum + kept : element(old, t, n);
-			double tolerance = n < c->N ? 0x1p-24 * 1.01 * ((c->K + 4) * fabs((double)c->alpha) * size + 2 * fabs(kept)) : 0;
+			double sizes = (c->K + 4) * fabs((double)c->alpha) * size + 2 * fabs(kept);
+			double tolerance = n < c->N ? 0x1p-24 * 1.01 * sizes : 0;
 			if (c->y_type == NUM_BF16 && n < c->N)
 				tolerance += 0x1p-8 * (fabs(want) + tolerance);
 			assert_near(element(y[0], t, n), want, tolerance);
@@ -91,8 +91,8 @@ test_few(void **state)
 		for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
 			for (int form = MATRIX_F32; form <= MATRIX_F16; form++)
 				for (int i = 0; i < 8; i++) {
-					const struct few_case c = {T, sizes[s][0], sizes[s][1], i & 1, (enum matrix_form)form, i & 2 ? NUM_BF16 : NUM_F32,
-						i & 4 ? NUM_BF16 : NUM_F32, i & 2 ? 1 : -0.75f, i & 4 ? 0 : 0.5f};
+					const struct few_case c = {T, sizes[s][0], sizes[s][1], i & 1, (enum matrix_form)form,
+						i & 2 ? NUM_BF16 : NUM_F32, i & 4 ? NUM_BF16 : NUM_F32, i & 2 ? 1 : -0.75f, i & 4 ? 0 : 0.5f};
 					check(&c);
 				}
 }
