@@ -276,10 +276,11 @@ encoder_encode(struct encoder *enc, const char *text, size_t n, bool special, st
 	size_t bad = uni_check(text, n), before = out->n;
 	if (bad < n)
 		return err_set(e, ERR_DATA, "byte %zu of the text is not UTF-8", bad);
-	for (size_t i = 0; i < (special ? p->n : 1); i++) {
-		if (special && p->item[i] != TEMPLATE_TEXT)
-			ids_push(out, p->item[i]);
-		else if (encode_around(enc, raw, encode_raw, text, n, true, out, e) < 0) {
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->item[i] != TEMPLATE_TEXT) {
+			if (special)
+				ids_push(out, p->item[i]);
+		} else if (encode_around(enc, raw, encode_raw, text, n, true, out, e) < 0) {
 			out->n = before;
 			return -1;
 		}
@@ -318,7 +319,7 @@ tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool s
 	for (size_t i = 0; i < n; i++) {
 		const struct added_token *a = added_by_id(t->added, ids[i]);
 		const struct vocab_token *v = vocab_token(t->vocab, ids[i]);
-		if (a && !(a->special && skip_special))
+		if (a && !(skip_special && added_says_special(t->added, a)))
 			strings_add(&tokens, a->normal, a->normal_n);
 		else if (!a && v)
 			strings_add(&tokens, v->text, v->n);
@@ -371,6 +372,12 @@ const char *
 tokenizer_origin(const struct tokenizer *t)
 {
 	return t->origin;
+}
+
+const char *
+tokenizer_ignored(const struct tokenizer *t)
+{
+	return t->ignored;
 }
 
 const char *

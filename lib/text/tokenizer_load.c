@@ -38,6 +38,10 @@ load_parsed(struct tokenizer *t, const json_t *j, const struct bpe_text *x, stru
 		return -1;
 	if (strcmp(version, "1.0"))
 		return err_set(e, ERR_CONFIG, "version '%.64s' is not supported; only 1.0 is", version);
+	bool truncation = json_is_object(json_object_get(j, "truncation")),
+	     padding = json_is_object(json_object_get(j, "padding"));
+	t->ignored = truncation && padding ? "truncation, padding" : truncation ? "truncation" :
+		padding ? "padding" : NULL;
 	if (bpe_load(&t->bpe, json_object_get(j, "model"), x, e) < 0)
 		return -1;
 	return tokenizer_load_components(t, j, false, e);
