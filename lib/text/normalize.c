@@ -303,8 +303,7 @@ replace_all(const struct pattern *p, struct matcher *m, const char *with, size_t
 	return rc;
 }
 
-/* A match at the start keeps its place in the source only when it is one character and leaves something. What is put
- * before the first character, at an empty match, the library puts there twice. */
+/* A match at the start keeps its place in the source only when it is one character and leaves something. */
 static int
 replace(const struct step *s, struct matcher *m, const char *text, size_t n, struct buf *out, bool *shifted,
 	struct err *e)
@@ -313,11 +312,9 @@ replace(const struct step *s, struct matcher *m, const char *text, size_t n, str
 	size_t start, end;
 	uint32_t c;
 	matches_start(&it, s->pattern, m, text, n);
-	if (n && matches_next(&it, &start, &end, e) > 0 && start == 0) {
-		*shifted |= end && (!s->content_n || end > uni_decode(text, &c));
-		if (!end)
-			buf_append(out, s->content, s->content_n);
-	}
+	if (n && matches_next(&it, &start, &end, e) > 0 && start == 0 && end &&
+		(!s->content_n || end > uni_decode(text, &c)))
+		*shifted = true;
 	return replace_all(s->pattern, m, s->content, s->content_n, text, n, out, e);
 }
 
