@@ -122,21 +122,32 @@ note_merge(struct bpe_seams *s, const struct shown *left, const struct shown *ri
 	s->part_after[right->first] |= right->after_part;
 }
 
+/* Whether a token begins with the first byte of a character outside ASCII: such bytes stand for themselves in the byte
+ * alphabet, as U+00C0 to U+00FF. Other boundaries are never asked for. */
+static bool
+begins_character(const struct vocab_token *t)
+{
+	return t->n && (uint8_t)t->text[0] == 0xc3;
+}
+
 struct bpe_seams *
 bpe_seams_new(const struct bpe *b)
 {
 	struct bpe_seams *s = xcalloc(1, sizeof *s);
-	struct shown *shown = xcalloc(b->vocab.size + 1, sizeof *shown);
+	uint8_t *begins = xcalloc(b->vocab.size + 1, 1);
 	size_t slots = (size_t)1 << (64 - b->merge_shift);
 	for (size_t id = 0; id < b->vocab.size; id++)
-		if (b->vocab.token[id].text) {
-			show_before(&b->vocab.token[id], &shown[id]);
-			show_after(&b->vocab.token[id], &shown[id]);
-		}
-	for (size_t i = 0; i < slots; i++)
-		if (b->merge[i].rank != BPE_NO_RANK)
-			note_merge(s, &shown[b->merge[i].pair >> 32], &shown[(uint32_t)b->merge[i].pair]);
-	free(shown);
+		begins[id] = b->vocab.token[id].text && begins_character(&b->vocab.token[id]);
+	for (size_t i = 0; i < slots; i++) {
+		uint32_t right = (uint32_t)b->merge[i].pair;
+		if (b->merge[i].rank == BPE_NO_RANK || !begins[right])
+			continue;
+		struct shown left_side = {0}, right_side = {0};
+		show_before(&b->vocab.token[b->merge[i].pair >> 32], &left_side);
+		show_after(&b->vocab.token[right], &right_side);
+		note_merge(s, &left_side, &right_side);
+	}
+	free(begins);
 	return s;
 }
 

@@ -18,7 +18,7 @@ struct bpe_seams {
 struct bpe_seams *bpe_seams_new(const struct bpe *b);
 
 /* Whether no merge joins what stands before i to what stands behind it: 0 < i < n, between two characters of valid
- * UTF-8. */
+ * UTF-8, the second of them not of ASCII. */
 bool bpe_is_seam(const struct bpe_seams *s, const char *p, size_t i, size_t n);
 
 #endif

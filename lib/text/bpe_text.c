@@ -11,14 +11,30 @@
 static bool
 skip_string(struct json_cursor *c)
 {
+	static const bool sign[256] = {['"'] = true, ['\\'] = true};
 	if (!json_cursor_take(c, '"'))
 		return false;
-	while (c->p < c->end && *c->p != '"')
-		c->p += *c->p == '\\' ? 2 : 1;
+	for (;;) {
+		while (c->p < c->end && !sign[(unsigned char)*c->p])
+			c->p++;
+		if (c->p >= c->end || *c->p == '"')
+			break;
+		c->p += 2;
+	}
 	if (c->p >= c->end)
 		return false;
 	c->p++;
 	return true;
+}
+
+/* Passes over what is between the members of lists and objects. */
+static void
+skip_between(struct json_cursor *c)
+{
+	static const bool sign[256] = {
+		['"'] = true, ['{'] = true, ['['] = true, ['}'] = true, [']'] = true};
+	while (c->p < c->end && !sign[(unsigned char)*c->p])
+		c->p++;
 }
 
 /* Any value; what is between its brackets is checked by who reads it. */
@@ -28,6 +44,8 @@ skip_value(struct json_cursor *c)
 	size_t depth = 0;
 	json_cursor_space(c);
 	do {
+		if (depth)
+			skip_between(c);
 		if (c->p >= c->end)
 			return false;
 		if (*c->p == '"') {
@@ -115,22 +133,56 @@ read_id(struct json_cursor *c, int64_t *id)
 	return c->p > start && (*start != '0' || c->p == start + 1);
 }
 
+/* Tokens that are added together. */
+struct entries {
+	char text[4096];
+	size_t used, n;
+	struct vocab_key key[VOCAB_BATCH];
+	int64_t id[VOCAB_BATCH];
+};
+
+static bool
+flush_entries(struct entries *x, struct vocab *v)
+{
+	struct err unused;
+	vocab_expect(v, x->key, x->n);
+	for (size_t i = 0; i < x->n; i++)
+		if (vocab_add(v, x->key[i].text, x->key[i].n, x->id[i], &unused) < 0)
+			return false;
+	x->n = x->used = 0;
+	return true;
+}
+
+static bool
+add_entry(struct entries *x, struct vocab *v, const char *s, size_t n, int64_t id)
+{
+	struct err unused;
+	if ((x->n == VOCAB_BATCH || n > sizeof x->text - x->used) && !flush_entries(x, v))
+		return false;
+	if (n > sizeof x->text)
+		return vocab_add(v, s, n, id, &unused) == 0;
+	x->key[x->n] = (struct vocab_key){memcpy(x->text + x->used, s, n), n};
+	x->id[x->n++] = id;
+	x->used += n;
+	return true;
+}
+
 bool
 bpe_text_vocab(const struct bpe_text *x, struct vocab *v)
 {
 	struct json_cursor c = {x->vocab, x->vocab_end};
 	struct buf tmp = {0};
+	struct entries all = {.n = 0};
 	size_t n;
 	const char *s;
 	int64_t id;
-	struct err unused;
 	bool ok = uni_check(c.p, (size_t)(c.end - c.p)) == (size_t)(c.end - c.p) && json_cursor_take(&c, '{');
 	do
 		ok = ok && json_cursor_string(&c, &tmp, &s, &n) && json_cursor_take(&c, ':') && read_id(&c, &id) &&
-			vocab_add(v, s, n, id, &unused) == 0;
+			add_entry(&all, v, s, n, id);
 	while (ok && json_cursor_take(&c, ','));
 	buf_release(&tmp);
-	return ok && json_cursor_take(&c, '}') && c.p == c.end;
+	return ok && flush_entries(&all, v) && json_cursor_take(&c, '}') && c.p == c.end;
 }
 
 /* The two halves of one string. */
@@ -139,9 +191,13 @@ read_joined(struct json_cursor *c, struct buf *tmp, const char **s, size_t *left
 {
 	if (!json_cursor_string(c, tmp, s, n))
 		return false;
-	const char *space = memchr(*s, ' ', *n);
-	*left_n = space ? (size_t)(space - *s) : 0;
-	return space && !memchr(space + 1, ' ', *n - *left_n - 1) && !(*n >= 8 && !memcmp(*s, "#version", 8));
+	size_t spaces = 0;
+	for (size_t i = 0; i < *n; i++)
+		if ((*s)[i] == ' ') {
+			*left_n = i;
+			spaces++;
+		}
+	return spaces == 1 && !((*s)[0] == '#' && *n >= 8 && !memcmp(*s, "#version", 8));
 }
 
 static bool
@@ -164,7 +220,7 @@ bpe_text_merges(const struct bpe_text *x, bpe_text_merge_fn *merge, void *ctx)
 	struct json_cursor c = {x->merges, x->merges_end};
 	struct buf tmp[2] = {{0}};
 	size_t rank = 0;
-	bool ok = uni_check(c.p, (size_t)(c.end - c.p)) == (size_t)(c.end - c.p) && json_cursor_take(&c, '[');
+	bool ok = json_cursor_take(&c, '[');
 	if (ok && json_cursor_take(&c, ']'))
 		return c.p == c.end;
 	do

@@ -21,7 +21,8 @@ bool bpe_text_cut(struct bpe_text *x, const char *text, size_t n, struct buf *re
 /* Fills an initialised vocabulary. False on anything but whole numbers under names that differ. */
 bool bpe_text_vocab(const struct bpe_text *x, struct vocab *v);
 
-/* Calls `merge` for each merge, which is "left right" or ["left", "right"], until it returns false. */
+/* Calls `merge` for each merge, which is "left right" or ["left", "right"], until it returns false, as it must for what
+ * the vocabulary does not have: that they are UTF-8 is not looked at. */
 typedef bool bpe_text_merge_fn(
 	void *ctx, const char *left, size_t left_n, const char *right, size_t right_n, size_t rank);
 bool bpe_text_merges(const struct bpe_text *x, bpe_text_merge_fn *merge, void *ctx);

@@ -58,10 +58,14 @@ read_u(struct json_cursor *c, struct buf *out)
 	return true;
 }
 
+/* What is no plain character of a string: control characters, the quote and the backslash. */
+static const bool is_sign[256] = {
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1};
+
 static void
 run_of_plain(struct json_cursor *c)
 {
-	while (c->p < c->end && (unsigned char)*c->p >= 0x20 && *c->p != '"' && *c->p != '\\')
+	while (c->p < c->end && !is_sign[(unsigned char)*c->p])
 		c->p++;
 }
 

@@ -125,6 +125,33 @@ vocab_id(const struct vocab *v, const char *text, size_t n)
 	return find(v, text, n, XXH3_64bits(text, n))->id;
 }
 
+void
+vocab_ids(const struct vocab *v, const struct vocab_key *key, size_t n, int32_t *id)
+{
+	uint64_t hash[VOCAB_BATCH];
+	for (size_t i = 0; i < n; i++) {
+		hash[i] = XXH3_64bits(key[i].text, key[i].n);
+		__builtin_prefetch(&v->slot[hash[i] & v->mask]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		int32_t first = v->slot[hash[i] & v->mask].id;
+		__builtin_prefetch(&v->token[first < 0 ? 0 : first]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		int32_t first = v->slot[hash[i] & v->mask].id;
+		__builtin_prefetch(first < 0 ? NULL : v->token[first].text);
+	}
+	for (size_t i = 0; i < n; i++)
+		id[i] = find(v, key[i].text, key[i].n, hash[i])->id;
+}
+
+void
+vocab_expect(const struct vocab *v, const struct vocab_key *key, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(&v->slot[XXH3_64bits(key[i].text, key[i].n) & v->mask], 1);
+}
+
 const struct vocab_token *
 vocab_token(const struct vocab *v, int64_t id)
 {

@@ -19,8 +19,7 @@ struct wordcache_slot {
 };
 
 struct wordcache {
-	struct wordcache_slot *slot;  /* [WORDCACHE_SLOTS], aligned to 64, in... */
-	void *memory;
+	struct wordcache_slot *slot;  /* [WORDCACHE_SLOTS], aligned to 64 */
 };
 
 /* What a key is found by; wordcache_put takes what wordcache_get worked out. */
