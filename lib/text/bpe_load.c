@@ -290,8 +290,7 @@ static void
 index_byte_pairs(struct bpe *b)
 {
 	for (int i = 0; i < 256; i++)
-		if (b->byte_id[i] < 0)
-			return;
+		b->bytes_vanish |= b->byte_id[i] < 0;
 	b->byte_pair = xcalloc(256 * 256, sizeof *b->byte_pair);
 	for (int i = 0; i < 256; i++)
 		for (int k = 0; k < 256; k++) {

@@ -1,5 +1,6 @@
 #include "text/bpe_seams.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -156,18 +157,27 @@ bpe_seams_new(const struct bpe *b)
 bool
 bpe_is_seam(const struct bpe_seams *s, const char *text, size_t i, size_t n)
 {
-	const uint8_t *p = (const uint8_t *)text;
-	size_t start = i - 1, first = 1, last = length_of(p[i]);
-	while (start && is_continuation(p[start]))
-		start--;
-	if (i - start > 4 || last > n - i)
+	const uint8_t *p = (const uint8_t *)text + i;
+	size_t left = 1, right = length_of(p[0]);
+	while (left < i && left <= 4 && is_continuation(p[-(ptrdiff_t)left]))
+		left++;
+	if (left > 4 || right > n - i)
 		return false;
-	size_t longest = i - start;
-	first = s->part_before[p[i - 1]] ? 1 : longest;
-	for (size_t before = longest; before >= first; before--) {
-		uint64_t key = key_of(p + i - before, before);
-		for (size_t after = s->part_after[p[i]] ? 1 : last; after <= last; after++) {
-			uint32_t bit = bit_of(key, key_of(p + i, after));
+	uint64_t after[4], start = 0;
+	for (size_t k = 0; k < right; k++) {
+		start = start << 8 | p[k];
+		after[k] = (uint64_t)(k + 1) << 8 * (k + 1) | start;
+	}
+	size_t shortest = s->part_after[p[0]] ? 0 : right - 1;
+	uint64_t end = 0;
+	bool parts = s->part_before[p[-1]];
+	for (size_t k = 1; k <= left; k++) {
+		end |= (uint64_t)p[-(ptrdiff_t)k] << 8 * (k - 1);
+		if (!parts && k < left)
+			continue;
+		uint64_t before = (uint64_t)k << 8 * k | end;
+		for (size_t m = shortest; m < right; m++) {
+			uint32_t bit = bit_of(before, after[m]);
 			if (s->pair[bit / 64] >> bit % 64 & 1)
 				return false;
 		}

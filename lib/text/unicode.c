@@ -140,12 +140,10 @@ char_length(const unsigned char *p, size_t n)
 	return len;
 }
 
-/* The same for most characters, in few steps; 0 when another look is wanted. */
+/* The same for most characters outside ASCII, in few steps; 0 when another look is wanted. */
 static inline size_t
 usual_length(const unsigned char *p, size_t n)
 {
-	if (p[0] < 0x80)
-		return 1;
 	if (p[0] < 0xe0)
 		return n > 1 && p[0] >= 0xc2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
 	return n > 2 && p[0] > 0xe0 && p[0] < 0xed && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80 ? 3 : 0;
@@ -154,19 +152,19 @@ usual_length(const unsigned char *p, size_t n)
 size_t
 uni_check(const char *s, size_t n)
 {
-	size_t i = 0;
-	while (i < n) {
-		uint64_t w;
-		if (n - i >= 8 && (memcpy(&w, s + i, 8), (w & 0x8080808080808080u) == 0)) {
+	const unsigned char *p = (const unsigned char *)s;
+	for (size_t i = 0, len; i < n;) {
+		for (uint64_t w; n - i >= 8 && (memcpy(&w, p + i, 8), (w & 0x8080808080808080u) == 0);)
 			i += 8;
-			continue;
+		while (i < n && p[i] < 0x80)
+			i++;
+		for (; i < n && p[i] >= 0x80; i += len) {
+			len = usual_length(p + i, n - i);
+			if (!len)
+				len = char_length(p + i, n - i);
+			if (!len)
+				return i;
 		}
-		size_t len = usual_length((const unsigned char *)s + i, n - i);
-		if (!len)
-			len = char_length((const unsigned char *)s + i, n - i);
-		if (!len)
-			return i;
-		i += len;
 	}
 	return n;
 }
