@@ -67,9 +67,9 @@ struct bpe_work {
 
 struct bpe_text;
 
-/* Loads the "model" of tokenizer.json. With `text` (text/bpe_text.h) its vocabulary and merges are taken from there,
+/* Loads the "model" of tokenizer.json. With `text` (text/bpe_text.h) its vocabulary and merges are taken out of that,
  * and any error means that they had better be read the other way. */
-int bpe_load(struct bpe *b, const json_t *model, const struct bpe_text *text, struct err *e);
+int bpe_load(struct bpe *b, const json_t *model, struct bpe_text *text, struct err *e);
 void bpe_release(struct bpe *b);
 
 /* Makes the model read bytes instead of their characters in the byte alphabet. False, and nothing is

@@ -112,73 +112,6 @@ load_merges(const struct bpe *b, const json_t *list, struct bpe_rules *rules, st
 	return rc;
 }
 
-/* Merges of which the tokens are looked up together. */
-struct text_merges {
-	const struct bpe *b;
-	struct bpe_rules *rules;
-	struct buf tmp;
-	char text[4096];       /* of both halves of each, one behind the other */
-	size_t used, n;
-	struct vocab_key half[VOCAB_BATCH];  /* [2 n] */
-	uint32_t rank[VOCAB_BATCH / 2];
-	int32_t last;          /* what the last merge made: the next one makes the same, or the next token, nearly always */
-};
-
-static bool
-is_token(const struct vocab *v, int32_t id, const char *text, size_t n)
-{
-	const struct vocab_token *t = vocab_token(v, id);
-	return t && t->n == n && !memcmp(t->text, text, n);
-}
-
-static bool
-flush_merges(struct text_merges *m)
-{
-	const struct vocab *v = &m->b->vocab;
-	int32_t id[VOCAB_BATCH];
-	vocab_ids(v, m->half, 2 * m->n, id);
-	for (size_t i = 0; i < m->n; i++) {
-		const char *text = m->half[2 * i].text;
-		size_t n = m->half[2 * i].n + m->half[2 * i + 1].n;
-		int32_t joined = is_token(v, m->last, text, n) ? m->last :
-			is_token(v, m->last + 1, text, n)      ? m->last + 1 :
-								 vocab_id(v, text, n);
-		if (id[2 * i] < 0 || id[2 * i + 1] < 0 || joined < 0)
-			return false;
-		m->last = joined;
-		bpe_rules_add(m->rules, (struct bpe_rule){id[2 * i], id[2 * i + 1], joined, m->rank[i]});
-	}
-	m->n = m->used = 0;
-	return true;
-}
-
-static const char *
-keep_text(struct text_merges *m, const char *s, size_t n)
-{
-	char *p = memcpy(m->text + m->used, s, n);
-	m->used += n;
-	return p;
-}
-
-static bool
-add_text_merge(void *ctx, const char *left, size_t left_n, const char *right, size_t right_n, size_t rank)
-{
-	struct text_merges *m = ctx;
-	struct err unused;
-	struct halves h = {left, right, left_n, right_n};
-	bool alone = m->b->prefix || left_n > sizeof m->text / 2 || right_n > sizeof m->text / 2;
-	if (rank >= BPE_NO_RANK)
-		return false;
-	if ((alone || m->n == VOCAB_BATCH / 2 || left_n + right_n > sizeof m->text - m->used) && !flush_merges(m))
-		return false;
-	if (alone)
-		return add_merge(m->b, &h, m->rules, (uint32_t)rank, &m->tmp, &unused) == 0;
-	m->half[2 * m->n] = (struct vocab_key){keep_text(m, left, left_n), left_n};
-	m->half[2 * m->n + 1] = (struct vocab_key){keep_text(m, right, right_n), right_n};
-	m->rank[m->n++] = (uint32_t)rank;
-	return true;
-}
-
 static void
 load_fallback(struct bpe *b, bool byte_fallback)
 {
@@ -235,19 +168,20 @@ index_specials(struct bpe *b, bool byte_fallback)
 }
 
 static int
-load(struct bpe *b, const json_t *j, const struct bpe_text *text, struct err *e)
+load(struct bpe *b, const json_t *j, struct bpe_text *text, struct err *e)
 {
 	bool byte_fallback = false;
 	int rc;
 	if (check_type(j, e) < 0 || load_options(b, j, &byte_fallback, e) < 0)
 		return -1;
 	struct bpe_rules rules = {0};
+	if (text && b->prefix)
+		return err_set(e, ERR_CONFIG, "'merges' are to be read with 'continuing_subword_prefix'");
 	if (text) {
-		struct text_merges m = {.b = b, .rules = &rules, .last = -1};
-		vocab_init(&b->vocab, (size_t)(text->vocab_end - text->vocab) / 16);
-		rc = bpe_text_vocab(text, &b->vocab) && bpe_text_merges(text, add_text_merge, &m) && flush_merges(&m) ?
-			0 : err_set(e, ERR_CONFIG, "'vocab' or 'merges' are not as usual");
-		buf_release(&m.tmp);
+		b->vocab = text->vocab;
+		rules = text->rules;
+		*text = (struct bpe_text){0};
+		rc = 0;
 	} else if ((rc = load_vocab(b, json_object_get(j, "vocab"), e)) == 0)
 		rc = load_merges(b, json_object_get(j, "merges"), &rules, e);
 	if (rc == 0) {
@@ -259,7 +193,7 @@ load(struct bpe *b, const json_t *j, const struct bpe_text *text, struct err *e)
 }
 
 int
-bpe_load(struct bpe *b, const json_t *model, const struct bpe_text *text, struct err *e)
+bpe_load(struct bpe *b, const json_t *model, struct bpe_text *text, struct err *e)
 {
 	*b = (struct bpe){0};
 	if (load(b, model, text, e) == 0)

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/table.h"
 
 enum { BLOCK = 1 << 18 };
 
@@ -19,7 +20,9 @@ struct vocab_block {
 static void
 make_slots(struct vocab *v, size_t slots)
 {
-	v->slot = xreallocarray(v->slot, slots, sizeof *v->slot);
+	if (v->slot)
+		table_free(v->slot, v->mask + 1, sizeof *v->slot);
+	v->slot = table_alloc(slots, sizeof *v->slot);
 	memset(v->slot, 0xff, slots * sizeof *v->slot);
 	v->mask = slots - 1;
 }
@@ -42,7 +45,8 @@ vocab_release(struct vocab *v)
 		free(b);
 	}
 	free(v->token);
-	free(v->slot);
+	if (v->slot)
+		table_free(v->slot, v->mask + 1, sizeof *v->slot);
 	*v = (struct vocab){0};
 }
 
