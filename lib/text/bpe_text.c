@@ -122,10 +122,11 @@ read_vocab(struct json_cursor *c, struct vocab *v)
 	const char *s, *start = c->p;
 	int64_t id;
 	bool ok = json_cursor_take(c, '{');
-	do
+	do {
+		buf_clear(&tmp);
 		ok = ok && json_cursor_string(c, &tmp, &s, &n) && json_cursor_take(c, ':') && read_id(c, &id) &&
 			add_entry(&all, v, s, n, id);
-	while (ok && json_cursor_take(c, ','));
+	} while (ok && json_cursor_take(c, ','));
 	buf_release(&tmp);
 	ok = ok && flush_entries(&all, v) && json_cursor_take(c, '}');
 	return ok && uni_check(start, (size_t)(c->p - start)) == (size_t)(c->p - start);
@@ -213,6 +214,8 @@ read_merge(struct json_cursor *c, struct merges *m, size_t rank)
 {
 	const char *left, *right;
 	size_t left_n, right_n, n;
+	buf_clear(&m->tmp[0]);
+	buf_clear(&m->tmp[1]);
 	json_cursor_space(c);
 	if (c->p < c->end && *c->p == '"')
 		return read_joined(c, &m->tmp[0], &left, &left_n, &n) &&
