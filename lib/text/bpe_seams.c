@@ -9,16 +9,22 @@
 /* Up to four bytes of a character and how many, or NOTHING: such a token never ends, or begins, at a boundary. */
 enum { NOTHING = 0 };
 
-static uint64_t
+static inline uint64_t
 key_of(const uint8_t *p, size_t n)
 {
-	uint64_t k = n;
-	for (size_t i = 0; i < n; i++)
-		k = k << 8 | p[i];
-	return k;
+	switch (n) {
+	case 1:
+		return 1u << 8 | p[0];
+	case 2:
+		return 2u << 16 | (uint32_t)p[0] << 8 | p[1];
+	case 3:
+		return 3u << 24 | (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+	default:
+		return (uint64_t)n << 32 | (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+	}
 }
 
-static uint32_t
+static inline uint32_t
 bit_of(uint64_t before, uint64_t after)
 {
 	return (uint32_t)((before * 0x9e3779b97f4a7c15u + after) * 0xbf58476d1ce4e5b9u >> (64 - BPE_SEAM_BITS));
@@ -119,8 +125,7 @@ note_merge(struct bpe_seams *s, const struct shown *left, const struct shown *ri
 		return;
 	uint32_t bit = bit_of(left->before, right->after);
 	s->pair[bit / 64] |= (uint64_t)1 << bit % 64;
-	s->part_before[left->last] |= left->before_part;
-	s->part_after[right->first] |= right->after_part;
+	s->parts[left->last][right->first] |= left->before_part || right->after_part;
 }
 
 /* Whether a token begins with the first byte of a character outside ASCII: such bytes stand for themselves in the byte
@@ -154,6 +159,26 @@ bpe_seams_new(const struct bpe *b)
 
 /* ---- use ---- */
 
+static inline bool
+are_joined(const struct bpe_seams *s, uint64_t before, uint64_t after)
+{
+	uint32_t bit = bit_of(before, after);
+	return s->pair[bit / 64] >> bit % 64 & 1;
+}
+
+/* As bpe_is_seam, where merges may show parts of the characters: `left` bytes before p and `right` from there. */
+static bool
+is_seam_of_parts(const struct bpe_seams *s, const uint8_t *p, size_t left, size_t right)
+{
+	for (size_t k = 1; k <= left; k++) {
+		uint64_t before = key_of(p - k, k);
+		for (size_t m = 1; m <= right; m++)
+			if (are_joined(s, before, key_of(p, m)))
+				return false;
+	}
+	return true;
+}
+
 bool
 bpe_is_seam(const struct bpe_seams *s, const char *text, size_t i, size_t n)
 {
@@ -163,24 +188,7 @@ bpe_is_seam(const struct bpe_seams *s, const char *text, size_t i, size_t n)
 		left++;
 	if (left > 4 || right > n - i)
 		return false;
-	uint64_t after[4], start = 0;
-	for (size_t k = 0; k < right; k++) {
-		start = start << 8 | p[k];
-		after[k] = (uint64_t)(k + 1) << 8 * (k + 1) | start;
-	}
-	size_t shortest = s->part_after[p[0]] ? 0 : right - 1;
-	uint64_t end = 0;
-	bool parts = s->part_before[p[-1]];
-	for (size_t k = 1; k <= left; k++) {
-		end |= (uint64_t)p[-(ptrdiff_t)k] << 8 * (k - 1);
-		if (!parts && k < left)
-			continue;
-		uint64_t before = (uint64_t)k << 8 * k | end;
-		for (size_t m = shortest; m < right; m++) {
-			uint32_t bit = bit_of(before, after[m]);
-			if (s->pair[bit / 64] >> bit % 64 & 1)
-				return false;
-		}
-	}
-	return true;
+	if (s->parts[p[-1]][p[0]])
+		return is_seam_of_parts(s, p, left, right);
+	return !are_joined(s, key_of(p - left, left), key_of(p, right));
 }
