@@ -132,23 +132,35 @@ read_vocab(struct json_cursor *c, struct vocab *v)
 	return ok && uni_check(start, (size_t)(c->p - start)) == (size_t)(c->p - start);
 }
 
-/* Merges of which the tokens are looked up together. */
+/* Merges of which the tokens are looked up together. The halves lie in the file's text, or in `tmp` when there are
+ * escapes in them. */
 struct merges {
 	const struct vocab *vocab;
 	struct bpe_rules *rules;
-	struct buf tmp[2];
-	char text[4096];       /* of both halves of each, one behind the other */
-	size_t used, n;
+	struct buf tmp;
+	size_t n;
 	struct vocab_key half[VOCAB_BATCH];  /* [2 n] */
 	uint32_t rank[VOCAB_BATCH / 2];
 	int32_t last;          /* what the last merge made: the next one makes the same, or the next token, nearly always */
 };
 
 static bool
-is_token(const struct vocab *v, int32_t id, const char *text, size_t n)
+joins_to(const struct vocab *v, int32_t id, const struct vocab_key half[2])
 {
 	const struct vocab_token *t = vocab_token(v, id);
-	return t && t->n == n && !memcmp(t->text, text, n);
+	return t && t->n == half[0].n + half[1].n && !memcmp(t->text, half[0].text, half[0].n) &&
+		!memcmp(t->text + half[0].n, half[1].text, half[1].n);
+}
+
+static int32_t
+joined_id(const struct vocab *v, const struct vocab_key half[2])
+{
+	struct buf b = {0};
+	buf_append(&b, half[0].text, half[0].n);
+	buf_append(&b, half[1].text, half[1].n);
+	int32_t id = vocab_id(v, b.data, b.len);
+	buf_release(&b);
+	return id;
 }
 
 static bool
@@ -158,71 +170,83 @@ flush_merges(struct merges *m)
 	int32_t id[VOCAB_BATCH];
 	vocab_ids(v, m->half, 2 * m->n, id);
 	for (size_t i = 0; i < m->n; i++) {
-		const char *text = m->half[2 * i].text;
-		size_t n = m->half[2 * i].n + m->half[2 * i + 1].n;
-		int32_t joined = is_token(v, m->last, text, n) ? m->last :
-			is_token(v, m->last + 1, text, n)      ? m->last + 1 :
-								 vocab_id(v, text, n);
+		const struct vocab_key *half = &m->half[2 * i];
+		int32_t joined = joins_to(v, m->last, half) ? m->last :
+			joins_to(v, m->last + 1, half)      ? m->last + 1 :
+							      joined_id(v, half);
 		if (id[2 * i] < 0 || id[2 * i + 1] < 0 || joined < 0)
 			return false;
 		m->last = joined;
 		bpe_rules_add(m->rules, (struct bpe_rule){id[2 * i], id[2 * i + 1], joined, m->rank[i]});
 	}
-	m->n = m->used = 0;
+	m->n = 0;
+	buf_clear(&m->tmp);
 	return true;
 }
 
-static const char *
-keep_text(struct merges *m, const char *s, size_t n)
+/* The next two halves, to be filled in; `tmp` has room for `n` more bytes without moving. */
+static struct vocab_key *
+next_halves(struct merges *m, size_t n)
 {
-	char *p = memcpy(m->text + m->used, s, n);
-	m->used += n;
+	bool full = m->n == VOCAB_BATCH / 2 || n > m->tmp.cap - m->tmp.len;
+	if (full && m->n && !flush_merges(m))
+		return NULL;
+	if (n > m->tmp.cap - m->tmp.len)
+		GROW(m->tmp.data, m->tmp.cap, m->tmp.len + n);
+	return &m->half[2 * m->n];
+}
+
+/* "left right" without escapes, its opening quote taken: the closing quote, or NULL. */
+static const char *
+plain_halves(const char *p, const char *end, struct vocab_key half[2])
+{
+	const char *start = p, *space = NULL;
+	for (; p < end && *p != '"'; p++) {
+		if (*p == '\\' || (unsigned char)*p < 0x20 || (*p == ' ' && space))
+			return NULL;
+		if (*p == ' ')
+			space = p;
+	}
+	if (p == end || !space)
+		return NULL;
+	half[0] = (struct vocab_key){start, (size_t)(space - start)};
+	half[1] = (struct vocab_key){space + 1, (size_t)(p - space - 1)};
 	return p;
 }
 
-/* A merge that is longer than any token is none, or one for the other reader. */
 static bool
-add_merge(struct merges *m, const char *left, size_t left_n, const char *right, size_t right_n, size_t rank)
+read_joined(struct json_cursor *c, struct buf *tmp, struct vocab_key half[2])
 {
-	if (left_n > sizeof m->text / 2 || right_n > sizeof m->text / 2 || rank >= BPE_NO_RANK)
-		return false;
-	if ((m->n == VOCAB_BATCH / 2 || left_n + right_n > sizeof m->text - m->used) && !flush_merges(m))
-		return false;
-	m->half[2 * m->n] = (struct vocab_key){keep_text(m, left, left_n), left_n};
-	m->half[2 * m->n + 1] = (struct vocab_key){keep_text(m, right, right_n), right_n};
-	m->rank[m->n++] = (uint32_t)rank;
-	return true;
-}
-
-/* The two halves of one string. */
-static bool
-read_joined(struct json_cursor *c, struct buf *tmp, const char **s, size_t *left_n, size_t *n)
-{
-	size_t spaces = 0;
-	if (!json_cursor_string(c, tmp, s, n))
-		return false;
-	for (size_t i = 0; i < *n; i++)
-		if ((*s)[i] == ' ') {
-			*left_n = i;
-			spaces++;
-		}
-	return spaces == 1 && !((*s)[0] == '#' && *n >= 8 && !memcmp(*s, "#version", 8));
+	const char *s, *space, *plain = plain_halves(c->p + 1, c->end, half);
+	size_t n;
+	if (plain)
+		c->p = plain + 1;
+	else {
+		if (!json_cursor_string(c, tmp, &s, &n) || !(space = memchr(s, ' ', n)))
+			return false;
+		half[0] = (struct vocab_key){s, (size_t)(space - s)};
+		half[1] = (struct vocab_key){space + 1, n - half[0].n - 1};
+	}
+	bool version = half[0].n >= 8 && !memcmp(half[0].text, "#version", 8);
+	return !version && !memchr(half[1].text, ' ', half[1].n);
 }
 
 static bool
 read_merge(struct json_cursor *c, struct merges *m, size_t rank)
 {
-	const char *left, *right;
-	size_t left_n, right_n, n;
-	buf_clear(&m->tmp[0]);
-	buf_clear(&m->tmp[1]);
+	enum { LONGEST = 1 << 16 };  /* bytes of a merge with escapes that are decoded; longer ones are for the other reader */
+	struct vocab_key *half = next_halves(m, LONGEST);
+	size_t before = m->tmp.len;
 	json_cursor_space(c);
-	if (c->p < c->end && *c->p == '"')
-		return read_joined(c, &m->tmp[0], &left, &left_n, &n) &&
-			add_merge(m, left, left_n, left + left_n + 1, n - left_n - 1, rank);
-	return json_cursor_take(c, '[') && json_cursor_string(c, &m->tmp[0], &left, &left_n) && json_cursor_take(c, ',') &&
-		json_cursor_string(c, &m->tmp[1], &right, &right_n) && json_cursor_take(c, ']') &&
-		add_merge(m, left, left_n, right, right_n, rank);
+	if (!half || rank >= BPE_NO_RANK || c->p == c->end)
+		return false;
+	bool ok = *c->p == '"' ?
+		read_joined(c, &m->tmp, half) :
+		json_cursor_take(c, '[') && json_cursor_string(c, &m->tmp, &half[0].text, &half[0].n) &&
+			json_cursor_take(c, ',') && json_cursor_string(c, &m->tmp, &half[1].text, &half[1].n) &&
+			json_cursor_take(c, ']');
+	m->rank[m->n++] = (uint32_t)rank;
+	return ok && m->tmp.len - before < LONGEST;
 }
 
 /* The list at c. That its strings are UTF-8 is known from the tokens that they are. */
@@ -238,8 +262,7 @@ read_merges(struct json_cursor *c, const struct vocab *v, struct bpe_rules *rule
 		ok = ok && read_merge(c, &m, rank++);
 	while (ok && json_cursor_take(c, ','));
 	ok = ok && flush_merges(&m) && json_cursor_take(c, ']');
-	buf_release(&m.tmp[0]);
-	buf_release(&m.tmp[1]);
+	buf_release(&m.tmp);
 	return ok;
 }
 
