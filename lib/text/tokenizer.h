@@ -54,7 +54,7 @@ bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
 /* What was loaded, for people: "tokenizer.json", "tiktoken ranks (128000; pattern: ...)". */
 const char *tokenizer_origin(const struct tokenizer *t);
 
-/* Members of tokenizer.json that are set and that it does without ("truncation, padding"); NULL when there are none. */
+/* Members of tokenizer.json that are set and that it does without ("truncation and padding"); NULL when there are none. */
 const char *tokenizer_ignored(const struct tokenizer *t);
 
 /* The hash of the files that define it (of tokenizer.json, or of the other forms' files and of the added tokens that

@@ -40,7 +40,7 @@ load_parsed(struct tokenizer *t, const json_t *j, struct bpe_text *x, struct err
 		return err_set(e, ERR_CONFIG, "version '%.64s' is not supported; only 1.0 is", version);
 	bool truncation = json_is_object(json_object_get(j, "truncation")),
 	     padding = json_is_object(json_object_get(j, "padding"));
-	t->ignored = truncation && padding ? "truncation, padding" : truncation ? "truncation" :
+	t->ignored = truncation && padding ? "truncation and padding" : truncation ? "truncation" :
 		padding ? "padding" : NULL;
 	if (bpe_load(&t->bpe, json_object_get(j, "model"), x, e) < 0)
 		return -1;

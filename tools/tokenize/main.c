@@ -240,7 +240,7 @@ main(int argc, char **argv)
 	if (!tokenizer || template_open(&template, path, template_name, &e) < 0)
 		die(&e);
 	if (tokenizer_ignored(tokenizer))
-		log_note("of tokenizer.json, %s is ignored", tokenizer_ignored(tokenizer));
+		log_note("%s of tokenizer.json: ignored", tokenizer_ignored(tokenizer));
 	struct record_options opt = record_settings();
 	opt.tokenizer = tokenizer;
 	opt.template = &template;
