@@ -136,10 +136,34 @@ begins_character(const struct vocab_token *t)
 	return t->n && (uint8_t)t->text[0] == 0xc3;
 }
 
+/* Merges that are noted together, the memory of their tokens asked for ahead. */
+struct noting {
+	struct bpe_seams *seams;
+	const struct vocab_token *left[64], *right[64];
+	size_t n;
+};
+
+static void
+flush_noted(struct noting *x)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		__builtin_prefetch(x->left[i]->text);
+		__builtin_prefetch(x->right[i]->text);
+	}
+	for (size_t i = 0; i < x->n; i++) {
+		struct shown left = {0}, right = {0};
+		show_before(x->left[i], &left);
+		show_after(x->right[i], &right);
+		note_merge(x->seams, &left, &right);
+	}
+	x->n = 0;
+}
+
 struct bpe_seams *
 bpe_seams_new(const struct bpe *b)
 {
 	struct bpe_seams *s = xcalloc(1, sizeof *s);
+	struct noting x = {.seams = s};
 	uint8_t *begins = xcalloc(b->vocab.size + 1, 1);
 	size_t slots = (size_t)1 << (64 - b->merge_shift);
 	for (size_t id = 0; id < b->vocab.size; id++)
@@ -148,11 +172,14 @@ bpe_seams_new(const struct bpe *b)
 		uint32_t right = (uint32_t)b->merge[i].pair;
 		if (b->merge[i].rank == BPE_NO_RANK || !begins[right])
 			continue;
-		struct shown left_side = {0}, right_side = {0};
-		show_before(&b->vocab.token[b->merge[i].pair >> 32], &left_side);
-		show_after(&b->vocab.token[right], &right_side);
-		note_merge(s, &left_side, &right_side);
+		x.left[x.n] = &b->vocab.token[b->merge[i].pair >> 32];
+		x.right[x.n] = &b->vocab.token[right];
+		__builtin_prefetch(x.left[x.n]);
+		__builtin_prefetch(x.right[x.n]);
+		if (++x.n == sizeof x.left / sizeof *x.left)
+			flush_noted(&x);
 	}
+	flush_noted(&x);
 	free(begins);
 	return s;
 }

@@ -226,9 +226,10 @@ read_joined(struct json_cursor *c, struct buf *tmp, struct vocab_key half[2])
 			return false;
 		half[0] = (struct vocab_key){s, (size_t)(space - s)};
 		half[1] = (struct vocab_key){space + 1, n - half[0].n - 1};
+		if (memchr(half[1].text, ' ', half[1].n))
+			return false;
 	}
-	bool version = half[0].n >= 8 && !memcmp(half[0].text, "#version", 8);
-	return !version && !memchr(half[1].text, ' ', half[1].n);
+	return !(half[0].n >= 8 && !memcmp(half[0].text, "#version", 8));
 }
 
 static bool
