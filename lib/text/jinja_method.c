@@ -144,19 +144,16 @@ str_rsplit(struct run *r, struct str s, const struct args *a, struct str method)
 	int64_t left = jinja_int_arg(r, a, 1, "maxsplit", -1);
 	if (left < 0)
 		return str_split(r, s, a);
-	struct str by = jinja_string_arg(r, a, 0, "sep", method), *part = NULL;
-	size_t n = 0, cap = 0, end = s.n;
+	struct str by = jinja_string_arg(r, a, 0, "sep", method);
+	size_t n = 0, most = 1, end = s.n;
 	if (by.n == 0)
 		jinja_fail(&r->c, "'rsplit' has an empty separator");
+	for (long at = 0; (at = str_find(s, by, (size_t)at)) >= 0; at++)
+		most++;
+	struct str *part = jinja_alloc(&r->c, most, sizeof *part);
 	for (long at = 0; at >= 0; left--) {
 		at = left > 0 ? find_last(s, by, end) : -1;
 		size_t from = at < 0 ? 0 : (size_t)at + by.n;
-		if (n == cap) {
-			struct str *bigger = jinja_alloc(&r->c, cap = cap * 2 + 8, sizeof *bigger);
-			if (n)
-				memcpy(bigger, part, n * sizeof *part);
-			part = bigger;
-		}
 		part[n++] = (struct str){s.p + from, end - from};
 		end = at < 0 ? 0 : (size_t)at;
 	}

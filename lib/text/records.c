@@ -85,7 +85,7 @@ read_block(struct pipeline *p, struct block *b, struct source *from)
 	b->last = !from;
 	b->failed = false;
 	buf_clear(&b->text);
-	while (!b->last && b->n < BLOCK_LINES && b->text.len < BLOCK_BYTES && read_slot(b, from))
+	while (from && !b->last && b->n < BLOCK_LINES && b->text.len < BLOCK_BYTES && read_slot(b, from))
 		;
 	p->counts->bytes += b->text.len + b->n;
 }
