@@ -149,13 +149,15 @@ prepare(struct job *j, const char *data, struct err *e)
 	/* What is written is compared as text; labels are scored as well only when they are asked for. */
 	if (!labels_off && (!settings.generate || settings.classification || settings.labels) && open_labels(j, e) < 0)
 		return -1;
+	int length = eval_max_length(j->data.dataset, &j->eval);
+	if (model_check_length(&j->model, length, e) < 0)
+		return err_prefix(e, "'%s': the longest example: ", data);
 	/* Before the work, so that a mistake in its name costs nothing. */
 	if (settings.predictions && out_open(&j->out, settings.predictions, settings.force, e) < 0)
 		return -1;
 	j->opened = settings.predictions != NULL;
 	tell_complaints(&j->data.counts);
-	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), eval_max_length(j->data.dataset, &j->eval), 0,
-		KEEP_NOTHING);
+	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), length, 0, KEEP_NOTHING);
 	return 0;
 }
 

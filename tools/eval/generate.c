@@ -97,6 +97,9 @@ generate(struct writer *w, const int32_t *prompt, int n, struct err *e)
 		if (is_stop(w, next))
 			break;
 		ids_push(&w->out, next);
+		/* A model of learned positions has no more of them than this. */
+		if (w->m->positions && (size_t)n + w->out.n > (size_t)w->m->config.max_position)
+			break;
 		if (i + 1 < settings.max_new_tokens)
 			next = generator_next(&w->generator, &next, 1, &w->sampler);
 	}
