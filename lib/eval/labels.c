@@ -116,14 +116,26 @@ label_set_find(const struct label_set *s, const char *name, size_t n)
 
 enum { NAMED_MAX = 5 };  /* labels that a message names */
 
+/* A name between quotes, a question mark for what could steer a terminal. */
+static void
+put_name(struct buf *text, const char *name)
+{
+	buf_putc(text, '\'');
+	for (; *name; name++)
+		buf_putc(text, (unsigned char)*name < 0x20 || *name == 0x7f ? '?' : *name);
+	buf_putc(text, '\'');
+}
+
 /* Appends "'a', 'b' and 3 more" of the labels that `want` picks; returns how many. */
 static int
 name_labels(const struct label_set *s, bool (*want)(const struct label_set *, int), struct buf *text)
 {
 	int n = 0;
 	for (int k = 0; k < s->K; k++)
-		if (want(s, k) && ++n <= NAMED_MAX)
-			buf_printf(text, "%s'%s'", n > 1 ? ", " : "", s->name[k]);
+		if (want(s, k) && ++n <= NAMED_MAX) {
+			buf_puts(text, n > 1 ? ", " : "");
+			put_name(text, s->name[k]);
+		}
 	if (n > NAMED_MAX)
 		buf_printf(text, " and %d more", n - NAMED_MAX);
 	return n;

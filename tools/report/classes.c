@@ -7,7 +7,7 @@
 #include "report.h"
 #include "text/unicode.h"
 
-enum { MATRIX_MAX = 40, LABEL_SHOWN = 18 };  /* classes; characters of a label */
+enum { MATRIX_MAX = 40, TABLE_MAX = 500, LABEL_SHOWN = 18 };  /* classes; classes; characters of a label */
 
 /* ---- labels ---- */
 
@@ -188,7 +188,7 @@ put_table(struct buf *b, const struct metrics *m)
 {
 	buf_puts(b, "<div class=\"card scroll\" style=\"margin-top:14px\"><table><tr><th>class</th><th class=\"n\">examples</th>"
 		"<th class=\"n\">predicted</th><th class=\"n\">precision</th><th class=\"n\">recall</th><th class=\"n\">F1</th></tr>\n");
-	for (const struct metrics_class *c = m->class; c < m->class + m->K; c++) {
+	for (const struct metrics_class *c = m->class; c < m->class + m->K && c < m->class + TABLE_MAX; c++) {
 		buf_puts(b, "<tr><td><span class=\"tag\">");
 		put_text(b, c->name);
 		buf_puts(b, "</span></td><td class=\"n\">");
@@ -202,6 +202,8 @@ put_table(struct buf *b, const struct metrics *m)
 		buf_puts(b, "</tr>\n");
 	}
 	buf_puts(b, "</table></div>\n");
+	if (m->K > TABLE_MAX)
+		buf_printf(b, "<p class=\"note\">The first %d of %d classes.</p>\n", TABLE_MAX, m->K);
 }
 
 void
