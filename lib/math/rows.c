@@ -2,11 +2,15 @@
 
 #include "math/simd.h"
 
+/* From any address: rows may be a weight, as a checkpoint has it. */
 HONE_SIMD static void
-widen(float *to, const uint16_t *from, int n)
+widen(float *to, const unsigned char *from, int n)
 {
-	for (int i = 0; i < n; i++)
-		to[i] = bf16_to_f32(from[i]);
+	for (int i = 0; i < n; i++) {
+		uint16_t h;
+		memcpy(&h, from + 2 * (size_t)i, sizeof h);
+		to[i] = bf16_to_f32(h);
+	}
 }
 
 HONE_SIMD static void
