@@ -160,7 +160,7 @@ loss_charts(struct charts *all, const struct run *runs, size_t n)
 		add_smoothed(c, &runs[i], i, TRAIN_LOSS, n == 1 ? "training" : NULL);
 	}
 	if (smoothing_span(longest) >= 3)
-		snprintf(c->note, sizeof c->note, "mean over %.0f steps around each; faint: every step", smoothing_span(longest));
+		snprintf(c->note, sizeof c->note, "mean over %.0f steps; faint: every step", smoothing_span(longest));
 	if (n == 1)
 		add_evaluations(c, &runs[0], 1, "step", "loss")->name = "validation";
 	cut_peaks(c);
