@@ -28,6 +28,8 @@ opt_list_add(struct opt_list *l, const char *item)
 
 static bool quiet, verbose, want_help, want_version;
 static const char *config_file;
+static const struct opt_alias *aliases;  /* of the tool */
+static struct opt_list notes;            /* for when -q has been seen or not */
 
 const struct opt opt_common[] = {
 	{OPT_SECTION, 0, NULL, NULL, NULL, "Every tool:", 0, 0, NULL},
@@ -67,6 +69,15 @@ find_any(const struct opt_spec *spec, const char *name, char letter)
 {
 	const struct opt *o = opt_find(spec->opts, name, letter);
 	return o ? o : opt_find(opt_common, name, letter);
+}
+
+static const struct opt_alias *
+find_alias(const char *name)
+{
+	for (const struct opt_alias *a = aliases; a && a->name; a++)
+		if (strcmp(a->name, name) == 0)
+			return a;
+	return NULL;
 }
 
 /* Levenshtein distance between two option names. */
@@ -122,6 +133,15 @@ unknown(const struct opt_spec *spec, const char *shown, const char *name)
 
 /* ---- values ---- */
 
+/* Text that settings may point to for as long as the process lives. */
+static const char *
+keep(char *text)
+{
+	static struct opt_list kept;
+	opt_list_add(&kept, text);
+	return text;
+}
+
 static bool
 parse_number(const char *s, double *out)
 {
@@ -166,16 +186,42 @@ set_number(const struct opt *o, const char *value)
 		*(double *)o->value = x;
 }
 
+/* Whether the first n bytes of a are b, dashes and underscores alike. */
+static bool
+same_word(const char *a, size_t n, const char *b)
+{
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i] && !(strchr("-_", a[i]) && strchr("-_", b[i] ? b[i] : 'x')))
+			return false;
+	return n > 0 && !b[n];
+}
+
+/* The one of "a|b|c" that is meant, as it is written there; NULL when none is. */
+static const char *
+find_choice(const char *choices, const char *value)
+{
+	for (const char *p = choices; *p; p += strcspn(p, "|"), p += *p == '|') {
+		size_t n = strcspn(p, "|");
+		if (same_word(p, n, value))
+			return keep(xstrndup(p, n));
+	}
+	return NULL;
+}
+
 static void
 set_choice(const struct opt *o, const char *value)
 {
-	size_t n = strlen(value);
-	for (const char *p = o->arg; p; p = strchr(p, '|'), p = p ? p + 1 : NULL)
-		if (strncmp(p, value, n) == 0 && (p[n] == '|' || !p[n]) && n) {
-			*(const char **)o->value = value;
-			return;
-		}
-	die_usage("--%s: '%s' is not one of %s", o->name, value, o->arg);
+	const char *found = find_choice(o->arg, value);
+	if (!found) {
+		char *full = xasprintf("%s=%s", o->name, value), name[NAME_MAX_];
+		normal_name(full, strlen(full), name);
+		const struct opt_alias *a = find_alias(name);
+		found = a ? a->option : NULL;
+		free(full);
+	}
+	if (!found)
+		die_usage("--%s: '%s' is not one of %s", o->name, value, o->arg);
+	*(const char **)o->value = found;
 }
 
 static void
@@ -233,29 +279,73 @@ need_value(struct args *a, const char *shown)
 	return a->v[a->at++];
 }
 
-/* "true", "false" and the like behind --flag=, as Trainer's command lines have them. */
+/* "true", "false" and the like: 1, 0, or -1 for anything else. */
+static int
+truth(const char *value)
+{
+	static const char *const words[2][4] = {{"false", "False", "no", "0"}, {"true", "True", "yes", "1"}};
+	for (int i = 0; i < 8; i++)
+		if (strcmp(value, words[i / 4][i % 4]) == 0)
+			return i / 4;
+	return -1;
+}
+
 static bool
 flag_value(const char *name, const char *value)
 {
-	static const char *const yes[] = {"true", "True", "yes", "1"}, *const no[] = {"false", "False", "no", "0"};
-	for (int i = 0; i < 4; i++) {
-		if (strcmp(value, yes[i]) == 0)
-			return true;
-		if (strcmp(value, no[i]) == 0)
-			return false;
+	int yes = truth(value);
+	if (yes < 0)
+		die_usage("--%s: '%s' is neither true nor false", name, value);
+	return yes;
+}
+
+/* A switch's value: behind its '=', or, as Trainer's command lines have it, the next word, where that cannot be an
+ * operand. */
+static bool
+take_flag(const struct opt_spec *spec, struct args *a, const char *name, const char *eq)
+{
+	if (eq)
+		return flag_value(name, eq + 1);
+	if (spec->max_operands == 0 && a->at < a->n && truth(a->v[a->at]) >= 0)
+		return flag_value(name, a->v[a->at++]);
+	return true;
+}
+
+/* The option that another name stands for, with its value in *eq where the name has one; NULL when there is none left to
+ * set. */
+static const struct opt *
+resolve_alias(const struct opt_spec *spec, const struct opt_alias *alias, struct args *a, const char *shown, const char **eq)
+{
+	if (!alias->option)
+		die_usage("'%s': %s", shown, alias->why);
+	if (!*alias->option) {
+		if (!*eq && a->at < a->n && a->v[a->at][0] != '-')
+			a->at++;
+		opt_list_add(&notes, keep(xasprintf("'%s' is passed over: %s", shown, alias->why)));
+		return NULL;
 	}
-	die_usage("--%s: '%s' is neither true nor false", name, value);
+	const char *value = strchr(alias->option, '=');
+	char name[NAME_MAX_];
+	normal_name(alias->option, value ? (size_t)(value - alias->option) : strlen(alias->option), name);
+	if (value && !take_flag(spec, a, shown, *eq))
+		return NULL;
+	*eq = value ? value : *eq;
+	return find_any(spec, name, 0);
 }
 
 static void
 parse_long(const struct opt_spec *spec, struct args *a, char *arg)
 {
-	char *eq = strchr(arg, '='), name[NAME_MAX_];
+	const char *eq = strchr(arg, '=');
+	char name[NAME_MAX_];
 	normal_name(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2), name);
 	const struct opt *o = find_any(spec, name, 0);
-	if (o && o->type == OPT_FLAG) {
-		set_flag(o, eq ? flag_value(name, eq + 1) : true);
-		return;
+	const struct opt_alias *alias = o ? NULL : find_alias(name);
+	if (alias) {
+		char *shown = xstrndup(arg, eq ? (size_t)(eq - arg) : strlen(arg));
+		o = resolve_alias(spec, alias, a, keep(shown), &eq);
+		if (!o)
+			return;
 	}
 	if (!o && strncmp(name, "no-", 3) == 0 && !eq) {
 		o = find_any(spec, name + 3, 0);
@@ -267,7 +357,10 @@ parse_long(const struct opt_spec *spec, struct args *a, char *arg)
 	}
 	if (!o)
 		unknown(spec, arg, name);
-	set_value(o, eq ? eq + 1 : need_value(a, arg));
+	if (o->type == OPT_FLAG)
+		set_flag(o, take_flag(spec, a, o->name, eq));
+	else
+		set_value(o, eq ? eq + 1 : need_value(a, arg));
 }
 
 /* -qv, -j4, -j 4: letters may be joined; the first that takes a value takes the rest. */
@@ -329,54 +422,72 @@ parse_option_file(const struct opt_spec *spec, const char *path, struct opt_list
 }
 
 /* One member of a --config object, as if it stood on the command line. */
-/* Text that settings may point to for as long as the process lives. */
-static const char *
-keep(char *text)
+static char *
+text_of(const json_t *v)
 {
-	static struct opt_list kept;
-	opt_list_add(&kept, text);
-	return text;
+	return json_is_string(v) ? xstrdup(json_string_value(v)) : json_is_true(v) ? xstrdup("true") : json_is_false(v) ? xstrdup("false")
+	     : json_is_number(v) ? xasprintf("%.17g", json_number_value(v)) : NULL;
+}
+
+/* A list of values for an option that takes one text, as "a,b,c"; NULL when it holds anything else. */
+static char *
+join(const json_t *list)
+{
+	struct buf b = {0};
+	size_t i;
+	json_t *item;
+	buf_puts(&b, "");
+	json_array_foreach(list, i, item) {
+		char *text = text_of(item);
+		if (!text) {
+			buf_release(&b);
+			return NULL;
+		}
+		buf_printf(&b, "%s%s", i ? "," : "", text);
+		free(text);
+	}
+	return b.data;
 }
 
 static void
 set_from_json(const struct opt_spec *spec, const char *key, const json_t *v)
 {
 	char name[NAME_MAX_];
+	if (json_is_null(v))
+		return;
 	normal_name(key, strlen(key), name);
 	const struct opt *o = find_any(spec, name, 0);
-	if (!o)
-		unknown(spec, key, name);
-	if (json_is_boolean(v) && o->type == OPT_FLAG)
-		set_flag(o, json_is_true(v));
-	else if (json_is_string(v))
-		set_value(o, keep(xstrdup(json_string_value(v))));
-	else if (json_is_number(v))
-		set_value(o, keep(xasprintf("%.17g", json_number_value(v))));
-	else if (!json_is_null(v))
-		die_usage("'%s': '%s' cannot be %s", config_file, key,
-			json_is_array(v) ? "a list" : json_is_object(v) ? "an object" : "true or false");
+	char *text = json_is_array(v) ? join(v) : text_of(v);
+	if (!text)
+		die_usage("'%s': '%s' cannot be %s", config_file, key, json_is_array(v) ? "a list of lists" : "an object");
+	if (o && o->type == OPT_LIST && json_is_array(v)) {
+		size_t i;
+		json_t *item;
+		json_array_foreach((json_t *)v, i, item)
+			opt_list_add(o->value, keep(text_of(item)));
+		free(text);
+		return;
+	}
+	/* As if it stood on the command line. */
+	char *arg = xasprintf("--%s=%s", name, text);
+	keep(arg);
+	free(text);
+	parse_long(spec, &(struct args){0}, arg);
 }
 
 static void
 parse_config(const struct opt_spec *spec, const char *path)
 {
 	struct err e;
-	json_t *root = json_read_file(path, OPTION_FILE_MAX, &e), *v, *item;
+	json_t *root = json_read_file(path, OPTION_FILE_MAX, &e), *v;
 	const char *key;
-	size_t i;
 	if (!root)
 		die(&e);
 	config_file = path;
 	if (!json_is_object(root))
 		die_usage("'%s': not a JSON object of options", path);
-	json_object_foreach(root, key, v) {
-		if (json_is_array(v)) {
-			json_array_foreach(v, i, item)
-				set_from_json(spec, key, item);
-		} else {
-			set_from_json(spec, key, v);
-		}
-	}
+	json_object_foreach(root, key, v)
+		set_from_json(spec, key, v);
 	json_decref(root);
 }
 
@@ -412,6 +523,7 @@ opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *o
 {
 	/* Defaults are shown by -h, so it is answered before anything overwrites them. */
 	log_tool = spec->tool;
+	aliases = spec->aliases;
 	*operands = (struct opt_list){0};
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
@@ -426,6 +538,8 @@ opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *o
 	if (want_help || want_version)
 		tool_exit(0);
 	log_level = quiet ? 0 : verbose ? 2 : 1;
+	for (size_t i = 0; i < notes.n; i++)
+		log_note("%s", notes.item[i]);
 	if ((int)operands->n < spec->min_operands)
 		die_usage("%s is missing", spec->operands);
 	if (spec->max_operands >= 0 && (int)operands->n > spec->max_operands)
