@@ -1,7 +1,9 @@
 #include "text/ingest.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -11,7 +13,8 @@ enum form { DATASET, STREAM, RECORDS };
 
 struct source_file {
 	const char *path;   /* as given, for messages */
-	const char *file;   /* where it is read: for "-" a copy */
+	const char *file;   /* where it is read: `copy` if there is one */
+	char *copy;         /* of standard input, or of a pipe */
 	enum form form;
 };
 
@@ -21,7 +24,6 @@ struct making {
 	const char *model_dir;
 	struct source_file *source;
 	size_t n;
-	char *copy;                  /* of standard input; NULL when there is none */
 	struct tokenizer *tokenizer; /* NULL when there are no records */
 	struct template template;
 	char *to, *to_held_out;      /* the latter NULL when nothing is held out */
@@ -52,40 +54,59 @@ form_kept(struct source_file *s, const char *keep, struct err *e)
 	return 0;
 }
 
-/* A stream and records are told apart by how they begin, which takes a file. */
+/* A stream and records are told apart by how they begin, and hashed before they are read, which takes a file. */
 static int
-copy_stdin(struct making *m, struct err *e)
+copy_source(struct source_file *s, int from, struct err *e)
 {
-	char *path = temporary_name("hone-stdin-XXXXXX");
 	uint8_t block[1 << 16];
 	ssize_t n = 0;
-	int fd = mkstemp(path), rc = fd < 0 ? err_sys(e, ERR_CANTCREAT, "cannot create '%s'", path) : 0;
-	m->copy = path;
-	while (rc == 0 && (n = read(STDIN_FILENO, block, sizeof block)) > 0)
+	s->file = s->copy = temporary_name("hone-data-XXXXXX");
+	int fd = mkstemp(s->copy), rc = fd < 0 ? err_sys(e, ERR_CANTCREAT, "cannot create '%s'", s->copy) : 0;
+	while (rc == 0 && (n = read(from, block, sizeof block)) > 0)
 		if (fd_write_all(fd, block, (size_t)n) < 0)
-			rc = err_sys(e, ERR_IO, "cannot write '%s'", path);
+			rc = err_sys(e, ERR_IO, "cannot write '%s'", s->copy);
 	if (rc == 0 && n < 0)
-		rc = err_sys(e, ERR_IO, "cannot read standard input");
+		rc = err_sys(e, ERR_IO, "cannot read '%s'", s->path);
 	if (fd >= 0)
 		close(fd);
 	return rc;
 }
 
 static int
-find_form(struct making *m, struct source_file *s, struct err *e)
+copy_pipe(struct source_file *s, struct err *e)
 {
+	int fd = open(s->path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, ERR_NOINPUT, "cannot open '%s'", s->path);
+	int rc = copy_source(s, fd, e);
+	close(fd);
+	return rc;
+}
+
+/* Puts the source into a place where it can be read twice. */
+static int
+settle_source(const struct making *m, struct source_file *s, struct err *e)
+{
+	struct stat st;
 	if (strcmp(s->path, "-") == 0) {
-		if (m->opt->keep && path_exists(m->opt->keep))
-			return form_kept(s, m->opt->keep, e);
-		if (m->copy)
-			return err_set(e, ERR_USAGE, "standard input is named twice");
-		if (copy_stdin(m, e) < 0)
-			return -1;
-		s->file = m->copy;
-	} else if (!path_exists(s->path)) {
+		for (const struct source_file *other = m->source; other < s; other++)
+			if (strcmp(other->path, "-") == 0)
+				return err_set(e, ERR_USAGE, "standard input is named twice");
+		return copy_source(s, STDIN_FILENO, e);
+	}
+	if (stat(s->path, &st) < 0)
 		return err_set(e, ERR_NOINPUT, "'%s' does not exist; a dataset directory, a file of records or a token stream is wanted",
 			s->path);
-	}
+	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? 0 : copy_pipe(s, e);
+}
+
+static int
+find_form(const struct making *m, struct source_file *s, struct err *e)
+{
+	if (strcmp(s->path, "-") == 0 && m->opt->keep && path_exists(m->opt->keep))
+		return form_kept(s, m->opt->keep, e);
+	if (settle_source(m, s, e) < 0)
+		return -1;
 	if (path_is_dir(s->file)) {
 		s->form = DATASET;
 		return 0;
@@ -258,20 +279,20 @@ add_counts(struct records_counts *all, const struct records_counts *one)
 			all->remarks[i] = one->remarks[i];
 }
 
-/* The copy of standard input goes by the name of what it is. */
+/* A copy goes by the name of what it is of. */
 static void
 rename_copy(const struct source_file *s, struct records_counts *c, struct err *e)
 {
 	char *at = strstr(e->msg, s->file);
-	if (at) {
-		size_t n = strlen(s->file);
-		memmove(at + 1, at + n, strlen(at + n) + 1);
-		*at = '-';
+	size_t n = strlen(s->file), k = strlen(s->path);
+	if (at && k <= n) {
+		memcpy(at, s->path, k);
+		memmove(at + k, at + n, strlen(at + n) + 1);
 	}
-	for (int k = 0; k < RECORDS_NAMED; k++) {
-		c->untrainable.first[k].file = s->path;
+	for (int j = 0; j < RECORDS_NAMED; j++) {
+		c->untrainable.first[j].file = s->path;
 		for (int i = 0; i < N_REMARKS; i++)
-			c->remarks[i].first[k].file = s->path;
+			c->remarks[i].first[j].file = s->path;
 	}
 }
 
@@ -285,7 +306,7 @@ add_source(struct making *m, const struct source_file *s, struct records_counts 
 		return add_stream(m, s, e);
 	e->msg[0] = '\0';
 	int rc = add_records(m, s, &counts, e);
-	if (s->file == m->copy)
+	if (s->copy)
 		rename_copy(s, &counts, e);
 	add_counts(all, &counts);
 	return rc;
@@ -406,8 +427,11 @@ open_or_make(struct ingested *in, struct making *m, struct err *e)
 static void
 making_release(struct making *m)
 {
-	if (m->copy)
-		unlink(m->copy);
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->source[i].copy)
+			unlink(m->source[i].copy);
+		free(m->source[i].copy);
+	}
 	dataset_abort(m->writer);
 	dataset_abort(m->held_out);
 	if (m->tokenizer) {
@@ -417,7 +441,6 @@ making_release(struct making *m)
 	json_decref(m->info);
 	buf_release(&m->bytes);
 	free(m->source);
-	free(m->copy);
 	free(m->to);
 	free(m->to_held_out);
 }
