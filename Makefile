@@ -12,7 +12,7 @@ BIN     = $(if $(filter release,$(VARIANT)),.,$(B))
 
 PKGS    = openblas jansson libzstd libpcre2-8 libutf8proc libxxhash zlib
 DEPS    = build-essential pkg-config git libopenblas-openmp-dev libjansson-dev libzstd-dev libpcre2-dev \
-          libutf8proc-dev libxxhash-dev zlib1g-dev libcmocka-dev bats jq zstd mandoc man-db
+          libutf8proc-dev libxxhash-dev zlib1g-dev libcmocka-dev bats jq zstd xxhash mandoc man-db
 LINT_DEPS = clang-format clang-tidy cppcheck shellcheck valgrind
 
 CC      = gcc

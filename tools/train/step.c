@@ -302,28 +302,46 @@ step_event(const struct run *r, const struct step *s, double rate, double second
 
 /* ---- how much room it takes ---- */
 
-static int
-longer(const void *a, const void *b)
+/* More than any micro-batch can have: the longest example as often as there is room. */
+static uint64_t
+most_rows(const struct run *r)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return x < y ? 1 : x > y ? -1 : 0;
+	uint64_t longest = dataset_max_length(r->train), limit = (uint64_t)r->set->micro_tokens;
+	return !limit ? longest * r->plan.batch_size : limit > longest ? limit : longest;
 }
 
-/* The longest batch_size examples together, or micro_tokens if that is less, but at least the longest example. */
+/* The run's own plan, gone through without computing: which examples meet in a step, and how they are packed. */
+static uint64_t
+planned_rows(const struct run *r)
+{
+	struct plan plan;
+	size_t most = r->plan.batch_size < r->plan.examples ? r->plan.batch_size : r->plan.examples;
+	uint32_t *length = xreallocarray(NULL, most, sizeof *length), *bin = xreallocarray(NULL, most, sizeof *bin);
+	uint64_t *rows = xcalloc(most, sizeof *rows), largest = 0;
+	plan_init(&plan, r->plan.examples, r->plan.batch_size, r->plan.shuffle, r->plan.seed);
+	for (int64_t step = 0; step < r->total_steps; step++) {
+		const uint32_t *which;
+		size_t n = plan_step(&plan, step / r->steps_per_epoch, step % r->steps_per_epoch, &which);
+		for (size_t i = 0; i < n; i++)
+			length[i] = dataset_length(r->train, which[i]);
+		size_t bins = plan_pack(length, n, (uint64_t)r->set->micro_tokens, bin);
+		memset(rows, 0, bins * sizeof *rows);
+		for (size_t i = 0; i < n; i++)
+			if ((rows[bin[i]] += length[i]) > largest)
+				largest = rows[bin[i]];
+	}
+	plan_release(&plan);
+	free(length);
+	free(bin);
+	free(rows);
+	return largest;
+}
+
 int
 step_rows(const struct run *r)
 {
-	size_t n = r->plan.examples, batch = r->plan.batch_size < n ? r->plan.batch_size : n;
-	uint32_t *length = xreallocarray(NULL, n, sizeof *length);
-	uint64_t rows = 0;
-	for (size_t i = 0; i < n; i++)
-		length[i] = dataset_length(r->train, i);
-	qsort(length, n, sizeof *length, longer);
-	for (size_t i = 0; i < batch; i++)
-		rows += length[i];
-	uint64_t longest = length[0], limit = (uint64_t)r->set->micro_tokens;
-	free(length);
-	if (limit && rows > limit)
-		rows = limit > longest ? limit : longest;
+	enum { LONG_RUN = 1 << 26 };  /* examples: going through the plan of more would take minutes */
+	bool is_long = (uint64_t)r->total_steps * r->plan.batch_size > LONG_RUN;
+	uint64_t rows = is_long ? most_rows(r) : planned_rows(r);
 	return rows < INT32_MAX ? (int)rows : INT32_MAX;
 }
