@@ -85,15 +85,11 @@ copy_pipe(struct source_file *s, struct err *e)
 
 /* Puts the source into a place where it can be read twice. */
 static int
-settle_source(const struct making *m, struct source_file *s, struct err *e)
+settle_source(struct source_file *s, struct err *e)
 {
 	struct stat st;
-	if (strcmp(s->path, "-") == 0) {
-		for (const struct source_file *other = m->source; other < s; other++)
-			if (strcmp(other->path, "-") == 0)
-				return err_set(e, ERR_USAGE, "standard input is named twice");
+	if (strcmp(s->path, "-") == 0)
 		return copy_source(s, STDIN_FILENO, e);
-	}
 	if (stat(s->path, &st) < 0)
 		return err_set(e, ERR_NOINPUT, "'%s' does not exist; a dataset directory, a file of records or a token stream is wanted",
 			s->path);
@@ -105,7 +101,7 @@ find_form(const struct making *m, struct source_file *s, struct err *e)
 {
 	if (strcmp(s->path, "-") == 0 && m->opt->keep && path_exists(m->opt->keep))
 		return form_kept(s, m->opt->keep, e);
-	if (settle_source(m, s, e) < 0)
+	if (settle_source(s, e) < 0)
 		return -1;
 	if (path_is_dir(s->file)) {
 		s->form = DATASET;

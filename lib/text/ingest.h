@@ -24,7 +24,7 @@ struct ingested {
 
 /* Opens the n paths, which are borrowed for as long as in->counts is, as one dataset, in their order. A directory is a
  * dataset; a file in a form of hone-tokens(5) is a token stream; any other file holds records, which are tokenised with
- * the tokenizer of `model_dir`; "-" is standard input, which may be a stream or records. Only one dataset of which nothing
+ * the tokenizer of `model_dir`; "-", once, is standard input, which may be a stream or records. Only one dataset of which nothing
  * is held out is used where it is. What is kept is used again when it was made of the same in the same way (standard
  * input is not read again then, and taken for the same), else it is ERR_CANTCREAT. */
 int ingest_open(struct ingested *in, const char *const *paths, size_t n, const char *model_dir,

@@ -63,6 +63,15 @@ default_run(const struct settings *s)
 
 /* ---- checks ---- */
 
+static int
+count_stdin(const struct opt_list *paths)
+{
+	int n = 0;
+	for (size_t i = 0; i < paths->n; i++)
+		n += strcmp(paths->item[i], "-") == 0;
+	return n;
+}
+
 static void
 check_names(struct settings *s)
 {
@@ -74,10 +83,8 @@ check_names(struct settings *s)
 		die_usage("--suffix: '%s' cannot be part of a name", s->suffix);
 	if (!s->run)
 		s->run = default_run(s);
-	for (size_t i = 0; i < s->train.n; i++)
-		for (size_t k = 0; k < s->valid.n; k++)
-			if (strcmp(s->train.item[i], "-") == 0 && strcmp(s->valid.item[k], "-") == 0)
-				die_usage("-t and -v cannot both be standard input");
+	if (count_stdin(&s->train) + count_stdin(&s->valid) > 1)
+		die_usage("standard input ('-') can be named once only");
 	if (s->valid.n && s->validation_split > 0)
 		die_usage("--validation-split is for when there is no -v");
 }
