@@ -2,12 +2,13 @@
 #ifndef HONE_MATH_ACTIVATION_H
 #define HONE_MATH_ACTIVATION_H
 
-#include <stddef.h>
+#include "math/rows.h"
 
-/* out[n]; may be gate or up. */
-void swiglu_forward(float *out, const float *gate, const float *up, size_t n);
+/* out[T,F]; may be gate or up. */
+void swiglu_forward(struct rows out, struct rows gate, struct rows up, int T, int F);
 
-/* dgate[n] and dup[n] are set (not added to); dgate may be dout. */
-void swiglu_backward(float *dgate, float *dup, const float *dout, const float *gate, const float *up, size_t n);
+/* dgate[T,F] and dup[T,F] are set (not added to); dgate may be dout. */
+void swiglu_backward(struct rows dgate, struct rows dup, struct rows dout, struct rows gate, struct rows up, int T,
+	int F);
 
 #endif

@@ -1,4 +1,4 @@
-#include "math/attention.h"
+#include "math/attention_int.h"
 
 #include <assert.h>
 #include <math.h>
@@ -16,24 +16,17 @@ thread_scratch(int max_len)
 }
 
 size_t
-attention_scratch(int max_len, int threads)
+attention_scratch(const struct attn_shape *s, enum num type, int T, int max_len, int threads)
 {
+	if (type == NUM_BF16)
+		return attn_bf16_scratch(s, T, max_len, threads);
 	return thread_scratch(max_len) * (size_t)threads;
 }
 
-/* Queries i0 .. i0+n-1 of one document and one head; keys j0 .. j1-1 are those any of them may see, numbered
- * from the start of the prefix. */
-struct block {
-	const struct attn_doc *doc;
-	int h, kh;
-	int i0, n;
-	int j0, j1;
-};
-
-static struct block
-block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0)
+struct attn_block
+attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0)
 {
-	struct block b = {.doc = doc, .h = h, .kh = h / (s->H / s->K), .i0 = i0};
+	struct attn_block b = {.doc = doc, .h = h, .kh = h / (s->H / s->K), .i0 = i0};
 	b.n = doc->n - i0 < ATTN_BLOCK ? doc->n - i0 : ATTN_BLOCK;
 	int first = doc->n_prefix + i0;  /* the first query's place in the document */
 	b.j1 = first + b.n;
@@ -48,7 +41,7 @@ struct run {
 };
 
 static int
-key_runs(const struct block *b, struct run runs[2])
+key_runs(const struct attn_block *b, struct run runs[2])
 {
 	int n = 0, p = b->doc->n_prefix;
 	if (b->j0 < p) {
@@ -62,43 +55,45 @@ key_runs(const struct block *b, struct run runs[2])
 	return n;
 }
 
-static size_t
-at(int row, int heads, int head, int D)
+/* Head h of a row. */
+static float *
+at(const struct heads *x, int row, int h)
 {
-	return ((size_t)row * (size_t)heads + (size_t)head) * (size_t)D;
+	assert(x->rows.type == NUM_F32);
+	return rows_at(x->rows, row, h * x->stride).data;
 }
 
-/* S[n, j1-j0] = scale * X K^T for rows x of [*,H,D] and keys y of [*,K,D]. */
+/* S[n, j1-j0] = scale * X Y^T for the block's rows of x and its keys in y. */
 static void
-block_products(float *S, int lds, const float *x, const float *y, const struct block *b, const struct attn_shape *s,
+block_products(float *S, int lds, const struct heads *x, const struct heads *y, const struct attn_block *b, int D,
 	float scale)
 {
 	struct run runs[2];
 	int n_runs = key_runs(b, runs);
 	for (int r = 0; r < n_runs; r++)
-		gemm_nt(S + runs[r].column, lds, x + at(b->doc->q + b->i0, s->H, b->h, s->D), s->H * s->D,
-			y + at(runs[r].row, s->K, b->kh, s->D), s->K * s->D, b->n, runs[r].n, s->D, scale, 0);
+		gemm_nt(S + runs[r].column, lds, at(x, b->doc->q + b->i0, b->h), x->rows.ld, at(y, runs[r].row, b->kh),
+			y->rows.ld, b->n, runs[r].n, D, scale, 0);
 }
 
-/* out[n,D] (+)= S Y for keys y of [*,K,D]; beta 0 sets, 1 adds. */
+/* The block's rows of out (+)= scale * S Y for its keys in y; beta 0 sets, 1 adds. */
 static void
-block_combine(float *out, int ldo, const float *S, int lds, const float *y, const struct block *b,
-	const struct attn_shape *s, float scale, float beta)
+block_combine(const struct heads *out, const float *S, int lds, const struct heads *y, const struct attn_block *b, int D,
+	float scale, float beta)
 {
 	struct run runs[2];
 	int n_runs = key_runs(b, runs);
 	for (int r = 0; r < n_runs; r++)
-		gemm_nn(out, ldo, S + runs[r].column, lds, y + at(runs[r].row, s->K, b->kh, s->D), s->K * s->D, b->n,
-			s->D, runs[r].n, scale, r ? 1 : beta);
+		gemm_nn(at(out, b->doc->q + b->i0, b->h), out->rows.ld, S + runs[r].column, lds, at(y, runs[r].row, b->kh),
+			y->rows.ld, b->n, D, runs[r].n, scale, r ? 1 : beta);
 }
 
 /* The columns of the scores that query i of the block may see: [*from, *to). */
 static void
-visible(const struct block *b, const struct attn_shape *s, int i, int *from, int *to)
+visible(const struct attn_block *b, const struct attn_shape *s, int i, int *from, int *to)
 {
-	int place = b->doc->n_prefix + b->i0 + i;
-	*to = place + 1 - b->j0;
-	*from = s->window && place - s->window + 1 > b->j0 ? place - s->window + 1 - b->j0 : 0;
+	attn_visible(b, s, i, from, to);
+	*from = *from > b->j0 ? *from - b->j0 : 0;
+	*to -= b->j0;
 }
 
 /* Softmax of columns [from, to) of a row of n; zero elsewhere. Returns the log-sum-exp. */
@@ -143,11 +138,10 @@ score_gradient_row(float *dS, const float *P, float delta, int n)
 }
 
 static void
-forward_block(float *out, float *lse, const float *q, const float *k, const float *v, const struct block *b,
-	const struct attn_shape *s, float *S)
+forward_block(const struct attn *a, float *lse, const struct attn_block *b, const struct attn_shape *s, float *S)
 {
 	int keys = b->j1 - b->j0;
-	block_products(S, keys, q, k, b, s, s->scale);
+	block_products(S, keys, &a->q, &a->k, b, s->D, s->scale);
 	for (int i = 0; i < b->n; i++) {
 		int from, to;
 		visible(b, s, i, &from, &to);
@@ -155,69 +149,79 @@ forward_block(float *out, float *lse, const float *q, const float *k, const floa
 		if (lse)
 			lse[(size_t)(b->doc->q + b->i0 + i) * (size_t)s->H + (size_t)b->h] = l;
 	}
-	block_combine(out + at(b->doc->q + b->i0, s->H, b->h, s->D), s->H * s->D, S, keys, v, b, s, 1, 0);
+	block_combine(&a->out, S, keys, &a->v, b, s->D, 1, 0);
 }
 
 /* Documents differ in length, so blocks are dealt out one by one; each writes rows of its own, so the order does
  * not matter to the result. */
 void
-attention_forward(float *out, float *lse, const float *q, const float *k, const float *v, const struct attn_doc *docs,
-	int n_docs, const struct attn_shape *s, int max_len, float *scratch)
+attention_forward(const struct attn *a, float *lse, const struct attn_doc *docs, int n_docs,
+	const struct attn_shape *s, int max_len, float *scratch)
 {
+	if (a->q.rows.type == NUM_BF16) {
+		attn_bf16_forward(a, lse, docs, n_docs, s, max_len, scratch);
+		return;
+	}
 	size_t each = thread_scratch(max_len);
 #pragma omp parallel for collapse(2) schedule(dynamic)
 	for (int d = 0; d < n_docs; d++)
 		for (int h = 0; h < s->H; h++)
 			for (int i0 = 0; i0 < docs[d].n; i0 += ATTN_BLOCK) {
-				struct block b = block_at(&docs[d], s, h, i0);
-				forward_block(out, lse, q, k, v, &b, s, scratch + each * (size_t)omp_get_thread_num());
+				struct attn_block b = attn_block_at(&docs[d], s, h, i0);
+				forward_block(a, lse, &b, s, scratch + each * (size_t)omp_get_thread_num());
 			}
 }
 
-struct grads {
-	float *dq, *dk, *dv;
-	const float *dout, *out, *lse, *q, *k, *v;
-};
-
 static void
-backward_block(const struct grads *g, const struct block *b, const struct attn_shape *s, float *P, float *dS)
+backward_block(const struct attn *d, const struct attn *a, const float *lse, const struct attn_block *b,
+	const struct attn_shape *s, float *P, float *dS)
 {
-	int keys = b->j1 - b->j0, D = s->D, row = b->doc->q + b->i0;
-	const float *dout = g->dout + at(row, s->H, b->h, D);
-	float *dk = g->dk + at(b->doc->k + b->j0, s->K, b->kh, D), *dv = g->dv + at(b->doc->k + b->j0, s->K, b->kh, D);
-	block_products(P, keys, g->q, g->k, b, s, s->scale);
-	block_products(dS, keys, g->dout, g->v, b, s, 1);
+	int keys = b->j1 - b->j0, D = s->D, row = b->doc->q + b->i0, first = b->doc->k + b->j0;
+	block_products(P, keys, &a->q, &a->k, b, D, s->scale);
+	block_products(dS, keys, &d->out, &a->v, b, D, 1);
 	for (int i = 0; i < b->n; i++) {
 		int from, to;
-		size_t head = (size_t)(row + i) * (size_t)s->H + (size_t)b->h, r = (size_t)i * (size_t)keys;
+		size_t r = (size_t)i * (size_t)keys;
 		visible(b, s, i, &from, &to);
-		probabilities_row(P + r, g->lse[head], from, to, keys);
-		float delta = dot_row(g->dout + head * (size_t)D, g->out + head * (size_t)D, D);
+		probabilities_row(P + r, lse[(size_t)(row + i) * (size_t)s->H + (size_t)b->h], from, to, keys);
+		float delta = dot_row(at(&d->out, row + i, b->h), at(&a->out, row + i, b->h), D);
 		score_gradient_row(dS + r, P + r, delta, keys);
 	}
-	gemm_tn(dv, s->K * D, P, keys, dout, s->H * D, keys, D, b->n, 1, 1);
-	block_combine(g->dq + at(row, s->H, b->h, D), s->H * D, dS, keys, g->k, b, s, s->scale, 1);
-	gemm_tn(dk, s->K * D, dS, keys, g->q + at(row, s->H, b->h, D), s->H * D, keys, D, b->n, s->scale, 1);
+	gemm_tn(at(&d->v, first, b->kh), d->v.rows.ld, P, keys, at(&d->out, row, b->h), d->out.rows.ld, keys, D, b->n, 1, 1);
+	block_combine(&d->q, dS, keys, &a->k, b, D, s->scale, 0);
+	gemm_tn(at(&d->k, first, b->kh), d->k.rows.ld, dS, keys, at(&a->q, row, b->h), a->q.rows.ld, keys, D, b->n, s->scale,
+		1);
+}
+
+static void
+clear(const struct heads *x, int row, int n, int head, int D)
+{
+	for (int i = 0; i < n; i++)
+		memset(at(x, row + i, head), 0, (size_t)D * sizeof(float));
 }
 
 /* A task is one document and one key head with all query heads that read it: their gradients at k and v meet. */
 void
-attention_backward(float *dq, float *dk, float *dv, const float *dout, const float *out, const float *lse,
-	const float *q, const float *k, const float *v, const struct attn_doc *docs, int n_docs,
-	const struct attn_shape *s, int max_len, float *scratch)
+attention_backward(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs,
+	int n_docs, const struct attn_shape *s, int max_len, float *scratch)
 {
-	struct grads g = {dq, dk, dv, dout, out, lse, q, k, v};
+	if (a->q.rows.type == NUM_BF16) {
+		attn_bf16_backward(d, a, lse, docs, n_docs, s, max_len, scratch);
+		return;
+	}
 	size_t each = thread_scratch(max_len);
 	int group = s->H / s->K;
 #pragma omp parallel for collapse(2) schedule(dynamic)
-	for (int d = 0; d < n_docs; d++)
+	for (int i = 0; i < n_docs; i++)
 		for (int kh = 0; kh < s->K; kh++) {
 			float *P = scratch + each * (size_t)omp_get_thread_num(), *dS = P + each / 2;
-			assert(docs[d].n_prefix == 0 && docs[d].k == docs[d].q);
+			assert(docs[i].n_prefix == 0 && docs[i].k == docs[i].q);
+			clear(&d->k, docs[i].k, docs[i].n, kh, s->D);
+			clear(&d->v, docs[i].k, docs[i].n, kh, s->D);
 			for (int h = kh * group; h < (kh + 1) * group; h++)
-				for (int i0 = 0; i0 < docs[d].n; i0 += ATTN_BLOCK) {
-					struct block b = block_at(&docs[d], s, h, i0);
-					backward_block(&g, &b, s, P, dS);
+				for (int i0 = 0; i0 < docs[i].n; i0 += ATTN_BLOCK) {
+					struct attn_block b = attn_block_at(&docs[i], s, h, i0);
+					backward_block(d, a, lse, &b, s, P, dS);
 				}
 		}
 }

@@ -1,6 +1,7 @@
 /* Causal attention within documents, grouped queries, optional sliding window; forward and backward.
  *
- * T rows of q [T,H,D]; keys and values [rows,K,D] with H a multiple of K: query head h reads key head h/(H/K).
+ * T rows of H query heads of D elements; rows of K key heads and value heads, H a multiple of K: query head h reads key
+ * head h/(H/K). Where heads lie in a row is told by struct heads, so that q, k and v may share the rows of one product.
  * A document is a run of rows that sees itself causally, and, before itself, a prefix: other rows of k and v
  * (a prompt that several answers share, or a key-value cache). Nothing of size T x T is held: queries are taken
  * in blocks of ATTN_BLOCK, so the cost and the memory are those of each document, not of the row. */
@@ -8,6 +9,8 @@
 #define HONE_MATH_ATTENTION_H
 
 #include <stddef.h>
+
+#include "math/rows.h"
 
 enum { ATTN_BLOCK = 64 };
 
@@ -23,16 +26,21 @@ struct attn_shape {
 	int window;                /* keys a query sees, itself included; 0: all */
 };
 
-/* Floats of scratch that the calls below need when no document (with its prefix) is longer than max_len. */
-size_t attention_scratch(int max_len, int threads);
+/* Floats of scratch that the calls below need for T rows of this type when no document (with its prefix) is longer than
+ * max_len. */
+size_t attention_scratch(const struct attn_shape *s, enum num type, int T, int max_len, int threads);
 
-/* out[T,H,D]; lse[T,H] keeps each row's log-sum-exp for backward (may be NULL). */
-void attention_forward(float *out, float *lse, const float *q, const float *k, const float *v,
-	const struct attn_doc *docs, int n_docs, const struct attn_shape *s, int max_len, float *scratch);
+/* What goes in and comes out of forward, and backward's gradients of the same. */
+struct attn {
+	struct heads q, k, v, out;
+};
 
-/* dq, dk, dv += the gradients; documents must be without prefix and with k = q. */
-void attention_backward(float *dq, float *dk, float *dv, const float *dout, const float *out, const float *lse,
-	const float *q, const float *k, const float *v, const struct attn_doc *docs, int n_docs,
+/* Sets a->out; lse[T,H] keeps each row's log-sum-exp for backward (may be NULL). */
+void attention_forward(const struct attn *a, float *lse, const struct attn_doc *docs, int n_docs,
 	const struct attn_shape *s, int max_len, float *scratch);
+
+/* Sets d->q, d->k and d->v from d->out; documents must be without prefix and with k = q. */
+void attention_backward(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs,
+	int n_docs, const struct attn_shape *s, int max_len, float *scratch);
 
 #endif

@@ -5,6 +5,8 @@
 #ifndef HONE_MATH_GEMM_H
 #define HONE_MATH_GEMM_H
 
+#include "math/rows.h"
+
 /* C[M,N] from A[M,K] and B[K,N]. */
 void gemm_nn(float *C, int ldc, const float *A, int lda, const float *B, int ldb, int M, int N, int K, float alpha,
 	float beta);
@@ -22,6 +24,11 @@ void gemm_tn(float *C, int ldc, const float *A, int lda, const float *B, int ldb
 int math_set_threads(int n);
 int math_threads(void);
 
+/* Memory of the calling thread's own for MATH_SCRATCH floats, made when it first asks and then kept. Whoever takes it
+ * must be done with it before anything else that takes it is called. */
+enum { MATH_SCRATCH = 1 << 19 };
+float *math_scratch(void);
+
 /* What a tool's main calls first: sees to two things that are read from the environment only when a program is loaded,
  * by executing it over again with the same arguments. Threads should sleep while they wait ($OMP_WAIT_POLICY): GNU
  * OpenMP's spin, which on a processor shared with other programs made training four times slower. And OpenBLAS should
@@ -29,7 +36,10 @@ int math_threads(void);
  * the user has set stands. Nothing may have been read or opened before. */
 void math_start(char **argv);
 
-/* "OpenBLAS 0.3.21 SkylakeX": what the products run on. Static memory. */
+/* What "float32", "bfloat16" or "auto" asks to compute in; auto is bf16 where the processor has instructions for it. */
+enum num math_compute(const char *dtype);
+
+/* "OpenBLAS 0.3.21 SkylakeX; bf16 on amx": what the products run on. Static memory. */
 const char *math_backend(void);
 
 #endif

@@ -1,17 +1,20 @@
-/* RMSNorm (Zhang and Sennrich 2019): y = x / rms(x) * w, rms over the last dimension.
+/* RMSNorm (Zhang and Sennrich 2019): y = x / rms(x) * w, rms over C elements.
  *
- * A row is C elements; rows lie one after the other, so a tensor [T, H, D] normalised per head is T*H rows of D. */
+ * A row holds `groups` times C elements, each group normalised by itself with the same w: 1 for the whole row, the
+ * number of heads for a norm of each head. */
 #ifndef HONE_MATH_NORM_H
 #define HONE_MATH_NORM_H
 
-/* out[T,C] from x[T,C] and w[C]; rstd[T] receives 1/sqrt(mean(x^2) + eps) for backward. out may be x. */
-void rmsnorm_forward(float *out, float *rstd, const float *x, const float *w, int T, int C, float eps);
+#include "math/rows.h"
+
+/* out[T,groups*C] from x and w[C]; rstd[T,groups] receives 1/sqrt(mean(x^2) + eps) for backward. out may be x. */
+void rmsnorm_forward(struct rows out, float *rstd, struct rows x, const float *w, int T, int groups, int C, float eps);
 
 /* The same again from the rstd that forward kept. */
-void rmsnorm_again(float *out, const float *rstd, const float *x, const float *w, int T, int C);
+void rmsnorm_again(struct rows out, const float *rstd, struct rows x, const float *w, int T, int groups, int C);
 
-/* dx[T,C] += the gradient at x; dw[C] += that at w unless dw is NULL. dout is overwritten when dw is given. */
-void rmsnorm_backward(float *dx, float *dw, float *dout, const float *x, const float *w, const float *rstd, int T,
-	int C);
+/* dx = beta dx + the gradient at x (dx may be dout when beta is 0 and dw NULL); dw[C] += that at w unless dw is NULL. */
+void rmsnorm_backward(struct rows dx, float beta, float *dw, struct rows dout, struct rows x, const float *w,
+	const float *rstd, int T, int groups, int C);
 
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "math/gemm.h"
 #include "math/simd.h"
 
 /* Llama 3.1's scaling: long wavelengths are stretched by `factor`, short ones kept, those between blended. */
@@ -57,15 +58,25 @@ turn_head(float *x, const float *cos_, const float *sin_, int half, float sign)
 	}
 }
 
+static void
+turn_row(struct heads x, const float *cos_, const float *sin_, int t, int n, int rotary, float sign)
+{
+	float *buf = math_scratch();
+	for (int h = 0; h < n; h++) {
+		float *head = row_begin(x.rows, t, h * x.stride, buf);
+		row_load(x.rows, t, h * x.stride, rotary, buf);
+		turn_head(head, cos_, sin_, rotary / 2, sign);
+		row_store(x.rows, t, h * x.stride, rotary, head);
+	}
+}
+
 void
-rope_apply(float *x, const float *cos_, const float *sin_, const int32_t *pos, int T, int heads, int D, int rotary,
+rope_apply(struct heads x, const float *cos_, const float *sin_, const int32_t *pos, int T, int n, int rotary,
 	float sign)
 {
-	int half = rotary / 2;
-#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)heads * (size_t)D > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)n * (size_t)rotary > PARALLEL_MIN)
 	for (int t = 0; t < T; t++) {
-		size_t at = (size_t)pos[t] * (size_t)half;
-		for (int h = 0; h < heads; h++)
-			turn_head(x + ((size_t)t * (size_t)heads + (size_t)h) * (size_t)D, cos_ + at, sin_ + at, half, sign);
+		size_t at = (size_t)pos[t] * (size_t)(rotary / 2);
+		turn_row(x, cos_ + at, sin_ + at, t, n, rotary, sign);
 	}
 }

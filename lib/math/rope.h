@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "math/rows.h"
+
 enum rope_type { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3 };
 
 struct rope {
@@ -21,8 +23,9 @@ void rope_frequencies(float *freq, const struct rope *r);
 /* cos and sin [positions, rotary/2] of position * frequency. */
 void rope_table(float *cos, float *sin, const float *freq, int positions, int rotary);
 
-/* Turns x [T, heads, D] in place by each row's position; `sign` +1 forward, -1 backward (the inverse turn). */
-void rope_apply(float *x, const float *cos, const float *sin, const int32_t *pos, int T, int heads, int D, int rotary,
+/* Turns the first `rotary` elements of n heads of T rows in place by each row's position; `sign` +1 forward, -1 backward
+ * (the inverse turn). */
+void rope_apply(struct heads x, const float *cos, const float *sin, const int32_t *pos, int T, int n, int rotary,
 	float sign);
 
 #endif

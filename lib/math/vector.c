@@ -4,7 +4,7 @@
 
 #include "math/simd.h"
 
-enum { BLOCK = 1 << 14 };  /* elements a thread takes at a time; also the unit of fixed-order sums */
+enum { BLOCK = 1 << 12 };  /* elements a thread takes at a time; also the unit of fixed-order sums */
 
 static size_t
 block_count(size_t n)
@@ -33,34 +33,6 @@ squares_block(const float *x, int n)
 }
 
 void
-vec_add(float *out, const float *x, size_t n)
-{
-#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
-	for (size_t b = 0; b < block_count(n); b++)
-		add_block(out + b * BLOCK, x + b * BLOCK, block_length(n, b));
-}
-
-void
-vec_add_row(float *out, const float *row, int T, int C)
-{
-#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
-	for (int t = 0; t < T; t++)
-		add_block(out + (size_t)t * (size_t)C, row, C);
-}
-
-void
-vec_sum_rows(float *out, const float *x, int T, int C)
-{
-	enum { COLUMNS = 64 };
-#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
-	for (int c = 0; c < C; c += COLUMNS) {
-		int n = C - c < COLUMNS ? C - c : COLUMNS;
-		for (int t = 0; t < T; t++)
-			add_block(out + c, x + (size_t)t * (size_t)C + c, n);
-	}
-}
-
-void
 vec_zero(float *x, size_t n)
 {
 #pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
@@ -85,6 +57,58 @@ vec_sum_squares(const float *x, size_t n)
 	return sum;
 }
 
+/* ---- rows, taken COLUMNS at a time where threads share out columns, BLOCK at a time where they share out rows ---- */
+
+enum { COLUMNS = 64 };
+
+/* out[n] of row t += x[n], both from column c on. */
+static void
+add_to_row(struct rows out, int t, int c, int n, const float *x)
+{
+	float buf[BLOCK], *to = row_begin(out, t, c, buf);
+	row_load(out, t, c, n, buf);
+	add_block(to, x, n);
+	row_store(out, t, c, n, to);
+}
+
+static void
+add_row(struct rows out, int t, struct rows x, int u, int C)
+{
+	float buf[BLOCK];
+	for (int c = 0; c < C; c += BLOCK) {
+		int n = C - c < BLOCK ? C - c : BLOCK;
+		add_to_row(out, t, c, n, row_load(x, u, c, n, buf));
+	}
+}
+
+void
+rows_add(struct rows out, struct rows x, int T, int C)
+{
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int t = 0; t < T; t++)
+		add_row(out, t, x, t, C);
+}
+
+void
+rows_add_row(struct rows out, const float *row, int T, int C)
+{
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int t = 0; t < T; t++)
+		add_row(out, t, rows_f32(row, C), 0, C);
+}
+
+void
+rows_sum(float *out, struct rows x, int T, int C)
+{
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int c = 0; c < C; c += COLUMNS) {
+		int n = C - c < COLUMNS ? C - c : COLUMNS;
+		float buf[COLUMNS];
+		for (int t = 0; t < T; t++)
+			add_block(out + c, row_load(x, t, c, n, buf), n);
+	}
+}
+
 /* Keys are often neighbours: consecutive steps, layers, seeds. This sets them far apart (the finaliser of
  * splitmix64, Vigna). */
 static uint64_t
@@ -107,54 +131,78 @@ mix(uint64_t key, uint32_t i)
 }
 
 HONE_SIMD static void
-dropout_row(float *out, const float *x, int n, uint32_t threshold, float scale, uint64_t key)
+dropout_block(float *out, const float *x, int first, int n, uint32_t threshold, float scale, uint64_t key)
 {
 	for (int i = 0; i < n; i++)
-		out[i] = mix(key, (uint32_t)i) < threshold ? 0.0f : x[i] * scale;
+		out[i] = mix(key, (uint32_t)(first + i)) < threshold ? 0.0f : x[i] * scale;
 }
 
-void
-rows_dropout(float *out, const float *x, int T, int C, float p, const uint64_t *key, uint64_t salt)
+static void
+dropout_row(struct rows out, struct rows x, int t, int C, float p, uint64_t key)
 {
 	uint32_t threshold = (uint32_t)((double)p * 4294967296.0);
-#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
-	for (int t = 0; t < T; t++) {
-		size_t at = (size_t)t * (size_t)C;
-		dropout_row(out + at, x + at, C, threshold, 1.0f / (1.0f - p), spread(spread(key[t]) ^ salt));
+	for (int c = 0; c < C; c += BLOCK) {
+		int n = C - c < BLOCK ? C - c : BLOCK;
+		float from[BLOCK], buf[BLOCK], *to = row_begin(out, t, c, buf);
+		dropout_block(to, row_load(x, t, c, n, from), c, n, threshold, 1.0f / (1.0f - p), key);
+		row_store(out, t, c, n, to);
 	}
 }
 
 void
-embedding_forward(float *out, const float *table, const int32_t *ids, int T, int C)
+rows_dropout(struct rows out, struct rows x, int T, int C, float p, const uint64_t *key, uint64_t salt)
 {
-	rows_gather(out, table, ids, T, C);
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int t = 0; t < T; t++)
+		dropout_row(out, x, t, C, p, spread(spread(key[t]) ^ salt));
+}
+
+static void
+expand_to_row(struct rows out, int t, const struct matrix *table, int id)
+{
+	int C = matrix_columns(table);
+	float buf[BLOCK];
+	for (int c = 0; c < C; c += BLOCK) {
+		int n = C - c < BLOCK ? C - c : BLOCK;
+		float *to = row_begin(out, t, c, buf);
+		matrix_expand(to, n, table, id, 1, c, n);
+		row_store(out, t, c, n, to);
+	}
 }
 
 void
-embedding_backward(float *dtable, const float *dout, const int32_t *ids, int T, int C)
+embedding_forward(struct rows out, const struct matrix *table, const int32_t *ids, int T)
 {
-	/* An id may occur twice, so threads share out the columns, not the rows. */
-	enum { COLUMNS = 64 };
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)matrix_columns(table) > PARALLEL_MIN)
+	for (int t = 0; t < T; t++)
+		expand_to_row(out, t, table, ids[t]);
+}
+
+/* An id may occur twice, so threads share out the columns, not the rows. */
+void
+embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int T, int C)
+{
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int c = 0; c < C; c += COLUMNS) {
 		int n = C - c < COLUMNS ? C - c : COLUMNS;
+		float buf[COLUMNS];
 		for (int t = 0; t < T; t++)
-			add_block(dtable + (size_t)ids[t] * (size_t)C + c, dout + (size_t)t * (size_t)C + c, n);
+			add_block(dtable + (size_t)ids[t] * (size_t)C + c, row_load(dout, t, c, n, buf), n);
 	}
 }
 
 void
-rows_gather(float *out, const float *x, const int32_t *rows, int n, int C)
+rows_gather(struct rows out, struct rows x, const int32_t *index, int n, int C)
 {
 #pragma omp parallel for schedule(static) if ((size_t)n * (size_t)C > PARALLEL_MIN)
 	for (int i = 0; i < n; i++)
-		memcpy(out + (size_t)i * (size_t)C, x + (size_t)rows[i] * (size_t)C, (size_t)C * sizeof *out);
+		rows_copy(rows_at(out, i, 0), rows_at(x, index[i], 0), 1, C);
 }
 
 void
-rows_scatter_add(float *dx, const float *dout, const int32_t *rows, int n, int C)
+rows_scatter_add(struct rows dx, struct rows dout, const int32_t *index, int n, int C)
 {
 #pragma omp parallel for schedule(static) if ((size_t)n * (size_t)C > PARALLEL_MIN)
 	for (int i = 0; i < n; i++)
-		add_block(dx + (size_t)rows[i] * (size_t)C, dout + (size_t)i * (size_t)C, C);
+		add_row(dx, index[i], dout, i, C);
 }

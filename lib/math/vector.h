@@ -1,26 +1,30 @@
-/* Element-wise work on long vectors, in parallel. */
+/* Element-wise work on long vectors and on rows, in parallel. */
 #ifndef HONE_MATH_VECTOR_H
 #define HONE_MATH_VECTOR_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-void vec_add(float *out, const float *x, size_t n);                  /* out += x */
-void vec_add_row(float *out, const float *row, int T, int C);        /* out[T,C] += row[C] */
-void vec_sum_rows(float *out, const float *x, int T, int C);         /* out[C] += sum over t of x[T,C] */
+#include "math/matrix.h"
+#include "math/rows.h"
+
 void vec_zero(float *x, size_t n);
 double vec_sum_squares(const float *x, size_t n);                    /* in a fixed order, whatever the threads */
 
+void rows_add(struct rows out, struct rows x, int T, int C);         /* out[T,C] += x */
+void rows_add_row(struct rows out, const float *row, int T, int C);  /* out[T,C] += row[C] */
+void rows_sum(float *out, struct rows x, int T, int C);              /* out[C] += sum over t of x[T,C] */
+
 /* out[T,C] = x with each element zeroed with probability p, the rest divided by 1 - p; out may be x. Which ones is a
  * function of (key of the row, salt, column), so that backward draws the same mask again, wherever the row lies. */
-void rows_dropout(float *out, const float *x, int T, int C, float p, const uint64_t *key, uint64_t salt);
+void rows_dropout(struct rows out, struct rows x, int T, int C, float p, const uint64_t *key, uint64_t salt);
 
-/* Rows of a table: out[T,C] = table[ids[t]], and its backward dtable[ids[t]] += dout[t]. */
-void embedding_forward(float *out, const float *table, const int32_t *ids, int T, int C);
-void embedding_backward(float *dtable, const float *dout, const int32_t *ids, int T, int C);
+/* Rows of a table [V,C]: out[T,C] = table[ids[t]], and its backward dtable[ids[t]] += dout[t]. */
+void embedding_forward(struct rows out, const struct matrix *table, const int32_t *ids, int T);
+void embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int T, int C);
 
-/* Rows chosen by index: out[n,C] = x[rows[i]]; the backward adds: dx[rows[i]] += dout[i]; rows are distinct. */
-void rows_gather(float *out, const float *x, const int32_t *rows, int n, int C);
-void rows_scatter_add(float *dx, const float *dout, const int32_t *rows, int n, int C);
+/* Rows chosen by index: out[n,C] = x[index[i]]; the backward adds: dx[index[i]] += dout[i]; indices are distinct. */
+void rows_gather(struct rows out, struct rows x, const int32_t *index, int n, int C);
+void rows_scatter_add(struct rows dx, struct rows dout, const int32_t *index, int n, int C);
 
 #endif

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-enum { CONFIG_MAX_BYTES = 1 << 20, MAX_DIM = 1 << 24, MAX_LAYERS = 1 << 12 };
+enum { CONFIG_MAX_BYTES = 1 << 20, MAX_DIM = 1 << 24, MAX_HIDDEN = 1 << 17, MAX_LAYERS = 1 << 12 };
 
 /* What differs between families; what is not here is in config.json. -1: the file says, with the default given
  * by read_switches. */
@@ -54,7 +54,7 @@ get_dim(const json_t *o, const char *key, int dflt, int max, int *out, struct er
 static int
 read_dims(struct config *c, const json_t *o, struct err *e)
 {
-	if (get_dim(o, "vocab_size", 0, MAX_DIM, &c->V, e) < 0 || get_dim(o, "hidden_size", 0, MAX_DIM, &c->C, e) < 0 ||
+	if (get_dim(o, "vocab_size", 0, MAX_DIM, &c->V, e) < 0 || get_dim(o, "hidden_size", 0, MAX_HIDDEN, &c->C, e) < 0 ||
 		get_dim(o, "num_hidden_layers", 0, MAX_LAYERS, &c->L, e) < 0 ||
 		get_dim(o, "num_attention_heads", 0, MAX_DIM, &c->H, e) < 0 ||
 		get_dim(o, "num_key_value_heads", c->H, MAX_DIM, &c->K, e) < 0 ||

@@ -1,11 +1,42 @@
 #include "model/layer.h"
 
-#include <string.h>
-
 #include "math/activation.h"
 #include "math/norm.h"
 #include "math/rope.h"
 #include "math/vector.h"
+
+static const struct rows none;
+
+/* ---- views ---- */
+
+static struct heads
+heads(const struct config *c, struct rows r, int first)
+{
+	return (struct heads){rows_at(r, 0, first * c->D), c->D};
+}
+
+/* Queries, keys and values as attention reads them: out of the layer's rows, or keys and values out of the cache. */
+static struct attn
+attention_views(const struct model *m, const struct layer *l)
+{
+	const struct config *c = &m->config;
+	const struct activations *a = &l->act;
+	struct rows qk = l->q_norm ? a->qk : a->qkv;
+	struct attn v = {heads(c, qk, 0), heads(c, qk, c->H), heads(c, a->qkv, c->H + c->K), heads(c, a->att, 0)};
+	if (l->cache.data) {
+		v.k = heads(c, l->cache, 0);
+		v.v = heads(c, l->cache, c->K);
+	}
+	return v;
+}
+
+static struct attn
+gradient_views(const struct model *m)
+{
+	const struct config *c = &m->config;
+	struct rows d = m->work.dqkv;
+	return (struct attn){heads(c, d, 0), heads(c, d, c->H), heads(c, d, c->H + c->K), heads(c, m->work.datt, 0)};
+}
 
 static struct attn_shape
 shape_of(const struct config *c, const struct layer *l)
@@ -14,26 +45,85 @@ shape_of(const struct config *c, const struct layer *l)
 }
 
 static void
-rope(struct model *m, float *x, int heads, const struct batch *b, float sign)
+rope(struct model *m, struct heads x, int n, const struct batch *b, float sign)
 {
 	struct workspace *w = &m->work;
-	rope_apply(x, w->cos, w->sin, b->pos, b->T, heads, m->config.D, m->config.rope.rotary, sign);
+	rope_apply(x, w->cos, w->sin, b->pos, b->T, n, m->config.rope.rotary, sign);
 }
 
-/* The rows of the cache that this batch writes; all of them in training. */
-static float *
-cache_at(const struct model *m, float *cache, const struct batch *b)
+/* Keeps the residual stream for the backward pass of the norm that reads it. */
+static void
+keep(struct model *m, struct rows to, int T)
 {
-	return cache + (size_t)b->kv_row * (size_t)m->config.K * (size_t)m->config.D;
+	if (to.data)
+		rows_copy(to, m->work.x, T, m->config.C);
+}
+
+/* The gradient of the residual stream as products take it. */
+static struct rows
+residual_gradient(struct model *m, int T)
+{
+	struct workspace *w = &m->work;
+	if (w->dy.type != w->dx.type)
+		rows_copy(w->dy, w->dx, T, m->config.C);
+	return w->dy;
 }
 
 /* ---- attention ---- */
 
-/* out[T,heads,D] = rmsnorm per head of `raw`, which is `out` itself in inference. */
 static void
-head_norm(const struct model *m, float *out, float *rstd, const float *raw, const struct param *w, int T, int heads)
+project_qkv(struct model *m, struct layer *l, int T)
 {
-	rmsnorm_forward(out, rstd, raw, w->value, T * heads, m->config.D, (float)m->config.norm_eps);
+	struct workspace *w = &m->work;
+	const struct config *c = &m->config;
+	struct rows qkv = l->act.qkv;
+	linear_forward(l->q, qkv, w->xn, T, 0, &w->pass);
+	linear_forward(l->k, rows_at(qkv, 0, c->H * c->D), w->xn, T, 0, &w->pass);
+	linear_forward(l->v, rows_at(qkv, 0, (c->H + c->K) * c->D), w->xn, T, 0, &w->pass);
+}
+
+/* dxn from dqkv, unless it is not needed. */
+static void
+project_qkv_backward(struct model *m, struct layer *l, int T, bool need_dx)
+{
+	struct workspace *w = &m->work;
+	const struct config *c = &m->config;
+	struct rows dxn = need_dx ? w->dxn : none;
+	linear_backward(l->q, dxn, w->dqkv, w->xn, T, 0, &w->pass);
+	linear_backward(l->k, dxn, rows_at(w->dqkv, 0, c->H * c->D), w->xn, T, 1, &w->pass);
+	linear_backward(l->v, dxn, rows_at(w->dqkv, 0, (c->H + c->K) * c->D), w->xn, T, 1, &w->pass);
+}
+
+static void
+norm_heads(struct model *m, struct layer *l, int T)
+{
+	const struct config *c = &m->config;
+	struct activations *a = &l->act;
+	int q = c->H * c->D;
+	float eps = (float)c->norm_eps;
+	rmsnorm_forward(a->qk, a->q_rstd, a->qkv, l->q_norm->value, T, c->H, c->D, eps);
+	rmsnorm_forward(rows_at(a->qk, 0, q), a->k_rstd, rows_at(a->qkv, 0, q), l->k_norm->value, T, c->K, c->D, eps);
+}
+
+/* From gradients after the norms of queries and keys to those before, in place. */
+static void
+norm_heads_backward(struct model *m, struct layer *l, int T)
+{
+	const struct config *c = &m->config;
+	struct activations *a = &l->act;
+	struct rows dq = m->work.dqkv, dk = rows_at(dq, 0, c->H * c->D), k = rows_at(a->qkv, 0, c->H * c->D);
+	rmsnorm_backward(dq, 0, l->q_norm->grad, dq, a->qkv, l->q_norm->value, a->q_rstd, T, c->H, c->D);
+	rmsnorm_backward(dk, 0, l->k_norm->grad, dk, k, l->k_norm->value, a->k_rstd, T, c->K, c->D);
+}
+
+/* Puts the batch's keys and values behind what the cache holds. */
+static void
+fill_cache(struct model *m, struct layer *l, const struct batch *b)
+{
+	const struct config *c = &m->config;
+	struct rows qk = l->q_norm ? l->act.qk : l->act.qkv, cache = rows_at(l->cache, b->kv_row, 0);
+	rows_copy(cache, rows_at(qk, 0, c->H * c->D), b->T, c->K * c->D);
+	rows_copy(rows_at(cache, 0, c->K * c->D), rows_at(l->act.qkv, 0, (c->H + c->K) * c->D), b->T, c->K * c->D);
 }
 
 static void
@@ -42,34 +132,17 @@ attention_part(struct model *m, struct layer *l, const struct batch *b)
 	struct workspace *w = &m->work;
 	struct activations *a = &l->act;
 	const struct config *c = &m->config;
-	float *k = cache_at(m, a->k, b), *v = cache_at(m, a->v, b);
-	float *q_raw = a->q_raw ? a->q_raw : a->q, *k_raw = a->k_raw ? a->k_raw : k;
-
-	rmsnorm_forward(w->xn, a->attn_rstd, a->x, l->attn_norm->value, b->T, c->C, (float)c->norm_eps);
-	linear_forward(&l->q, q_raw, w->xn, b->T, 0, &w->pass);
-	linear_forward(&l->k, k_raw, w->xn, b->T, 0, &w->pass);
-	linear_forward(&l->v, v, w->xn, b->T, 0, &w->pass);
-	if (l->q_norm) {
-		head_norm(m, a->q, a->q_rstd, q_raw, l->q_norm, b->T, c->H);
-		head_norm(m, k, a->k_rstd, k_raw, l->k_norm, b->T, c->K);
-	}
-	rope(m, a->q, c->H, b, 1);
-	rope(m, k, c->K, b, 1);
+	rmsnorm_forward(w->xn, a->attn_rstd, w->x, l->attn_norm->value, b->T, 1, c->C, (float)c->norm_eps);
+	project_qkv(m, l, b->T);
+	if (l->q_norm)
+		norm_heads(m, l, b->T);
+	rope(m, heads(c, l->q_norm ? a->qk : a->qkv, 0), c->H + c->K, b, 1);
+	if (l->cache.data)
+		fill_cache(m, l, b);
+	struct attn v = attention_views(m, l);
 	struct attn_shape s = shape_of(c, l);
-	attention_forward(a->att, a->lse, a->q, a->k, a->v, b->docs, b->n_docs, &s, w->max_len, w->attn);
-	memcpy(a->mid, a->x, (size_t)b->T * (size_t)c->C * sizeof *a->mid);
-	linear_forward(&l->o, a->mid, a->att, b->T, 1, &w->pass);
-}
-
-/* dq (in place) from the gradient after the head norm to that before it. */
-static void
-head_norm_backward(const struct model *m, float *dx, float *dout, const float *raw, const float *rstd, struct param *w,
-	int T, int heads)
-{
-	size_t n = (size_t)T * (size_t)heads * (size_t)m->config.D;
-	memcpy(dout, dx, n * sizeof *dout);
-	vec_zero(dx, n);
-	rmsnorm_backward(dx, w->grad, dout, raw, w->value, rstd, T * heads, m->config.D);
+	attention_forward(&v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	linear_forward(l->o, w->x, a->att, b->T, 1, &w->pass);
 }
 
 static void
@@ -78,44 +151,32 @@ attention_part_backward(struct model *m, struct layer *l, const struct batch *b,
 	struct workspace *w = &m->work;
 	struct activations *a = &l->act;
 	const struct config *c = &m->config;
-	size_t q_size = (size_t)b->T * (size_t)c->H * (size_t)c->D, k_size = (size_t)b->T * (size_t)c->K * (size_t)c->D;
-	float *dxn = need_dx ? w->dxn : NULL;
-
-	linear_backward(&l->o, w->datt, w->dx, a->att, b->T, 0, &w->pass);
-	vec_zero(w->dq, q_size);
-	vec_zero(w->dk, k_size);
-	vec_zero(w->dv, k_size);
+	struct attn v = attention_views(m, l), d = gradient_views(m);
 	struct attn_shape s = shape_of(c, l);
-	attention_backward(w->dq, w->dk, w->dv, w->datt, a->att, a->lse, a->q, a->k, a->v, b->docs, b->n_docs, &s,
-		w->max_len, w->attn);
-	rope(m, w->dq, c->H, b, -1);
-	rope(m, w->dk, c->K, b, -1);
-	if (l->q_norm) {
-		head_norm_backward(m, w->dq, w->datt, a->q_raw, a->q_rstd, l->q_norm, b->T, c->H);
-		head_norm_backward(m, w->dk, w->datt, a->k_raw, a->k_rstd, l->k_norm, b->T, c->K);
-	}
-	rmsnorm_again(w->xn, a->attn_rstd, a->x, l->attn_norm->value, b->T, c->C);
-	linear_backward(&l->q, dxn, w->dq, w->xn, b->T, 0, &w->pass);
-	linear_backward(&l->k, dxn, w->dk, w->xn, b->T, 1, &w->pass);
-	linear_backward(&l->v, dxn, w->dv, w->xn, b->T, 1, &w->pass);
+	linear_backward(l->o, w->datt, residual_gradient(m, b->T), a->att, b->T, 0, &w->pass);
+	attention_backward(&d, &v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	rope(m, d.q, c->H + c->K, b, -1);
+	if (l->q_norm)
+		norm_heads_backward(m, l, b->T);
+	rmsnorm_again(w->xn, a->attn_rstd, a->x, l->attn_norm->value, b->T, 1, c->C);
+	project_qkv_backward(m, l, b->T, need_dx);
 	if (need_dx)
-		rmsnorm_backward(w->dx, l->attn_norm->grad, dxn, a->x, l->attn_norm->value, a->attn_rstd, b->T, c->C);
+		rmsnorm_backward(w->dx, 1, l->attn_norm->grad, w->dxn, a->x, l->attn_norm->value, a->attn_rstd, b->T, 1, c->C);
 }
 
 /* ---- feed-forward ---- */
 
 static void
-mlp_part(struct model *m, struct layer *l, const struct batch *b, float *out)
+mlp_part(struct model *m, struct layer *l, const struct batch *b)
 {
 	struct workspace *w = &m->work;
-	struct activations *a = &l->act;
 	const struct config *c = &m->config;
-	rmsnorm_forward(w->xn, a->mlp_rstd, a->mid, l->mlp_norm->value, b->T, c->C, (float)c->norm_eps);
-	linear_forward(&l->gate, a->gate, w->xn, b->T, 0, &w->pass);
-	linear_forward(&l->up, a->up, w->xn, b->T, 0, &w->pass);
-	swiglu_forward(w->act, a->gate, a->up, (size_t)b->T * (size_t)c->F);
-	memcpy(out, a->mid, (size_t)b->T * (size_t)c->C * sizeof *out);
-	linear_forward(&l->down, out, w->act, b->T, 1, &w->pass);
+	struct rows gate = l->act.gate_up, up = rows_at(gate, 0, c->F);
+	rmsnorm_forward(w->xn, l->act.mlp_rstd, w->x, l->mlp_norm->value, b->T, 1, c->C, (float)c->norm_eps);
+	linear_forward(l->gate, gate, w->xn, b->T, 0, &w->pass);
+	linear_forward(l->up, up, w->xn, b->T, 0, &w->pass);
+	swiglu_forward(w->act, gate, up, b->T, c->F);
+	linear_forward(l->down, w->x, w->act, b->T, 1, &w->pass);
 }
 
 static void
@@ -124,21 +185,23 @@ mlp_part_backward(struct model *m, struct layer *l, const struct batch *b)
 	struct workspace *w = &m->work;
 	struct activations *a = &l->act;
 	const struct config *c = &m->config;
-	size_t n = (size_t)b->T * (size_t)c->F;
-	swiglu_forward(w->act, a->gate, a->up, n);
-	linear_backward(&l->down, w->dgate, w->dx, w->act, b->T, 0, &w->pass);
-	swiglu_backward(w->dgate, w->dup, w->dgate, a->gate, a->up, n);
-	rmsnorm_again(w->xn, a->mlp_rstd, a->mid, l->mlp_norm->value, b->T, c->C);
-	linear_backward(&l->gate, w->dxn, w->dgate, w->xn, b->T, 0, &w->pass);
-	linear_backward(&l->up, w->dxn, w->dup, w->xn, b->T, 1, &w->pass);
-	rmsnorm_backward(w->dx, l->mlp_norm->grad, w->dxn, a->mid, l->mlp_norm->value, a->mlp_rstd, b->T, c->C);
+	struct rows gate = a->gate_up, up = rows_at(gate, 0, c->F), dgate = w->dgate_up, dup = rows_at(dgate, 0, c->F);
+	swiglu_forward(w->act, gate, up, b->T, c->F);
+	linear_backward(l->down, dgate, residual_gradient(m, b->T), w->act, b->T, 0, &w->pass);
+	swiglu_backward(dgate, dup, dgate, gate, up, b->T, c->F);
+	rmsnorm_again(w->xn, a->mlp_rstd, a->mid, l->mlp_norm->value, b->T, 1, c->C);
+	linear_backward(l->gate, w->dxn, dgate, w->xn, b->T, 0, &w->pass);
+	linear_backward(l->up, w->dxn, dup, w->xn, b->T, 1, &w->pass);
+	rmsnorm_backward(w->dx, 1, l->mlp_norm->grad, w->dxn, a->mid, l->mlp_norm->value, a->mlp_rstd, b->T, 1, c->C);
 }
 
 void
-layer_forward(struct model *m, struct layer *l, const struct batch *b, float *out)
+layer_forward(struct model *m, struct layer *l, const struct batch *b)
 {
+	keep(m, l->act.x, b->T);
 	attention_part(m, l, b);
-	mlp_part(m, l, b, out);
+	keep(m, l->act.mid, b->T);
+	mlp_part(m, l, b);
 }
 
 void

@@ -4,8 +4,8 @@
 
 #include "model/model.h"
 
-/* out[T,C] = block(layer->act.x); keeps in layer->act what backward needs. out may be layer->act.x. */
-void layer_forward(struct model *m, struct layer *l, const struct batch *b, float *out);
+/* work.x[T,C] = block(work.x); keeps in layer->act what backward needs. */
+void layer_forward(struct model *m, struct layer *l, const struct batch *b);
 
 /* work.dx holds the gradient at the block's output and then that at its input (left unfinished when need_dx
  * is false: neither the norm before attention nor anything below is trained). */

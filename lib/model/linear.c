@@ -1,6 +1,6 @@
 #include "model/linear.h"
 
-#include "math/gemm.h"
+#include "math/product.h"
 #include "math/vector.h"
 
 /* Each layer draws its own mask: FNV-1a over its name. */
@@ -20,59 +20,62 @@ drops(const struct linear *l, const struct linear_pass *pass)
 }
 
 /* x as the adapter sees it. */
-static const float *
-adapter_input(const struct linear *l, const float *x, int T, const struct linear_pass *pass)
+static struct rows
+adapter_input(const struct linear *l, struct rows x, int T, const struct linear_pass *pass)
 {
 	if (!drops(l, pass))
 		return x;
-	rows_dropout(pass->dropped, x, T, l->in, l->lora->dropout, pass->row_key, salt_of(l));
-	return pass->dropped;
+	struct rows dropped = {pass->dropped.data, l->in, pass->dropped.type};
+	rows_dropout(dropped, x, T, l->in, l->lora->dropout, pass->row_key, salt_of(l));
+	return dropped;
 }
 
 void
-linear_forward(const struct linear *l, float *y, const float *x, int T, float beta, const struct linear_pass *pass)
+linear_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta, const struct linear_pass *pass)
 {
-	gemm_nt(y, l->out, x, l->in, l->w->value, l->in, T, l->out, l->in, 1, beta);
-	if (l->b)
-		vec_add_row(y, l->b->value, T, l->out);
-	if (!l->lora)
-		return;
 	const struct lora *a = l->lora;
-	gemm_nt(a->xA, a->r, adapter_input(l, x, T, pass), l->in, a->A.value, l->in, T, a->r, l->in, 1, 0);
-	gemm_nt(y, l->out, a->xA, a->r, a->B.value, a->r, T, l->out, a->r, a->scale, 1);
+	product_forward(y, x, &l->w->matrix, T, 1, beta);
+	if (l->b)
+		rows_add_row(y, l->b->value, T, l->out);
+	if (!a)
+		return;
+	product_forward(a->xA, adapter_input(l, x, T, pass), &a->A.matrix, T, 1, 0);
+	product_forward(y, a->xA, &a->B.matrix, T, a->scale, 1);
 }
 
 static void
-lora_backward(const struct linear *l, float *dx, const float *dy, const float *x, int T, const struct linear_pass *pass)
+lora_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T,
+	const struct linear_pass *pass)
 {
 	const struct lora *a = l->lora;
-	float *dxA = pass->dxA;
-	gemm_nn(dxA, a->r, dy, l->out, a->B.value, a->r, T, a->r, l->out, a->scale, 0);
+	struct rows dxA = {pass->dxA.data, a->r, pass->dxA.type};
+	product_backward(dxA, dy, &a->B.matrix, T, a->scale, 0);
 	if (a->B.grad)
-		gemm_tn(a->B.grad, a->r, dy, l->out, a->xA, a->r, l->out, a->r, T, a->scale, 1);
+		product_weight(a->B.grad, false, dy, a->xA, T, l->out, a->r, a->scale);
 	if (a->A.grad)
-		gemm_tn(a->A.grad, l->in, dxA, a->r, adapter_input(l, x, T, pass), l->in, a->r, l->in, T, 1, 1);
-	if (!dx)
+		product_weight(a->A.grad, false, dxA, adapter_input(l, x, T, pass), T, a->r, l->in, 1);
+	if (!dx.data)
 		return;
 	if (!drops(l, pass)) {
-		gemm_nn(dx, l->in, dxA, a->r, a->A.value, l->in, T, l->in, a->r, 1, 1);
+		product_backward(dx, dxA, &a->A.matrix, T, 1, 1);
 		return;
 	}
-	gemm_nn(pass->dropped, l->in, dxA, a->r, a->A.value, l->in, T, l->in, a->r, 1, 0);
-	rows_dropout(pass->dropped, pass->dropped, T, l->in, a->dropout, pass->row_key, salt_of(l));
-	vec_add(dx, pass->dropped, (size_t)T * (size_t)l->in);
+	struct rows dropped = {pass->dropped.data, l->in, pass->dropped.type};
+	product_backward(dropped, dxA, &a->A.matrix, T, 1, 0);
+	rows_dropout(dropped, dropped, T, l->in, a->dropout, pass->row_key, salt_of(l));
+	rows_add(dx, dropped, T, l->in);
 }
 
 void
-linear_backward(const struct linear *l, float *dx, const float *dy, const float *x, int T, float beta,
+linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
 	const struct linear_pass *pass)
 {
 	if (l->w->grad)
-		gemm_tn(l->w->grad, l->in, dy, l->out, x, l->in, l->out, l->in, T, 1, 1);
+		product_weight(l->w->grad, l->w->transposed, dy, x, T, l->out, l->in, 1);
 	if (l->b && l->b->grad)
-		vec_sum_rows(l->b->grad, dy, T, l->out);
-	if (dx)
-		gemm_nn(dx, l->in, dy, l->out, l->w->value, l->in, T, l->in, l->out, 1, beta);
+		rows_sum(l->b->grad, dy, T, l->out);
+	if (dx.data)
+		product_backward(dx, dy, &l->w->matrix, T, 1, beta);
 	if (l->lora)
 		lora_backward(l, dx, dy, x, T, pass);
 }

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "math/rows.h"
 #include "model/param.h"
 
 struct lora {
@@ -13,29 +14,30 @@ struct lora {
 	int r;
 	float scale;       /* alpha / r, or alpha / sqrt(r) */
 	float dropout;     /* probability that an element of x is dropped, in training */
-	float *xA;         /* [T, r] dropout(x) A^T, kept by forward for backward */
+	struct rows xA;    /* [T, r] dropout(x) A^T, kept by forward for backward */
 };
 
 struct linear {
 	char *name;             /* the module: "model.layers.0.self_attn.q_proj" */
 	int in, out;
-	struct param *w;        /* [out, in] */
+	struct param *w;        /* [out, in], or stored [in, out] */
 	struct param *b;        /* [out], or NULL */
 	struct lora *lora;      /* or NULL; owned */
 };
 
 /* What a pass lends its linear layers. */
 struct linear_pass {
-	float *dropped;         /* [T, in] of the widest adapted layer; NULL when nothing is dropped */
-	float *dxA;             /* [T, r] of the largest rank */
+	struct rows dropped;    /* [T, in] of the widest adapted layer */
+	struct rows dxA;        /* [T, r] of the largest rank */
 	const uint64_t *row_key;  /* [T] of the dropout masks; NULL: no dropout */
 };
 
 /* y[T,out] = ... (beta 0) or += ... (beta 1). */
-void linear_forward(const struct linear *l, float *y, const float *x, int T, float beta, const struct linear_pass *pass);
+void linear_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta,
+	const struct linear_pass *pass);
 
-/* Adds to the gradients of what is trained here; dx[T,in] = (beta 0) or += (beta 1) unless dx is NULL. */
-void linear_backward(const struct linear *l, float *dx, const float *dy, const float *x, int T, float beta,
+/* Adds to the gradients of what is trained here; dx[T,in] = (beta 0) or += (beta 1) unless dx.data is NULL. */
+void linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
 	const struct linear_pass *pass);
 
 #endif

@@ -7,7 +7,7 @@
 #include "math/vector.h"
 #include "model/model.h"
 
-enum { PARAMS_PER_LAYER = 2 + 2 + 7 * 2 };
+enum { PARAMS_PER_LAYER = 2 + 2 + MAX_LINEARS * 2 };
 
 static struct param *
 add_param(struct model *m, char *name, int rows, int columns)
@@ -18,12 +18,14 @@ add_param(struct model *m, char *name, int rows, int columns)
 	return p;
 }
 
-static void
-add_linear(struct model *m, struct linear *l, char *name, int in, int out, bool bias)
+static struct linear *
+add_linear(struct model *m, struct layer *layer, char *name, int in, int out, bool bias)
 {
+	struct linear *l = &layer->linear[layer->n_linears++];
 	*l = (struct linear){.name = name, .in = in, .out = out};
 	l->w = add_param(m, xasprintf("%s.weight", name), out, in);
 	l->b = bias ? add_param(m, xasprintf("%s.bias", name), out, 0) : NULL;
+	return l;
 }
 
 static void
@@ -35,17 +37,17 @@ add_layer(struct model *m, int i)
 	char at[64];
 	snprintf(at, sizeof at, "model.layers.%d", i);
 	l->window = c->window[i];
-	add_linear(m, &l->q, xasprintf("%s.self_attn.q_proj", at), c->C, HD, c->qkv_bias);
-	add_linear(m, &l->k, xasprintf("%s.self_attn.k_proj", at), c->C, KD, c->qkv_bias);
-	add_linear(m, &l->v, xasprintf("%s.self_attn.v_proj", at), c->C, KD, c->qkv_bias);
-	add_linear(m, &l->o, xasprintf("%s.self_attn.o_proj", at), HD, c->C, c->o_bias);
+	l->q = add_linear(m, l, xasprintf("%s.self_attn.q_proj", at), c->C, HD, c->qkv_bias);
+	l->k = add_linear(m, l, xasprintf("%s.self_attn.k_proj", at), c->C, KD, c->qkv_bias);
+	l->v = add_linear(m, l, xasprintf("%s.self_attn.v_proj", at), c->C, KD, c->qkv_bias);
+	l->o = add_linear(m, l, xasprintf("%s.self_attn.o_proj", at), HD, c->C, c->o_bias);
 	if (c->qk_norm) {
 		l->q_norm = add_param(m, xasprintf("%s.self_attn.q_norm.weight", at), c->D, 0);
 		l->k_norm = add_param(m, xasprintf("%s.self_attn.k_norm.weight", at), c->D, 0);
 	}
-	add_linear(m, &l->gate, xasprintf("%s.mlp.gate_proj", at), c->C, c->F, c->mlp_bias);
-	add_linear(m, &l->up, xasprintf("%s.mlp.up_proj", at), c->C, c->F, c->mlp_bias);
-	add_linear(m, &l->down, xasprintf("%s.mlp.down_proj", at), c->F, c->C, c->mlp_bias);
+	l->gate = add_linear(m, l, xasprintf("%s.mlp.gate_proj", at), c->C, c->F, c->mlp_bias);
+	l->up = add_linear(m, l, xasprintf("%s.mlp.up_proj", at), c->C, c->F, c->mlp_bias);
+	l->down = add_linear(m, l, xasprintf("%s.mlp.down_proj", at), c->F, c->C, c->mlp_bias);
 	l->attn_norm = add_param(m, xasprintf("%s.input_layernorm.weight", at), c->C, 0);
 	l->mlp_norm = add_param(m, xasprintf("%s.post_attention_layernorm.weight", at), c->C, 0);
 }
@@ -97,11 +99,19 @@ check_tensor(const struct param *p, const struct st_tensor *t, struct err *e)
 	return err_set(e, ERR_CONFIG, "tensor '%s' is %s, config.json wants %d x %d", t->name, found, p->rows, p->columns);
 }
 
-/* Whether fp32 values can be read where they are mapped. */
+/* Points a parameter at its values in the mapped file; whether they can stay there. Vectors are read in fp32, matrices
+ * also in the halves. */
 static bool
-usable_in_place(const struct st_tensor *t)
+place_in_file(struct param *p, const struct st_tensor *t)
 {
-	return t->dtype == ST_F32 && (uintptr_t)t->data % sizeof(float) == 0;
+	bool matrix = p->rank == 2;
+	if (t->dtype == ST_F32 && (uintptr_t)t->data % sizeof(float) == 0)
+		param_place(p, (float *)(uintptr_t)t->data);
+	else if (matrix && (t->dtype == ST_BF16 || t->dtype == ST_F16))
+		param_place_matrix(p, t->dtype == ST_BF16 ? MATRIX_BF16 : MATRIX_F16, t->data);
+	else
+		return false;
+	return true;
 }
 
 /* A tensor that no parameter takes would be a part of the model that we do not compute. */
@@ -137,9 +147,10 @@ load_values(struct model *m, struct err *e)
 		for (size_t i = 0; i < m->n_params; i++) {
 			struct param *p = &m->param[i];
 			p->stored = t[i]->dtype;
-			p->value = usable_in_place(t[i]) ? (float *)(uintptr_t)t[i]->data
-				: ARENA_TAKE(&m->value_memory, float, param_size(p));
-			if (pass == 1 && !usable_in_place(t[i]))
+			if (place_in_file(p, t[i]))
+				continue;
+			param_place(p, ARENA_TAKE(&m->value_memory, float, param_size(p)));
+			if (pass == 1)
 				st_to_f32(t[i], 0, param_size(p), p->value);
 		}
 		if (pass == 0)
@@ -158,7 +169,7 @@ random_values(struct model *m, uint64_t seed)
 {
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < m->n_params; i++)
-			m->param[i].value = ARENA_TAKE(&m->value_memory, float, param_size(&m->param[i]));
+			param_place(&m->param[i], ARENA_TAKE(&m->value_memory, float, param_size(&m->param[i])));
 		if (pass == 0)
 			arena_make(&m->value_memory);
 	}
@@ -177,7 +188,7 @@ random_values(struct model *m, uint64_t seed)
 int
 model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e)
 {
-	*m = (struct model){0};
+	*m = (struct model){.compute = opt->compute};
 	if (config_read(&m->config, dir, e) < 0)
 		return -1;
 	build_table(m);
@@ -197,22 +208,26 @@ model_open(struct model *m, const char *dir, const struct model_options *opt, st
 
 /* ---- training everything ---- */
 
-/* Gives memory of their own to parameters that lie in the mapped file, which cannot be written. */
+static bool
+in_arena(const struct arena *a, const void *at)
+{
+	return (const char *)at >= a->base && (const char *)at < a->base + a->size;
+}
+
+/* Gives memory of their own, in fp32, to parameters that lie in the mapped file, which cannot be written. */
 static void
 own_values(struct model *m)
 {
-	const char *begin = m->value_memory.base, *end = begin + m->value_memory.size;
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < m->n_params; i++) {
 			struct param *p = &m->param[i];
-			const char *at = (const char *)p->value;
-			if (at >= begin && at < end)
+			if (in_arena(&m->value_memory, p->value))
 				continue;
 			float *to = ARENA_TAKE(&m->trained_memory, float, param_size(p));
 			if (pass == 0)
 				continue;
-			memcpy(to, p->value, param_size(p) * sizeof *to);
-			p->value = to;
+			param_read(p, 0, param_size(p), to);
+			param_place(p, to);
 		}
 		if (pass == 0)
 			arena_make(&m->trained_memory);
@@ -254,12 +269,9 @@ model_release(struct model *m)
 {
 	for (size_t i = 0; i < m->n_params; i++)
 		free(m->param[i].name);
-	for (int i = 0; i < m->config.L && m->layer; i++) {
-		struct layer *l = &m->layer[i];
-		struct linear *all[] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
-		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-			release_linear(all[j]);
-	}
+	for (int i = 0; i < m->config.L && m->layer; i++)
+		for (int j = 0; j < m->layer[i].n_linears; j++)
+			release_linear(&m->layer[i].linear[j]);
 	release_linear(&m->head);
 	free(m->param);
 	free(m->layer);

@@ -8,25 +8,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { LINEARS_PER_LAYER = 7 };
-
-/* The model's linear layers by number: those of every layer, then the head. */
-static size_t
-count_linears(const struct model *m)
-{
-	return (size_t)m->config.L * LINEARS_PER_LAYER + 1;
-}
-
-static struct linear *
-linear_at(const struct model *m, size_t i)
-{
-	if (i / LINEARS_PER_LAYER >= (size_t)m->config.L)
-		return (struct linear *)&m->head;
-	struct layer *l = &m->layer[i / LINEARS_PER_LAYER];
-	struct linear *all[LINEARS_PER_LAYER] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
-	return all[i % LINEARS_PER_LAYER];
-}
-
 /* ---- modules_to_save ---- */
 
 /* The module of a parameter: its name without ".weight" or ".bias". */
@@ -97,8 +78,8 @@ choose(struct model *m, const struct adapter_config *c, struct err *e)
 		return -1;
 	if (on)
 		return err_set(e, ERR_CONFIG, "target_modules chooses 'model.embed_tokens': adapters on embeddings are not supported");
-	for (size_t i = 0; i < count_linears(m); i++) {
-		struct linear *l = linear_at(m, i);
+	for (size_t i = 0; model_linear(m, i); i++) {
+		struct linear *l = model_linear(m, i);
 		on = adapter_targets(c, l->name, l == &m->head, e);
 		if (on < 0 || (on && attach_one(c, l, e) < 0))
 			return -1;
@@ -114,26 +95,29 @@ choose(struct model *m, const struct adapter_config *c, struct err *e)
 static void
 place(struct model *m, struct param *p, bool train)
 {
-	p->value = ARENA_TAKE(&m->trained_memory, float, param_size(p));
+	param_place(p, ARENA_TAKE(&m->trained_memory, float, param_size(p)));
 	p->grad = train ? ARENA_TAKE(&m->grad_memory, float, param_size(p)) : NULL;
 }
 
+/* The adapters' parameters, and those of modules_to_save, whose values are copied out of the base when there is
+ * memory: `base` is the table as it was. */
 static void
-place_all(struct model *m, const struct adapter_config *c, bool train, float **base_value)
+place_all(struct model *m, const struct adapter_config *c, bool train, const struct param *base)
 {
-	for (size_t i = 0; i < count_linears(m); i++) {
-		struct lora *a = linear_at(m, i)->lora;
+	for (size_t i = 0; model_linear(m, i); i++) {
+		struct lora *a = model_linear(m, i)->lora;
 		if (a) {
 			place(m, &a->A, train);
 			place(m, &a->B, train);
 		}
 	}
 	for (size_t i = 0; i < m->n_params; i++) {
-		if (!is_saved(c, &m->param[i]))
+		struct param *p = &m->param[i];
+		if (!is_saved(c, p))
 			continue;
-		place(m, &m->param[i], train);
-		if (m->param[i].value)
-			memcpy(m->param[i].value, base_value[i], param_size(&m->param[i]) * sizeof(float));
+		place(m, p, train);
+		if (p->value)
+			param_read(&base[i], 0, param_size(p), p->value);
 	}
 }
 
@@ -147,30 +131,36 @@ init_A(struct lora *a, int in, uint64_t seed, uint64_t stream)
 		a->A.value[j] = (float)((2 * rng_uniform(&r) - 1) * bound);
 }
 
+/* A module of this name is trained. */
+static void
+lower(struct model *m, const char *name)
+{
+	int layer;
+	if (sscanf(name, "model.layers.%d.", &layer) == 1 && layer < m->lowest)
+		m->lowest = layer;
+}
+
 /* The list of what is trained, in the order of the layers, and the lowest layer that has any of it. */
 static void
 list_trained(struct model *m)
 {
-	m->trained = xcalloc(2 * count_linears(m) + m->n_params, sizeof *m->trained);
+	m->trained = xcalloc(2 * (size_t)(m->config.L * MAX_LINEARS + 1) + m->n_params, sizeof *m->trained);
 	m->lowest = m->config.L;
-	for (size_t i = 0; i < count_linears(m); i++) {
-		struct lora *a = linear_at(m, i)->lora;
+	for (size_t i = 0; model_linear(m, i); i++) {
+		struct lora *a = model_linear(m, i)->lora;
 		if (!a)
 			continue;
 		m->trained[m->n_trained++] = &a->A;
 		m->trained[m->n_trained++] = &a->B;
-		if ((int)(i / LINEARS_PER_LAYER) < m->lowest)
-			m->lowest = (int)(i / LINEARS_PER_LAYER);
+		lower(m, model_linear(m, i)->name);
 	}
 	for (size_t i = 0; i < m->n_params; i++) {
 		if (!m->param[i].grad)
 			continue;
 		m->trained[m->n_trained++] = &m->param[i];
-		int layer;
+		lower(m, m->param[i].name);
 		if (&m->param[i] == m->embed)
 			m->lowest = -1;
-		else if (sscanf(m->param[i].name, "model.layers.%d.", &layer) == 1 && layer < m->lowest)
-			m->lowest = layer;
 	}
 }
 
@@ -190,14 +180,13 @@ check_config(const struct model *m, const struct adapter_config *c, struct err *
 static void
 take_memory(struct model *m, const struct adapter_config *c, bool train)
 {
-	float **base_value = xcalloc(m->n_params, sizeof *base_value);
-	for (size_t i = 0; i < m->n_params; i++)
-		base_value[i] = m->param[i].value;
-	place_all(m, c, train, base_value);
+	struct param *base = xcalloc(m->n_params, sizeof *base);
+	memcpy(base, m->param, m->n_params * sizeof *base);
+	place_all(m, c, train, base);
 	arena_make(&m->trained_memory);
 	arena_make(&m->grad_memory);
-	place_all(m, c, train, base_value);
-	free(base_value);
+	place_all(m, c, train, base);
+	free(base);
 	if (train)
 		list_trained(m);
 }
@@ -208,8 +197,8 @@ lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, bool
 	if (check_config(m, c, e) < 0 || choose(m, c, e) < 0)
 		return -1;
 	take_memory(m, c, train);
-	for (size_t i = 0; i < count_linears(m); i++) {
-		struct linear *l = linear_at(m, i);
+	for (size_t i = 0; model_linear(m, i); i++) {
+		struct linear *l = model_linear(m, i);
 		if (l->lora)
 			init_A(l->lora, l->in, seed, RNG_STREAM(RNG_ADAPTER, i));
 	}
@@ -237,9 +226,9 @@ load_tensor(struct param *p, const struct st_tensor *t)
 static struct linear *
 find_linear(const struct model *m, const char *name)
 {
-	for (size_t i = 0; i < count_linears(m); i++)
-		if (strcmp(linear_at(m, i)->name, name) == 0)
-			return linear_at(m, i);
+	for (size_t i = 0; model_linear(m, i); i++)
+		if (strcmp(model_linear(m, i)->name, name) == 0)
+			return model_linear(m, i);
 	return NULL;
 }
 
@@ -256,8 +245,8 @@ check_modules(const struct model *m, const struct adapter *a, struct err *e)
 		if (check_tensor(&l->lora->A, a->module[i].A, e) < 0 || check_tensor(&l->lora->B, a->module[i].B, e) < 0)
 			return -1;
 	}
-	for (size_t i = 0; i < count_linears(m); i++)
-		adapted += linear_at(m, i)->lora != NULL;
+	for (size_t i = 0; model_linear(m, i); i++)
+		adapted += model_linear(m, i)->lora != NULL;
 	if (adapted != a->n_modules)
 		return err_set(e, ERR_CONFIG, "the adapter has tensors for %zu layers, its target_modules chooses %zu of this model",
 			a->n_modules, adapted);
@@ -356,8 +345,8 @@ json_t *
 lora_all_linear(const struct model *m)
 {
 	json_t *names = json_array();
-	for (size_t i = 0; i < LINEARS_PER_LAYER && i + 1 < count_linears(m); i++)
-		json_array_append_new(names, json_string(strrchr(linear_at(m, i)->name, '.') + 1));
+	for (int i = 0; m->config.L > 0 && i < m->layer[0].n_linears; i++)
+		json_array_append_new(names, json_string(strrchr(m->layer[0].linear[i].name, '.') + 1));
 	return names;
 }
 

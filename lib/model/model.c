@@ -23,70 +23,84 @@ head_rows(const struct config *c, int T)
 	return rows < T ? rows : T;
 }
 
-static int
-largest_rank(const struct model *m)
+struct linear *
+model_linear(const struct model *m, size_t i)
 {
-	int r = 0;
-	for (int i = 0; i <= m->config.L; i++) {
-		const struct layer *l = &m->layer[i < m->config.L ? i : 0];
-		const struct linear *all[] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down, &m->head};
-		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-			if (all[j]->lora && all[j]->lora->r > r)
-				r = all[j]->lora->r;
-	}
-	return r;
+	const struct layer *l = m->layer, *end = l + m->config.L;
+	for (; l < end && i >= (size_t)l->n_linears; l++)
+		i -= (size_t)l->n_linears;
+	if (l < end)
+		return (struct linear *)&l->linear[i];
+	return i == 0 ? (struct linear *)&m->head : NULL;
+}
+
+static struct rows
+take_rows(struct arena *a, enum num type, size_t T, int n)
+{
+	return (struct rows){arena_take(a, T * (size_t)n, num_size(type)), n, type};
 }
 
 static void
-take_activations(struct arena *a, const struct config *c, struct activations *act, size_t T, enum keep keep)
+take_activations(struct arena *a, const struct config *c, struct activations *act, const struct workspace *w)
 {
-	size_t C = (size_t)c->C, HD = (size_t)c->H * (size_t)c->D, KD = (size_t)c->K * (size_t)c->D, F = (size_t)c->F;
-	act->mid = ARENA_TAKE(a, float, T * C);
+	size_t T = (size_t)w->T;
+	bool kept = w->keep != KEEP_NOTHING;
+	act->x = kept ? take_rows(a, w->type, T, c->C) : (struct rows){0};
+	act->mid = kept ? take_rows(a, w->type, T, c->C) : (struct rows){0};
 	act->attn_rstd = ARENA_TAKE(a, float, T);
 	act->mlp_rstd = ARENA_TAKE(a, float, T);
-	act->q = ARENA_TAKE(a, float, T * HD);
-	act->att = ARENA_TAKE(a, float, T * HD);
+	act->qkv = take_rows(a, w->type, T, (c->H + 2 * c->K) * c->D);
+	act->att = take_rows(a, w->type, T, c->H * c->D);
 	act->lse = ARENA_TAKE(a, float, T * (size_t)c->H);
-	act->gate = ARENA_TAKE(a, float, T * F);
-	act->up = ARENA_TAKE(a, float, T * F);
+	act->gate_up = take_rows(a, w->type, T, 2 * c->F);
 	if (c->qk_norm) {
+		act->qk = take_rows(a, w->type, T, (c->H + c->K) * c->D);
 		act->q_rstd = ARENA_TAKE(a, float, T * (size_t)c->H);
 		act->k_rstd = ARENA_TAKE(a, float, T * (size_t)c->K);
-		act->q_raw = keep != KEEP_NOTHING ? ARENA_TAKE(a, float, T * HD) : NULL;
-		act->k_raw = keep != KEEP_NOTHING ? ARENA_TAKE(a, float, T * KD) : NULL;
 	}
 }
 
 static void
-take_adapters(struct arena *a, struct layer *l, size_t T)
+take_adapter(struct arena *a, struct linear *l, enum num type, size_t T)
 {
-	struct linear *all[] = {&l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down};
-	for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-		if (all[j]->lora)
-			all[j]->lora->xA = ARENA_TAKE(a, float, T * (size_t)all[j]->lora->r);
+	if (l->lora)
+		l->lora->xA = take_rows(a, type, T, l->lora->r);
 }
 
-/* Keys and values are a layer's own in inference too, where they are the cache. */
 static void
 take_layers(struct model *m, struct arena *a)
 {
 	const struct config *c = &m->config;
-	enum keep keep = m->work.keep;
-	size_t T = (size_t)m->work.T, cache = (size_t)m->work.cache_rows * (size_t)c->K * (size_t)c->D;
+	const struct workspace *w = &m->work;
 	for (int i = 0; i < c->L; i++) {
 		struct layer *l = &m->layer[i];
-		if (i == 0 || keep == KEEP_ALL)
-			take_activations(a, c, &l->act, T, keep);
+		if (i == 0 || w->keep == KEEP_ALL)
+			take_activations(a, c, &l->act, w);
 		else
 			l->act = m->layer[0].act;
-		if (i == 0 || keep != KEEP_NOTHING)
-			l->act.x = ARENA_TAKE(a, float, T * (size_t)c->C);
-		if (i == 0 || keep != KEEP_INPUTS) {
-			l->act.k = ARENA_TAKE(a, float, cache);
-			l->act.v = ARENA_TAKE(a, float, cache);
-		}
-		take_adapters(a, l, T);
+		if (w->keep == KEEP_INPUTS)
+			l->act.input = take_rows(a, NUM_F32, (size_t)w->T, c->C);
+		l->cache = w->cache_rows ? take_rows(a, w->type, (size_t)w->cache_rows, 2 * c->K * c->D) : (struct rows){0};
+		for (int j = 0; j < l->n_linears; j++)
+			take_adapter(a, &l->linear[j], w->type, (size_t)w->T);
 	}
+}
+
+/* What the passes lend the linear layers: as wide as the widest that has an adapter, as deep as the largest rank. */
+static void
+take_pass(struct model *m, struct arena *a)
+{
+	struct workspace *w = &m->work;
+	int rank = 0, in = 0;
+	for (size_t i = 0; model_linear(m, i); i++) {
+		const struct linear *l = model_linear(m, i);
+		if (l->lora && l->lora->r > rank)
+			rank = l->lora->r;
+		if (l->lora && l->lora->dropout > 0 && l->in > in)
+			in = l->in;
+	}
+	w->pass.dxA = take_rows(a, w->type, (size_t)w->T, rank);
+	w->pass.dropped = take_rows(a, w->type, (size_t)w->T, in);
 }
 
 static void
@@ -94,47 +108,41 @@ take_workspace(struct model *m, struct arena *a)
 {
 	struct workspace *w = &m->work;
 	const struct config *c = &m->config;
-	size_t T = (size_t)w->T, R = (size_t)w->head_rows, C = (size_t)c->C, F = (size_t)c->F;
-	size_t HD = (size_t)c->H * (size_t)c->D, KD = (size_t)c->K * (size_t)c->D, half = (size_t)c->rope.rotary / 2;
-	size_t rank = (size_t)largest_rank(m), widest = F > HD ? F : HD;
-	if (widest < C)
-		widest = C;
+	size_t T = (size_t)w->T, R = (size_t)w->head_rows, half = (size_t)c->rope.rotary / 2;
 	w->freq = ARENA_TAKE(a, float, half);
 	w->cos = ARENA_TAKE(a, float, (size_t)w->max_len * half);
 	w->sin = ARENA_TAKE(a, float, (size_t)w->max_len * half);
-	w->x = ARENA_TAKE(a, float, T * C);
-	w->xn = ARENA_TAKE(a, float, T * C);
-	w->act = ARENA_TAKE(a, float, T * F);
-	w->hidden = ARENA_TAKE(a, float, R * C);
-	w->hidden_x = ARENA_TAKE(a, float, R * C);
+	w->x = take_rows(a, NUM_F32, T, c->C);
+	w->xn = take_rows(a, w->type, T, c->C);
+	w->act = take_rows(a, w->type, T, c->F);
+	w->hidden = take_rows(a, w->type, R, c->C);
+	w->hidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->rstd = ARENA_TAKE(a, float, R);
-	w->logits = ARENA_TAKE(a, float, R * (size_t)c->V);
-	w->attn = ARENA_TAKE(a, float, attention_scratch(w->max_len, math_threads()));
-	w->pass.dxA = ARENA_TAKE(a, float, T * rank);
-	if (m->head.lora)
-		m->head.lora->xA = ARENA_TAKE(a, float, R * rank);
+	w->logits = take_rows(a, NUM_F32, R, c->V);
+	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
+	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, w->T, w->max_len, math_threads()));
+	take_adapter(a, &m->head, w->type, R);
 	if (w->keep == KEEP_NOTHING)
 		return;
-	w->pass.dropped = ARENA_TAKE(a, float, rank ? T * widest : 0);
-	w->dx = ARENA_TAKE(a, float, T * C);
-	w->dxn = ARENA_TAKE(a, float, T * C);
+	take_pass(m, a);
+	w->dx = take_rows(a, NUM_F32, T, c->C);
+	w->dy = w->type == NUM_F32 ? w->dx : take_rows(a, w->type, T, c->C);
+	w->dxn = take_rows(a, w->type, T, c->C);
 	w->row_key = ARENA_TAKE(a, uint64_t, R);
-	w->dhidden = ARENA_TAKE(a, float, R * C);
-	w->dhidden_x = ARENA_TAKE(a, float, R * C);
+	w->dhidden = take_rows(a, w->type, R, c->C);
+	w->dhidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->coef = ARENA_TAKE(a, float, R);
-	w->dgate = ARENA_TAKE(a, float, T * F);
-	w->dup = ARENA_TAKE(a, float, T * F);
-	w->dq = ARENA_TAKE(a, float, T * HD);
-	w->datt = ARENA_TAKE(a, float, T * HD);
-	w->dk = ARENA_TAKE(a, float, T * KD);
-	w->dv = ARENA_TAKE(a, float, T * KD);
+	w->dgate_up = take_rows(a, w->type, T, 2 * c->F);
+	w->datt = take_rows(a, w->type, T, c->H * c->D);
+	w->dqkv = take_rows(a, w->type, T, (c->H + 2 * c->K) * c->D);
 }
 
 void
 model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep)
 {
 	arena_release(&m->work_memory);
-	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows ? cache_rows : T, .keep = keep};
+	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep,
+		.type = m->compute};
 	m->work.head_rows = head_rows(&m->config, T);
 	for (int pass = 0; pass < 2; pass++) {
 		take_layers(m, &m->work_memory);
@@ -157,20 +165,32 @@ model_work_bytes(const struct model *m)
 void
 model_forward(struct model *m, const struct batch *b)
 {
-	int L = m->config.L;
-	m->work.pass.row_key = b->row_key;
-	embedding_forward(m->layer[0].act.x, m->embed->value, b->ids, b->T, m->config.C);
-	for (int i = 0; i < L; i++)
-		layer_forward(m, &m->layer[i], b, i + 1 < L ? m->layer[i + 1].act.x : m->work.x);
+	struct workspace *w = &m->work;
+	w->pass.row_key = b->row_key;
+	embedding_forward(w->x, &m->embed->matrix, b->ids, b->T);
+	for (int i = 0; i < m->config.L; i++) {
+		if (w->keep == KEEP_INPUTS)
+			rows_copy(m->layer[i].act.input, w->x, b->T, m->config.C);
+		layer_forward(m, &m->layer[i], b);
+	}
+}
+
+/* Computes again what the layer did not keep. */
+static void
+recompute(struct model *m, struct layer *l, const struct batch *b)
+{
+	rows_copy(m->work.x, l->act.input, b->T, m->config.C);
+	layer_forward(m, l, b);
 }
 
 void
 model_backward(struct model *m, const struct batch *b)
 {
 	for (int i = m->config.L - 1; i >= 0 && i >= m->lowest; i--) {
+		struct layer *l = &m->layer[i];
 		if (m->work.keep == KEEP_INPUTS)
-			layer_forward(m, &m->layer[i], b, m->work.x);
-		layer_backward(m, &m->layer[i], b, i > m->lowest || m->layer[i].attn_norm->grad);
+			recompute(m, l, b);
+		layer_backward(m, l, b, i > m->lowest || l->attn_norm->grad);
 	}
 	if (m->embed->grad)
 		embedding_backward(m->embed->grad, m->work.dx, b->ids, b->T, m->config.C);
@@ -199,7 +219,7 @@ head_forward(struct model *m, const int32_t *rows, int n)
 	int C = m->config.C;
 	struct linear_pass pass = head_pass(m, rows, n);
 	rows_gather(w->hidden_x, w->x, rows, n, C);
-	rmsnorm_forward(w->hidden, w->rstd, w->hidden_x, m->norm->value, n, C, (float)m->config.norm_eps);
+	rmsnorm_forward(w->hidden, w->rstd, w->hidden_x, m->norm->value, n, 1, C, (float)m->config.norm_eps);
 	linear_forward(&m->head, w->logits, w->hidden, n, 0, &pass);
 }
 
@@ -211,8 +231,7 @@ head_backward(struct model *m, const int32_t *rows, int n)
 	int C = m->config.C;
 	struct linear_pass pass = head_pass(m, rows, n);
 	linear_backward(&m->head, w->dhidden, w->logits, w->hidden, n, 0, &pass);
-	vec_zero(w->dhidden_x, (size_t)n * (size_t)C);
-	rmsnorm_backward(w->dhidden_x, m->norm->grad, w->dhidden, w->hidden_x, m->norm->value, w->rstd, n, C);
+	rmsnorm_backward(w->dhidden_x, 0, m->norm->grad, w->dhidden, w->hidden_x, m->norm->value, w->rstd, n, 1, C);
 	rows_scatter_add(w->dx, w->dhidden_x, rows, n, C);
 }
 
@@ -222,7 +241,7 @@ model_logits(struct model *m, const int32_t *rows, int n, logits_fn *f, void *ct
 	for (int at = 0; at < n; at += m->work.head_rows) {
 		int k = n - at < m->work.head_rows ? n - at : m->work.head_rows;
 		head_forward(m, rows + at, k);
-		f(ctx, at, k, m->work.logits);
+		f(ctx, at, k, m->work.logits.data);
 	}
 }
 
@@ -231,13 +250,13 @@ model_loss(struct model *m, const struct batch *b, float coef_scale, float *nll,
 {
 	struct workspace *w = &m->work;
 	if (coef_scale != 0)
-		vec_zero(w->dx, (size_t)b->T * (size_t)m->config.C);
+		vec_zero(w->dx.data, (size_t)b->T * (size_t)m->config.C);
 	for (int at = 0; at < b->n_targets; at += w->head_rows) {
 		int n = b->n_targets - at < w->head_rows ? b->n_targets - at : w->head_rows;
 		head_forward(m, b->target_row + at, n);
 		for (int i = 0; i < n && coef_scale != 0; i++)
 			w->coef[i] = coef_scale * b->target_weight[at + i];
-		cross_entropy(w->logits, nll + at, best + at, b->target_id + at, coef_scale != 0 ? w->coef : NULL, n,
+		cross_entropy(w->logits.data, nll + at, best + at, b->target_id + at, coef_scale != 0 ? w->coef : NULL, n,
 			m->config.V);
 		if (coef_scale != 0)
 			head_backward(m, b->target_row + at, n);

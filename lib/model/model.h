@@ -1,7 +1,7 @@
 /* A decoder-only transformer: its parameters, and forward and backward over packed documents.
  *
  * Shapes: T rows (tokens of a micro-batch, documents one after the other, no padding), C, H, K, D, F, V as in
- * model/config.h. Everything is fp32. */
+ * model/config.h. */
 #ifndef HONE_MODEL_MODEL_H
 #define HONE_MODEL_MODEL_H
 
@@ -11,30 +11,36 @@
 #include "base/err.h"
 #include "fmt/weights.h"
 #include "math/attention.h"
+#include "math/rows.h"
 #include "model/config.h"
 #include "model/linear.h"
 
 /* What one layer computes on the way forward and backward reads again. Layers share what need not be kept. */
 struct activations {
-	float *x;             /* [T,C] the residual stream as it comes in */
-	float *attn_rstd;     /* [T] of the norm before attention */
-	float *q_raw, *k_raw; /* [T,H,D], [T,K,D] before the per-head norm; NULL without qk_norm or in inference */
-	float *q_rstd, *k_rstd;
-	float *q;             /* [T,H,D] as attention takes them */
-	float *k, *v;         /* [rows,K,D]; rows = T in training, the length of the cache in generation */
-	float *att;           /* [T,H,D] out of attention */
+	struct rows input;    /* [T,C] with gradient checkpointing: the residual stream as it comes in, of each layer its own */
+	struct rows x;        /* [T,C] the residual stream as the norm before attention sees it */
+	float *attn_rstd;     /* [T] of that norm */
+	struct rows qkv;      /* [T,(H+2K)*D] queries, keys and values; turned and ready for attention without qk_norm */
+	struct rows qk;       /* [T,(H+K)*D] with qk_norm: normed and turned; qkv keeps them as they were before */
+	float *q_rstd, *k_rstd;  /* [T,H], [T,K] */
+	struct rows att;      /* [T,H*D] out of attention */
 	float *lse;           /* [T,H] */
-	float *mid;           /* [T,C] the residual stream between attention and feed-forward */
+	struct rows mid;      /* [T,C] the residual stream between attention and feed-forward */
 	float *mlp_rstd;
-	float *gate, *up;     /* [T,F] */
+	struct rows gate_up;  /* [T,2F] gate, then up */
 };
+
+enum { MAX_LINEARS = 7 };  /* of a layer */
 
 struct layer {
 	struct param *attn_norm, *mlp_norm;
 	struct param *q_norm, *k_norm;  /* [D]; NULL without qk_norm */
-	struct linear q, k, v, o, gate, up, down;
+	struct linear linear[MAX_LINEARS];  /* all of the layer's, in the order of the checkpoint; */
+	int n_linears;
+	struct linear *q, *k, *v, *o, *gate, *up, *down;  /* these point into them */
 	int window;
 	struct activations act;
+	struct rows cache;              /* [cache_rows,2K*D] in generation: keys and values of all that was seen */
 };
 
 struct model {
@@ -42,6 +48,7 @@ struct model {
 	struct weights *weights;      /* the mapped checkpoint; NULL from scratch */
 	struct param *param;          /* every parameter of the base, in the checkpoint's usual order */
 	size_t n_params;
+	enum num compute;             /* what products and activations are in */
 	struct param *embed, *norm;
 	struct layer *layer;          /* [L] */
 	struct linear head;           /* lm_head; its w is `embed` when tied */
@@ -56,19 +63,20 @@ struct model {
 	struct workspace {
 		int T, max_len, cache_rows, head_rows;
 		enum keep { KEEP_NOTHING, KEEP_INPUTS, KEEP_ALL } keep;
+		enum num type;                /* of activations and their gradients: m->compute; the residual stream is fp32 */
 		float *freq, *cos, *sin;      /* rope: [D/2], [max_len, D/2] */
-		float *x;                     /* [T,C] the residual stream out of the last layer */
-		float *dx;                    /* [T,C] its gradient, then that of each layer's input in turn */
-		float *xn, *dxn;              /* [T,C] a norm's output and its gradient */
-		float *hidden, *dhidden;      /* [head_rows,C] rows that go to the head */
-		float *hidden_x, *dhidden_x;  /* [head_rows,C] the same before the final norm */
+		struct rows x;                /* [T,C] the residual stream, on which each layer adds in place */
+		struct rows dx;               /* [T,C] its gradient */
+		struct rows dy;               /* [T,C] the same as products take it: dx itself, or a copy in bf16 */
+		struct rows xn, dxn;          /* [T,C] a norm's output and its gradient */
+		struct rows hidden, dhidden;  /* [head_rows,C] rows that go to the head */
+		struct rows hidden_x, dhidden_x;  /* [head_rows,C] the same before the final norm */
 		float *rstd;                  /* [head_rows] */
-		float *logits;                /* [head_rows,V] */
+		struct rows logits;           /* [head_rows,V] */
 		float *coef;                  /* [head_rows] */
 		uint64_t *row_key;            /* [head_rows] */
-		float *act, *dgate, *dup;     /* [T,F] */
-		float *dq, *datt;             /* [T,H,D] */
-		float *dk, *dv;               /* [T,K,D] */
+		struct rows act, dgate_up;    /* [T,F], [T,2F] */
+		struct rows dqkv, datt;       /* [T,(H+2K)*D], [T,H*D] */
 		float *attn;                  /* attention's own */
 		struct linear_pass pass;
 	} work;
@@ -79,17 +87,22 @@ struct model {
 struct model_options {
 	bool from_scratch;   /* random weights from config.json */
 	uint64_t seed;       /* of the random weights */
+	enum num compute;    /* NUM_BF16: products and activations in bf16 */
 };
 
-/* Loads a model directory; F32 weights are used where they lie in the mapped file, others are converted. */
+/* Loads a model directory. Matrices in F32, BF16 or F16 are used where they lie in the mapped file; what else there is,
+ * and whatever is to be trained, is converted into fp32. */
 int model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e);
 void model_release(struct model *m);
 
 /* Gives every parameter a gradient (--method full). Call before model_reserve, and not with an adapter. */
 void model_train_all(struct model *m);
 
-/* Sizes all working memory: micro-batches of at most T rows, documents of at most max_len (with their prefix),
- * `cache_rows` rows of keys and values a layer (0: T). What forward keeps: nothing (inference), each layer's input,
+/* All linear layers of the model by number, each layer's in turn, then the head: NULL beyond the last. */
+struct linear *model_linear(const struct model *m, size_t i);
+
+/* Sizes all working memory: micro-batches of at most T rows, documents of at most max_len (with their prefix), and in
+ * generation `cache_rows` rows of keys and values a layer (otherwise 0: documents are whole in a batch). What forward keeps: nothing (inference), each layer's input,
  * from which backward computes the rest again (gradient checkpointing), or all that backward needs. Called again it
  * starts afresh. After it no pass allocates anything. */
 void model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep);
@@ -103,7 +116,7 @@ struct batch {
 	const int32_t *pos;             /* [T] place within the document, prefix counted */
 	const struct attn_doc *docs;    /* [n_docs] */
 	int n_docs;
-	int kv_row;                     /* where this batch's keys and values go in the cache; 0 in training */
+	int kv_row;                     /* where this batch's keys and values go in the cache, if there is one */
 	int n_targets;
 	const int32_t *target_row;      /* [n_targets] ascending: the row whose output predicts */
 	const int32_t *target_id;       /* [n_targets] the token it should predict */

@@ -6,12 +6,15 @@
 #include <stddef.h>
 
 #include "fmt/safetensors.h"
+#include "math/matrix.h"
 
 struct param {
 	char *name;            /* as the checkpoint has it: "model.norm.weight" */
-	int rank;              /* 1: a norm's weight or a bias; 2: [rows, columns] */
-	int rows, columns;     /* rank 1: rows elements, columns 1 */
-	float *value;          /* [rows, columns]; of a frozen parameter it may lie in the mapped file: read only */
+	int rank;              /* 1: a norm's weight or a bias; 2: a matrix */
+	int rows, columns;     /* as stored; rank 1: rows elements, columns 1 */
+	bool transposed;       /* a linear layer's matrix stored [in,out] */
+	float *value;          /* in fp32: read only where it lies in the mapped file; NULL: only `matrix` has it */
+	struct matrix matrix;  /* rank 2: as the products read it */
 	float *grad;           /* as value; NULL when frozen */
 	enum st_dtype stored;  /* its dtype in the base checkpoint */
 };
@@ -21,6 +24,15 @@ param_size(const struct param *p)
 {
 	return (size_t)p->rows * (size_t)p->columns;
 }
+
+/* Puts fp32 values at `value` in the place of those there were. */
+void param_place(struct param *p, float *value);
+
+/* Puts a matrix in another form in their place. */
+void param_place_matrix(struct param *p, enum matrix_form form, const void *data);
+
+/* Copies n values from element `first` on, whatever their form. */
+void param_read(const struct param *p, size_t first, size_t n, float *to);
 
 /* AdamW decays matrices, not biases or norms. */
 static inline bool

@@ -13,11 +13,14 @@ write_param(struct st_writer *w, const struct param *p, enum st_dtype dtype)
 {
 	static const size_t most = 4;
 	uint8_t *bytes = xmalloc(SAVE_BLOCK * most);
+	float *values = xreallocarray(NULL, SAVE_BLOCK, sizeof *values);
 	for (size_t at = 0, n = param_size(p); at < n; at += SAVE_BLOCK) {
 		size_t k = n - at < SAVE_BLOCK ? n - at : SAVE_BLOCK;
-		st_from_f32(dtype, p->value + at, k, bytes);
+		param_read(p, at, k, values);
+		st_from_f32(dtype, values, k, bytes);
 		st_write(w, bytes, k * st_dtype_size(dtype));
 	}
+	free(values);
 	free(bytes);
 }
 

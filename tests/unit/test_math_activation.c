@@ -34,9 +34,9 @@ test_forward(void **state)
 		double *want = to_double(gate, n);
 		for (size_t i = 0; i < n; i++)
 			want[i] = swiglu((double)gate[i], (double)up[i]);
-		swiglu_forward(out, gate, up, n);
+		swiglu_forward(rows_f32(out, (int)n), rows_f32(gate, (int)n), rows_f32(up, (int)n), 1, (int)n);
 		assert_all_near(out, want, n, 1e-6);
-		swiglu_forward(gate, gate, up, n);
+		swiglu_forward(rows_f32(gate, (int)n), rows_f32(gate, (int)n), rows_f32(up, (int)n), 1, (int)n);
 		assert_same_floats(gate, out, n);
 		release_all();
 	}
@@ -56,10 +56,10 @@ test_backward(void **state)
 			want_gate[i] = (double)dout[i] * derivative(at, &x, &x.gate);
 			want_up[i] = (double)dout[i] * derivative(at, &x, &x.up);
 		}
-		swiglu_backward(dgate, dup, dout, gate, up, n);
+		swiglu_backward(rows_f32(dgate, (int)n), rows_f32(dup, (int)n), rows_f32(dout, (int)n), rows_f32(gate, (int)n), rows_f32(up, (int)n), 1, (int)n);
 		assert_all_near(dgate, want_gate, n, 1e-6);
 		assert_all_near(dup, want_up, n, 1e-6);
-		swiglu_backward(dout, dup, dout, gate, up, n);
+		swiglu_backward(rows_f32(dout, (int)n), rows_f32(dup, (int)n), rows_f32(dout, (int)n), rows_f32(gate, (int)n), rows_f32(up, (int)n), 1, (int)n);
 		assert_same_floats(dout, dgate, n);
 		release_all();
 	}
@@ -70,8 +70,8 @@ test_extremes(void **state)
 {
 	(void)state;
 	float gate[4] = {-1000, -90, 90, 1000}, up[4] = {2, 2, 2, 2}, dout[4] = {1, 1, 1, 1}, out[4], dgate[4], dup[4];
-	swiglu_forward(out, gate, up, 4);
-	swiglu_backward(dgate, dup, dout, gate, up, 4);
+	swiglu_forward(rows_f32(out, 4), rows_f32(gate, 4), rows_f32(up, 4), 1, 4);
+	swiglu_backward(rows_f32(dgate, 4), rows_f32(dup, 4), rows_f32(dout, 4), rows_f32(gate, 4), rows_f32(up, 4), 1, 4);
 	for (int i = 0; i < 4; i++) {
 		assert_near((double)out[i], i < 2 ? 0 : 2 * (double)gate[i], 1e-3);
 		assert_near((double)dgate[i], i < 2 ? 0 : 2, 1e-3);

@@ -79,10 +79,29 @@ fill_problem(struct problem *p)
 	p->v = random_floats(k_size(p), 1, 3);
 	p->out = random_floats(q_size(p), 1, 4);
 	p->lse = random_floats((size_t)(p->rows * p->s.H), 1, 5);
-	p->scratch = random_floats(attention_scratch(MAX_LEN, math_threads()), 1, 6);
+	p->scratch = random_floats(attention_scratch(&p->s, NUM_F32, p->rows, MAX_LEN, math_threads()), 1, 6);
 	p->q_ = to_double(p->q, q_size(p));
 	p->k_ = to_double(p->k, k_size(p));
 	p->v_ = to_double(p->v, k_size(p));
+}
+
+static struct heads
+q_heads(const struct problem *p, float *x)
+{
+	return (struct heads){rows_f32(x, p->s.H * p->s.D), p->s.D};
+}
+
+static struct heads
+k_heads(const struct problem *p, float *x)
+{
+	return (struct heads){rows_f32(x, p->s.K * p->s.D), p->s.D};
+}
+
+static void
+forward(struct problem *p, float *out, float *lse)
+{
+	const struct attn a = {q_heads(p, p->q), k_heads(p, p->k), k_heads(p, p->v), q_heads(p, out)};
+	attention_forward(&a, lse, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
 }
 
 static void
@@ -91,7 +110,7 @@ check_forward(struct problem *p)
 	double want[128];
 	float *before = copy_floats(p->out, q_size(p));
 	bool *written = hold(xcalloc((size_t)p->rows, sizeof *written));
-	attention_forward(p->out, p->lse, p->q, p->k, p->v, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
+	forward(p, p->out, p->lse);
 	for (int d = 0; d < p->n_docs; d++)
 		for (int i = 0; i < p->doc[d].n; i++)
 			for (int h = 0; h < p->s.H; h++) {
@@ -106,7 +125,7 @@ check_forward(struct problem *p)
 			assert_same_floats(p->out + (ptrdiff_t)row * p->s.H * p->s.D, before + (ptrdiff_t)row * p->s.H * p->s.D,
 				(size_t)(p->s.H * p->s.D));
 	float *without_lse = random_floats(q_size(p), 1, 4);
-	attention_forward(without_lse, NULL, p->q, p->k, p->v, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
+	forward(p, without_lse, NULL);
 	assert_same_floats(without_lse, p->out, q_size(p));
 }
 
@@ -160,9 +179,9 @@ test_threads_do_not_matter(void **state)
 	math_set_threads(3);
 	fill_problem(&p);
 	float *again = copy_floats(p.out, q_size(&p));
-	attention_forward(p.out, p.lse, p.q, p.k, p.v, p.doc, p.n_docs, &p.s, MAX_LEN, p.scratch);
+	forward(&p, p.out, p.lse);
 	math_set_threads(1);
-	attention_forward(again, p.lse, p.q, p.k, p.v, p.doc, p.n_docs, &p.s, MAX_LEN, p.scratch);
+	forward(&p, again, p.lse);
 	assert_same_floats(again, p.out, q_size(&p));
 	math_set_threads(0);
 	release_all();
@@ -189,16 +208,33 @@ struct gradients {
 	float *dq, *dk, *dv, *dq0, *dk0, *dv0;
 };
 
-/* Gradients are added to random numbers. */
+/* Gradients replace random numbers. */
 static void
-backward(struct problem *p, struct gradients *g, const float *dout)
+backward(struct problem *p, struct gradients *g, float *dout)
 {
+	const struct attn a = {q_heads(p, p->q), k_heads(p, p->k), k_heads(p, p->v), q_heads(p, p->out)};
 	g->dq = copy_floats(g->dq0 = random_floats(q_size(p), 0.1, 11), q_size(p));
 	g->dk = copy_floats(g->dk0 = random_floats(k_size(p), 0.1, 12), k_size(p));
 	g->dv = copy_floats(g->dv0 = random_floats(k_size(p), 0.1, 13), k_size(p));
-	attention_forward(p->out, p->lse, p->q, p->k, p->v, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
-	attention_backward(g->dq, g->dk, g->dv, dout, p->out, p->lse, p->q, p->k, p->v, p->doc, p->n_docs, &p->s, MAX_LEN,
-		p->scratch);
+	const struct attn d = {q_heads(p, g->dq), k_heads(p, g->dk), k_heads(p, g->dv), q_heads(p, dout)};
+	forward(p, p->out, p->lse);
+	attention_backward(&d, &a, p->lse, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
+}
+
+/* The gradient by differences is 0 where no document is; there, the numbers must be as they were. */
+static void
+expect_untouched_between(const struct problem *p, float *now, float *before, int width)
+{
+	bool written[4096] = {0};
+	for (int d = 0; d < p->n_docs; d++)
+		for (int i = 0; i < p->doc[d].n; i++)
+			written[p->doc[d].q + i] = true;
+	for (int row = 0; row < p->rows; row++)
+		for (int c = 0; c < width; c++)
+			if (written[row])
+				before[(ptrdiff_t)row * width + c] = 0;
+			else
+				assert_true(now[(ptrdiff_t)row * width + c] == before[(ptrdiff_t)row * width + c]);
 }
 
 static void
@@ -216,6 +252,9 @@ test_backward(void **state)
 			float *dout = random_floats(q_size(&p), 1, 7);
 			p.dout_ = to_double(dout, q_size(&p));
 			backward(&p, &g, dout);
+			expect_untouched_between(&p, g.dq, g.dq0, p.s.H * p.s.D);
+			expect_untouched_between(&p, g.dk, g.dk0, p.s.K * p.s.D);
+			expect_untouched_between(&p, g.dv, g.dv0, p.s.K * p.s.D);
 			assert_gradient(g.dq, g.dq0, p.q_, q_size(&p), loss, &p, 25, 2e-5);
 			assert_gradient(g.dk, g.dk0, p.k_, k_size(&p), loss, &p, 25, 2e-5);
 			assert_gradient(g.dv, g.dv0, p.v_, k_size(&p), loss, &p, 25, 2e-5);
@@ -224,9 +263,10 @@ test_backward(void **state)
 }
 
 static void
-assert_rows_untouched(const float *now, const float *before, int row, int n, int width)
+assert_rows_zero(const float *x, int row, int n, int width)
 {
-	assert_same_floats(now + (ptrdiff_t)row * width, before + (ptrdiff_t)row * width, (size_t)(n * width));
+	for (ptrdiff_t i = (ptrdiff_t)row * width; i < (ptrdiff_t)(row + n) * width; i++)
+		assert_true(x[i] == 0);
 }
 
 /* A gradient at the last query of the second document reaches that document's rows within the window, and nothing
@@ -247,12 +287,14 @@ test_nothing_leaks(void **state)
 		for (int c = 0; c < Q; c++)
 			dout[(ptrdiff_t)last * Q + c] = 1;
 		backward(&p, &g, dout);
-		assert_rows_untouched(g.dq, g.dq0, 0, last, Q);
-		assert_rows_untouched(g.dq, g.dq0, last + 1, p.rows - last - 1, Q);
-		assert_rows_untouched(g.dk, g.dk0, 0, last + 1 - seen, K);
-		assert_rows_untouched(g.dk, g.dk0, last + 1, p.rows - last - 1, K);
-		assert_rows_untouched(g.dv, g.dv0, 0, last + 1 - seen, K);
-		assert_rows_untouched(g.dv, g.dv0, last + 1, p.rows - last - 1, K);
+		assert_rows_zero(g.dq, p.doc[1].q, 89, Q);
+		assert_rows_zero(g.dq, p.doc[2].q, 30, Q);
+		assert_rows_zero(g.dk, 0, 20, K);
+		assert_rows_zero(g.dk, p.doc[1].q, 90 - seen, K);
+		assert_rows_zero(g.dk, p.doc[2].q, 30, K);
+		assert_rows_zero(g.dv, 0, 20, K);
+		assert_rows_zero(g.dv, p.doc[1].q, 90 - seen, K);
+		assert_rows_zero(g.dv, p.doc[2].q, 30, K);
 		assert_memory_not_equal(g.dv + (ptrdiff_t)last * K, g.dv0 + (ptrdiff_t)last * K, (size_t)K * sizeof(float));
 		release_all();
 	}

@@ -77,12 +77,12 @@ check_turn(int heads, int D, int rotary)
 				want[at] = original[at] * cos(angle) - original[pair] * sin(angle);
 				want[pair] = original[pair] * cos(angle) + original[at] * sin(angle);
 			}
-	rope_apply(x, c, s, pos, T, heads, D, rotary, 1);
+	rope_apply((struct heads){rows_f32(x, heads * D), D}, c, s, pos, T, heads, rotary, 1);
 	assert_all_near(x, want, n, 1e-5);
 	for (size_t i = 0; i < n; i++)
 		if ((int)(i % (size_t)D) >= rotary || pos[i / (size_t)(heads * D)] == 0)
 			assert_true(x[i] == before[i]);
-	rope_apply(x, c, s, pos, T, heads, D, rotary, -1);
+	rope_apply((struct heads){rows_f32(x, heads * D), D}, c, s, pos, T, heads, rotary, -1);
 	assert_all_near(x, original, n, 1e-6);
 	release_all();
 }
@@ -113,8 +113,8 @@ test_distance(void **state)
 	for (int32_t p = 0; p < 150; p += 50) {
 		int32_t q_pos = p + 11;
 		float *q = copy_floats(q0, D), *k = copy_floats(k0, D);
-		rope_apply(q, c, s, &q_pos, 1, 1, D, D, 1);
-		rope_apply(k, c, s, &p, 1, 1, D, D, 1);
+		rope_apply((struct heads){rows_f32(q, D), D}, c, s, &q_pos, 1, 1, D, 1);
+		rope_apply((struct heads){rows_f32(k, D), D}, c, s, &p, 1, 1, D, 1);
 		double dot = 0;
 		for (int i = 0; i < D; i++)
 			dot += (double)q[i] * (double)k[i];

@@ -4,8 +4,8 @@
 #include "math/gemm.h"
 #include "math/vector.h"
 
-/* The kernels' block is 16,384 elements. */
-static const size_t sizes[] = {1, 2, 3, 7, 13, 17, 31, 33, 65, 127, 16384, 16385, 40001};
+/* The kernels' block is 4,096 elements. */
+static const size_t sizes[] = {1, 2, 3, 7, 13, 17, 31, 33, 65, 127, 4096, 4097, 40001};
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
 static void
@@ -15,7 +15,7 @@ test_add_zero(void **state)
 	for (size_t s = 0; s < N_SIZES; s++) {
 		size_t n = sizes[s];
 		float *a = random_floats(n + 1, 1, 1), *b = random_floats(n, 1, 2), *sum = copy_floats(a, n + 1);
-		vec_add(sum, b, n);
+		rows_add(rows_f32(sum, (int)n), rows_f32(b, (int)n), 1, (int)n);
 		for (size_t i = 0; i < n; i++)
 			assert_true(sum[i] == a[i] + b[i]);
 		vec_zero(sum, n);
@@ -36,8 +36,8 @@ test_rows(void **state)
 		size_t n = (size_t)(T * C);
 		float *x = random_floats(n, 1, 1), *row = random_floats((size_t)C, 1, 2), *added = copy_floats(x, n), *sum = copy_floats(row, (size_t)C);
 		double *want = to_double(row, (size_t)C);
-		vec_add_row(added, row, T, C);
-		vec_sum_rows(sum, x, T, C);
+		rows_add_row(rows_f32(added, C), row, T, C);
+		rows_sum(sum, rows_f32(x, C), T, C);
 		for (int i = 0; i < T * C; i++) {
 			assert_true(added[i] == x[i] + row[i % C]);
 			want[i % C] += (double)x[i];
@@ -80,20 +80,20 @@ test_dropout(void **state)
 	float *x = random_floats(N, 1, 1), *y = random_floats(N, 1, 2), *again = random_floats(N, 1, 3);
 	for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
 		double p = (double)rates[r], dropped = 0, sigma = sqrt(N * p * (1 - p));
-		rows_dropout(y, x, 1, N, rates[r], &(uint64_t){77 + r}, 0);
+		rows_dropout(rows_f32(y, N), rows_f32(x, N), 1, N, rates[r], &(uint64_t){77 + r}, 0);
 		for (size_t i = 0; i < N; i++) {
 			dropped += y[i] == 0;
 			assert_true(y[i] == 0 || y[i] == x[i] * (1.0f / (1.0f - rates[r])));
 		}
 		assert_near(dropped, N * p, 4 * sigma);
 		math_set_threads(3);
-		rows_dropout(again, x, 1, N, rates[r], &(uint64_t){77 + r}, 0);
+		rows_dropout(rows_f32(again, N), rows_f32(x, N), 1, N, rates[r], &(uint64_t){77 + r}, 0);
 		assert_same_floats(again, y, N);
 		math_set_threads(0);
-		rows_dropout(again, x, 1, 100, rates[r], &(uint64_t){77 + r}, 0);
+		rows_dropout(rows_f32(again, 100), rows_f32(x, 100), 1, 100, rates[r], &(uint64_t){77 + r}, 0);
 		assert_same_floats(again, y, 100);
 		memcpy(again, x, N * sizeof *x);
-		rows_dropout(again, again, 1, N, rates[r], &(uint64_t){77 + r}, 0);
+		rows_dropout(rows_f32(again, N), rows_f32(again, N), 1, N, rates[r], &(uint64_t){77 + r}, 0);
 		assert_same_floats(again, y, N);
 	}
 	release_all();
@@ -107,10 +107,10 @@ test_dropout_keys(void **state)
 	enum { N = 100000 };
 	static const uint64_t keys[] = {1, 3, 1 | (uint64_t)1 << 16, 1 | (uint64_t)1 << 40};
 	float *x = random_floats(N, 1, 1), *a = random_floats(N, 1, 2), *b = random_floats(N, 1, 2);
-	rows_dropout(a, x, 1, N, 0.5f, &keys[0], 7);
+	rows_dropout(rows_f32(a, N), rows_f32(x, N), 1, N, 0.5f, &keys[0], 7);
 	for (size_t k = 1; k < sizeof keys / sizeof *keys; k++) {
 		double same = 0;
-		rows_dropout(b, x, 1, N, 0.5f, &keys[k], 7);
+		rows_dropout(rows_f32(b, N), rows_f32(x, N), 1, N, 0.5f, &keys[k], 7);
 		for (size_t i = 0; i < N; i++)
 			same += (a[i] == 0) == (b[i] == 0);
 		assert_near(same, N / 2.0, 4 * sqrt(N / 4.0));
@@ -118,15 +118,15 @@ test_dropout_keys(void **state)
 	/* A row's mask goes with its key, wherever the row lies; another salt draws another. */
 	enum { C = 1000 };
 	const uint64_t order[] = {11, 12, 13}, other[] = {13, 11, 12};
-	rows_dropout(a, x, 3, C, 0.5f, order, 1);
+	rows_dropout(rows_f32(a, C), rows_f32(x, C), 3, C, 0.5f, order, 1);
 	memcpy(b, x + 2 * C, C * sizeof *x);
 	memcpy(b + C, x, 2 * C * sizeof *x);
-	rows_dropout(b, b, 3, C, 0.5f, other, 1);
+	rows_dropout(rows_f32(b, C), rows_f32(b, C), 3, C, 0.5f, other, 1);
 	assert_same_floats(b, a + 2 * C, C);
 	assert_same_floats(b + C, a, 2 * C);
-	rows_dropout(b, x, 3, C, 0.5f, order, 2);
+	rows_dropout(rows_f32(b, C), rows_f32(x, C), 3, C, 0.5f, order, 2);
 	assert_memory_not_equal(a, b, 3 * C * sizeof *a);
-	rows_dropout(a, x, 1, N, 0, &keys[0], 5);
+	rows_dropout(rows_f32(a, N), rows_f32(x, N), 1, N, 0, &keys[0], 5);
 	assert_same_floats(a, x, N);
 	release_all();
 }
@@ -144,8 +144,8 @@ test_embedding(void **state)
 		float *table = random_floats(table_n, 1, 1), *out = random_floats(n, 1, 2), *dout = random_floats(n, 1, 3);
 		float *dtable = random_floats(table_n, 1, 4), *before = copy_floats(dtable, table_n);
 		double *want = to_double(dtable, table_n);
-		embedding_forward(out, table, ids, T, C);
-		embedding_backward(dtable, dout, ids, T, C);
+		embedding_forward(rows_f32(out, C), &(struct matrix){.form = MATRIX_F32, .out = V, .in = C, .data = table}, ids, T);
+		embedding_backward(dtable, rows_f32(dout, C), ids, T, C);
 		for (int i = 0; i < T * C; i++) {
 			assert_true(out[i] == table[ids[i / C] * C + i % C]);
 			want[ids[i / C] * C + i % C] += (double)dout[i];
@@ -165,8 +165,8 @@ test_gather_scatter(void **state)
 	static const int32_t rows[] = {1, 4, 5, 9};
 	enum { C = 13, ROWS = 10, N = sizeof rows / sizeof *rows };
 	float *x = random_floats(ROWS * C, 1, 1), *got = random_floats(N * C, 1, 2), *dx = copy_floats(x, ROWS * C);
-	rows_gather(got, x, rows, N, C);
-	rows_scatter_add(dx, got, rows, N, C);
+	rows_gather(rows_f32(got, C), rows_f32(x, C), rows, N, C);
+	rows_scatter_add(rows_f32(dx, C), rows_f32(got, C), rows, N, C);
 	for (int r = 0; r < ROWS; r++) {
 		bool chosen = r == 1 || r == 4 || r == 5 || r == 9;
 		for (int c = 0; c < C; c++)

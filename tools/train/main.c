@@ -44,7 +44,8 @@ static int
 open_model(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
-	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed};
+	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed,
+		.compute = math_compute(s->dtype)};
 	if (model_open(&r->model, r->model_dir, &opt, e) < 0)
 		return -1;
 	if (r->full) {
@@ -94,8 +95,8 @@ print_plan(const struct run *r)
 	print_rate(r);
 	if (r->best_metric)
 		log_note("best is the %s %s", r->greater_is_better ? "greatest" : "least", r->best_metric);
-	log_note("float32 on %s, %d threads%s%s", math_backend(), math_threads(), s->dry_run ? "" : "; everything goes to ",
-		s->dry_run ? "" : s->run);
+	log_note("%s on %s, %d threads%s%s", m->compute == NUM_BF16 ? "bfloat16" : "float32", math_backend(), math_threads(),
+		s->dry_run ? "" : "; everything goes to ", s->dry_run ? "" : s->run);
 }
 
 /* ---- running ---- */

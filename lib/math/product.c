@@ -1,0 +1,83 @@
+#include "math/product.h"
+
+#include "math/bf16.h"
+#include "math/gemm.h"
+
+/* A product with a matrix: N and K are the result's columns and the inner dimension, whichever of the matrix's two they
+ * are; `nt`: the matrix is stored [N,K], otherwise [K,N]. */
+struct task {
+	struct rows y, x;
+	const struct matrix *w;
+	bool nt;
+	int T, N, K;
+	float alpha, beta;
+};
+
+static void
+multiply(const struct task *t, const float *w, int ldw, int n0, int n, int k0, int k)
+{
+	float *y = rows_at(t->y, 0, n0).data;
+	const float *x = rows_at(t->x, 0, k0).data;
+	(t->nt ? gemm_nt : gemm_nn)(y, t->y.ld, x, t->x.ld, w, ldw, t->T, n, k, t->alpha, k0 ? 1 : t->beta);
+}
+
+/* Columns n0 .. n0+n-1 of the result, the matrix expanded into the thread's scratch `k_step` at a time. */
+static void
+expand_and_multiply(const struct task *t, int n0, int n, int k_step)
+{
+	float *w = math_scratch();
+	for (int k0 = 0; k0 < t->K; k0 += k_step) {
+		int k = t->K - k0 < k_step ? t->K - k0 : k_step, ldw = t->nt ? k : n;
+		if (t->nt)
+			matrix_expand(w, ldw, t->w, n0, n, k0, k);
+		else
+			matrix_expand(w, ldw, t->w, k0, k, n0, n);
+		multiply(t, w, ldw, n0, n, k0, k);
+	}
+}
+
+static void
+product(const struct task *t)
+{
+	enum { N_STEP = 64 };  /* columns of the result a thread takes at a time; wide enough for BLAS */
+	if (t->x.type == NUM_BF16 || t->y.type == NUM_BF16) {
+		bf16_product(t->y, operand_rows(t->x, false), operand_matrix(t->w, !t->nt), t->T, t->N, t->K, t->alpha,
+			t->beta);
+		return;
+	}
+	if (t->w->form == MATRIX_F32) {
+		multiply(t, t->w->data, matrix_columns(t->w), 0, t->N, 0, t->K);
+		return;
+	}
+#pragma omp parallel for schedule(dynamic)
+	for (int n0 = 0; n0 < t->N; n0 += N_STEP)
+		expand_and_multiply(t, n0, t->N - n0 < N_STEP ? t->N - n0 : N_STEP, MATH_SCRATCH / N_STEP);
+}
+
+void
+product_forward(struct rows y, struct rows x, const struct matrix *w, int T, float alpha, float beta)
+{
+	product(&(struct task){y, x, w, !w->transposed, T, w->out, w->in, alpha, beta});
+}
+
+void
+product_backward(struct rows dx, struct rows dy, const struct matrix *w, int T, float alpha, float beta)
+{
+	product(&(struct task){dx, dy, w, w->transposed, T, w->in, w->out, alpha, beta});
+}
+
+void
+product_weight(float *dw, bool transposed, struct rows dy, struct rows x, int T, int out, int in, float alpha)
+{
+	if (dy.type == NUM_BF16 || x.type == NUM_BF16) {
+		if (transposed)
+			bf16_product(rows_f32(dw, out), operand_rows(x, true), operand_rows(dy, true), in, out, T, alpha, 1);
+		else
+			bf16_product(rows_f32(dw, in), operand_rows(dy, true), operand_rows(x, true), out, in, T, alpha, 1);
+		return;
+	}
+	if (transposed)
+		gemm_tn(dw, out, x.data, x.ld, dy.data, dy.ld, in, out, T, alpha, 1);
+	else
+		gemm_tn(dw, in, dy.data, dy.ld, x.data, x.ld, out, in, T, alpha, 1);
+}

@@ -1,0 +1,20 @@
+/* Products of activations and weights: what a linear layer y = x W^T computes forward and backward.
+ *
+ * T rows; W [out,in] in any form of math/matrix.h. Rows of fp32 are multiplied in fp32 (OpenBLAS); where a row is bf16, on
+ * either side, in bf16 with fp32 accumulation. The order of every sum follows from the shapes, never from the number of threads. */
+#ifndef HONE_MATH_PRODUCT_H
+#define HONE_MATH_PRODUCT_H
+
+#include "math/matrix.h"
+#include "math/rows.h"
+
+/* y[T,out] = beta y + alpha x[T,in] W^T. With beta 0, y need not be initialised. */
+void product_forward(struct rows y, struct rows x, const struct matrix *w, int T, float alpha, float beta);
+
+/* dx[T,in] = beta dx + alpha dy[T,out] W. */
+void product_backward(struct rows dx, struct rows dy, const struct matrix *w, int T, float alpha, float beta);
+
+/* dw += alpha dy^T x, stored as W is: [out,in], or [in,out] when `transposed`. */
+void product_weight(float *dw, bool transposed, struct rows dy, struct rows x, int T, int out, int in, float alpha);
+
+#endif
