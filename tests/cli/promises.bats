@@ -24,7 +24,7 @@ make_model() {
 
 # first FILE RUN OPTION...: the event of a step that takes the whole file
 first() {
-  "$train" -q -m model -t "$1" -o "$2" --method full --batch-size 1000 --max-steps 1 --learning-rate 1e-3 "${@:3}"
+  "$train" -q -m model -t "$1" -o "$2" --method full --batch-size 1000 --max-steps 1 --learning-rate 1e-3 --dtype float32 "${@:3}"
   head -n 1 "$2/metrics.jsonl" >"$2.json"
 }
 
@@ -82,7 +82,7 @@ uneven() {
 @test "promise: packing, micro-tokens, checkpointing and threads stay within 1e-5 over a run" {
   make_model
   uneven >all.jsonl
-  run_options=(-q -m model -t all.jsonl --method full --batch-size 3 --n-epochs 20 --learning-rate 3e-3)
+  run_options=(-q -m model -t all.jsonl --method full --dtype float32 --batch-size 3 --n-epochs 20 --learning-rate 3e-3)
   "$train" "${run_options[@]}" -o whole --micro-tokens 0
   "$train" "${run_options[@]}" -o packed --micro-tokens 50
   "$train" "${run_options[@]}" -o single --micro-tokens 1
