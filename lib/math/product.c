@@ -1,5 +1,6 @@
 #include "math/product.h"
 
+#include "base/worktime.h"
 #include "math/bf16.h"
 #include "math/gemm.h"
 
@@ -37,7 +38,7 @@ expand_and_multiply(const struct task *t, int n0, int n, int k_step)
 }
 
 static void
-product(const struct task *t)
+run(const struct task *t)
 {
 	enum { N_STEP = 64 };  /* columns of the result a thread takes at a time; wide enough for BLAS */
 	if (t->x.type == NUM_BF16 || t->y.type == NUM_BF16) {
@@ -54,6 +55,14 @@ product(const struct task *t)
 		expand_and_multiply(t, n0, t->N - n0 < N_STEP ? t->N - n0 : N_STEP, MATH_SCRATCH / N_STEP);
 }
 
+static void
+product(const struct task *t)
+{
+	enum work before = work_switch(WORK_PRODUCTS);
+	run(t);
+	work_switch(before);
+}
+
 void
 product_forward(struct rows y, struct rows x, const struct matrix *w, int T, float alpha, float beta)
 {
@@ -66,18 +75,23 @@ product_backward(struct rows dx, struct rows dy, const struct matrix *w, int T, 
 	product(&(struct task){dx, dy, w, w->transposed, T, w->in, w->out, alpha, beta});
 }
 
+/* C[M,N] += alpha A[T,M]^T B[T,N]. */
+static void
+outer_product(float *c, struct rows a, struct rows b, int M, int N, int T, float alpha)
+{
+	enum work before = work_switch(WORK_PRODUCTS);
+	if (a.type == NUM_BF16 || b.type == NUM_BF16)
+		bf16_product(rows_f32(c, N), operand_rows(a, true), operand_rows(b, true), M, N, T, alpha, 1);
+	else
+		gemm_tn(c, N, a.data, a.ld, b.data, b.ld, M, N, T, alpha, 1);
+	work_switch(before);
+}
+
 void
 product_weight(float *dw, bool transposed, struct rows dy, struct rows x, int T, int out, int in, float alpha)
 {
-	if (dy.type == NUM_BF16 || x.type == NUM_BF16) {
-		if (transposed)
-			bf16_product(rows_f32(dw, out), operand_rows(x, true), operand_rows(dy, true), in, out, T, alpha, 1);
-		else
-			bf16_product(rows_f32(dw, in), operand_rows(dy, true), operand_rows(x, true), out, in, T, alpha, 1);
-		return;
-	}
 	if (transposed)
-		gemm_tn(dw, out, x.data, x.ld, dy.data, dy.ld, in, out, T, alpha, 1);
+		outer_product(dw, x, dy, in, out, T, alpha);
 	else
-		gemm_tn(dw, in, dy.data, dy.ld, x.data, x.ld, out, in, T, alpha, 1);
+		outer_product(dw, dy, x, out, in, T, alpha);
 }

@@ -1,5 +1,6 @@
 #include "model/layer.h"
 
+#include "base/worktime.h"
 #include "math/activation.h"
 #include "math/norm.h"
 #include "math/rope.h"
@@ -141,7 +142,9 @@ attention_part(struct model *m, struct layer *l, const struct batch *b)
 		fill_cache(m, l, b);
 	struct attn v = attention_views(m, l);
 	struct attn_shape s = shape_of(c, l);
+	enum work before = work_switch(WORK_ATTENTION);
 	attention_forward(&v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	work_switch(before);
 	linear_forward(l->o, w->x, a->att, b->T, 1, &w->pass);
 }
 
@@ -154,7 +157,9 @@ attention_part_backward(struct model *m, struct layer *l, const struct batch *b,
 	struct attn v = attention_views(m, l), d = gradient_views(m);
 	struct attn_shape s = shape_of(c, l);
 	linear_backward(l->o, w->datt, residual_gradient(m, b->T), a->att, b->T, 0, &w->pass);
+	enum work before = work_switch(WORK_ATTENTION);
 	attention_backward(&d, &v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	work_switch(before);
 	rope(m, d.q, c->H + c->K, b, -1);
 	if (l->q_norm)
 		norm_heads_backward(m, l, b->T);

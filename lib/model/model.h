@@ -72,7 +72,7 @@ struct model {
 		struct rows hidden, dhidden;  /* [head_rows,C] rows that go to the head */
 		struct rows hidden_x, dhidden_x;  /* [head_rows,C] the same before the final norm */
 		float *rstd;                  /* [head_rows] */
-		struct rows logits;           /* [head_rows,V] */
+		struct rows logits;           /* [head_rows,V] in training; inference puts fewer there, in fp32 */
 		float *coef;                  /* [head_rows] */
 		uint64_t *row_key;            /* [head_rows] */
 		struct rows act, dgate_up;    /* [T,F], [T,2F] */
