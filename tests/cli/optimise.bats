@@ -234,3 +234,40 @@ odd=(-q -m model -t odd --method full --no-shuffle --batch-size 1 --n-epochs 1 -
   fails 64 "not best" "$train" -m model -t data -v data -o run --save-strategy best --save-steps 3
   fails 64 "needs validation data" "$train" -m model -t data -o run --early-stopping-patience 3
 }
+
+# ---- what a dry run tells ----
+
+# memory_near OPTION...: what a dry run says a run takes is within 10 % of what it then takes
+memory_near() {
+  local said took
+  said=$("$train" -q "$@" --dry-run | sed -n 's/^memory: total *\([0-9.]*\) MB/\1/p')
+  rm -rf near
+  "$train" -q "$@" -o near
+  took=$(jq -s 'map(.peak_rss_bytes // 0) | max / 1e6' near/metrics.jsonl)
+  echo "$* : said $said MB, took $took MB"
+  awk -v a="$said" -v b="$took" 'BEGIN { exit !(a > 0 && a < 1.1 * b && a > 0.9 * b) }'
+}
+
+@test "dry run: memory is within 10 % of what a run takes" {
+  tiny_config middle '"hidden_size": 256' '"intermediate_size": 768' '"num_hidden_layers": 6' '"vocab_size": 2048'
+  jq -nc 'range(64) | [range(60 + . % 9) | . * 13 % 2000 + 3] as $ids | {input_ids: $ids, labels: $ids}' | "$pack" -q -o long -
+  options=(-t long --batch-size 16 --max-steps 4 --micro-tokens 512 --learning-rate 1e-3)
+  memory_near -m middle --from-scratch --method full "${options[@]}"
+  memory_near -m middle --from-scratch --method full "${options[@]}" --optimizer adamw8bit --gradient-checkpointing
+  memory_near -m middle --from-scratch --method full "${options[@]}" -v long --dtype float32
+  mv near/final trained
+  memory_near -m trained "${options[@]}"
+  memory_near -m trained --method full "${options[@]}"
+}
+
+@test "dry run: steps, parameters, operations and time; nothing is written" {
+  mkdir here
+  cd here
+  run --separate-stderr "$train" -m ../model -t ../data -v ../data --batch-size 4 --n-epochs 3 --dry-run
+  [ "$status" -eq 0 ]
+  [ -z "$(ls -A)" ]
+  for line in "parameters  *5456\$" "trained  *[0-9]" "steps  *9 (3 an epoch)" "FLOPs in all  *[0-9]" "tokens a second  *[0-9]" \
+    "time: training  *about [0-9]" "time: evaluation  *about [0-9]" "time: total  *about [0-9]"; do
+    grep -q "^$line" <<<"$output" || { echo "no '$line' in"; echo "$output"; return 1; }
+  done
+}

@@ -23,7 +23,8 @@ resident_bytes(void)
 }
 
 struct memory {
-	double weights, mapped, gradients, moments, activations, rest, total;
+	double weights, mapped;  /* in memory of their own, and in the checkpoint's file */
+	double gradients, moments, activations, rest, total;
 };
 
 /* `tried` rows of the working memory have been touched; the rest of it will be, in proportion. */
@@ -33,9 +34,8 @@ measure(const struct run *r, int tried)
 	const struct model *m = &r->model;
 	struct memory x = {.gradients = (double)m->grad_memory.size, .moments = (double)r->optimizer.memory.size,
 		.activations = (double)model_work_bytes(m), .weights = (double)(m->value_memory.size + m->trained_memory.size)};
-	for (size_t i = 0; i < m->n_params; i++)
-		x.mapped += 4.0 * (double)param_size(&m->param[i]);
-	x.mapped = x.mapped > (double)m->value_memory.size ? x.mapped - (double)m->value_memory.size : 0;
+	for (size_t i = 0; m->weights && i < m->n_params; i++)
+		x.mapped += (double)st_dtype_size(m->param[i].stored) * (double)param_size(&m->param[i]);
 	double now = resident_bytes() + x.activations * (1 - (double)tried / m->work.T), before = (double)peak_rss_bytes();
 	x.total = now > before ? now : before;
 	double named = x.weights + x.mapped + x.gradients + x.moments + x.activations;

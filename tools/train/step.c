@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/worktime.h"
 #include "train.h"
 
 /* ---- the examples of one step, held while they are packed ---- */
@@ -95,6 +96,7 @@ step_read(struct run *r, struct step *s, struct err *e)
 {
 	const uint32_t *which;
 	size_t n = plan_step(&r->plan, r->step / r->steps_per_epoch, r->step % r->steps_per_epoch, &which);
+	enum work before = work_switch(WORK_DATA);
 	s->n = s->n_ids = s->n_spans = 0;
 	s->weight = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -103,6 +105,7 @@ step_read(struct run *r, struct step *s, struct err *e)
 			return -1;
 		store(s, &x);
 	}
+	work_switch(before);
 	for (size_t i = 0; i < n; i++) {
 		struct stored *x = &s->example[i];
 		x->x.ids = s->ids + x->ids;
@@ -239,6 +242,14 @@ begin(struct step *s)
 	s->tokens = s->n_ids;
 }
 
+static void
+update(struct run *r, const struct step *s, double rate)
+{
+	enum work before = work_switch(WORK_OPTIMIZER);
+	optimizer_step(&r->optimizer, &r->model, rate, clip_coefficient(s->grad_norm, r->set->max_grad_norm));
+	work_switch(before);
+}
+
 static size_t
 pack(const struct run *r, struct step *s)
 {
@@ -262,7 +273,7 @@ step_run(struct run *r, struct step *s, double rate, struct err *e)
 	if (judge(r, s, e) < 0)
 		return -1;
 	if (!s->skipped)
-		optimizer_step(&r->optimizer, &r->model, rate, clip_coefficient(s->grad_norm, r->set->max_grad_norm));
+		update(r, s, rate);
 	count_step(r, s);
 	return 0;
 }
