@@ -1,21 +1,13 @@
 #include "base/opt.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/opt_int.h"
 
 int opt_threads;
-
-enum { OPTION_FILE_MAX = 1 << 20, NAME_MAX_ = 64 };
 
 void
 opt_list_add(struct opt_list *l, const char *item)
@@ -44,12 +36,11 @@ const struct opt opt_common[] = {
 
 /* ---- finding an option by name ---- */
 
-/* The option's name with dashes for underscores, in out. */
-static void
-normal_name(const char *name, size_t n, char out[NAME_MAX_])
+void
+opt_normal_name(const char *name, size_t n, char out[OPT_NAME_MAX])
 {
-	if (n >= NAME_MAX_)
-		n = NAME_MAX_ - 1;
+	if (n >= OPT_NAME_MAX)
+		n = OPT_NAME_MAX - 1;
 	for (size_t i = 0; i < n; i++)
 		out[i] = name[i] == '_' ? '-' : name[i];
 	out[n] = '\0';
@@ -64,15 +55,15 @@ opt_find(const struct opt *table, const char *name, char letter)
 	return NULL;
 }
 
-static const struct opt *
-find_any(const struct opt_spec *spec, const char *name, char letter)
+const struct opt *
+opt_find_any(const struct opt_spec *spec, const char *name, char letter)
 {
 	const struct opt *o = opt_find(spec->opts, name, letter);
 	return o ? o : opt_find(opt_common, name, letter);
 }
 
-static const struct opt_alias *
-find_alias(const char *name)
+const struct opt_alias *
+opt_find_alias(const char *name)
 {
 	for (const struct opt_alias *a = aliases; a && a->name; a++)
 		if (strcmp(a->name, name) == 0)
@@ -84,7 +75,7 @@ find_alias(const char *name)
 static int
 distance(const char *a, const char *b)
 {
-	int row[NAME_MAX_ + 1], n = (int)strlen(b);
+	int row[OPT_NAME_MAX + 1], n = (int)strlen(b);
 	for (int j = 0; j <= n; j++)
 		row[j] = j;
 	for (int i = 1; *a; i++, a++) {
@@ -111,7 +102,7 @@ nearest(const struct opt_spec *spec, const char *name)
 	const struct opt *tables[] = {spec->opts, opt_common};
 	for (int t = 0; t < 2; t++)
 		for (const struct opt *o = tables[t]; !opt_is_end(o); o++) {
-			if (o->type == OPT_SECTION || strlen(o->name) >= NAME_MAX_)
+			if (o->type == OPT_SECTION || strlen(o->name) >= OPT_NAME_MAX)
 				continue;
 			int d = distance(name, o->name);
 			if (d < least && d < (int)strlen(name)) {
@@ -131,145 +122,12 @@ unknown(const struct opt_spec *spec, const char *shown, const char *name)
 	die_usage("unknown option '%s'", shown);
 }
 
-/* ---- values ---- */
-
-/* Text that settings may point to for as long as the process lives. */
-static const char *
-keep(char *text)
-{
-	static struct opt_list kept;
-	opt_list_add(&kept, text);
-	return text;
-}
-
-static bool
-parse_number(const char *s, double *out)
-{
-	char *end;
-	errno = 0;
-	*out = strtod(s, &end);
-	return end != s && !*end && !errno && isfinite(*out) && !isspace((unsigned char)*s);
-}
-
-static bool
-parse_size(const char *s, int64_t *out)
-{
-	char *end;
-	errno = 0;
-	long long x = strtoll(s, &end, 10);
-	static const char units[] = "KMG";
-	int shift = 0;
-	if (*end && end != s) {
-		const char *u = strchr(units, toupper((unsigned char)*end));
-		if (!u || end[1])
-			return false;
-		shift = 10 * (int)(u - units + 1);
-	}
-	if (end == s || errno || x < 0 || x > INT64_MAX >> shift)
-		return false;
-	*out = x << shift;
-	return true;
-}
-
-static void
-set_number(const struct opt *o, const char *value)
-{
-	double x;
-	bool whole = o->type == OPT_INT;
-	if (!parse_number(value, &x) || (whole && (x != floor(x) || fabs(x) > 2147483647)))
-		die_usage("--%s: '%s' is not a %s", o->name, value, whole ? "whole number" : "number");
-	if ((o->min != 0 || o->max != 0) && (x < o->min || x > o->max))
-		die_usage("--%s: %s is not between %g and %g", o->name, value, o->min, o->max);
-	if (whole)
-		*(int *)o->value = (int)x;
-	else
-		*(double *)o->value = x;
-}
-
-/* Whether the first n bytes of a are b, dashes and underscores alike. */
-static bool
-same_word(const char *a, size_t n, const char *b)
-{
-	for (size_t i = 0; i < n; i++)
-		if (a[i] != b[i] && !(strchr("-_", a[i]) && strchr("-_", b[i] ? b[i] : 'x')))
-			return false;
-	return n > 0 && !b[n];
-}
-
-/* The one of "a|b|c" that is meant, as it is written there; NULL when none is. */
-static const char *
-find_choice(const char *choices, const char *value)
-{
-	for (const char *p = choices; *p; p += strcspn(p, "|"), p += *p == '|') {
-		size_t n = strcspn(p, "|");
-		if (same_word(p, n, value))
-			return keep(xstrndup(p, n));
-	}
-	return NULL;
-}
-
-static void
-set_choice(const struct opt *o, const char *value)
-{
-	const char *found = find_choice(o->arg, value);
-	if (!found) {
-		char *full = xasprintf("%s=%s", o->name, value), name[NAME_MAX_];
-		normal_name(full, strlen(full), name);
-		const struct opt_alias *a = find_alias(name);
-		found = a ? a->option : NULL;
-		free(full);
-	}
-	if (!found)
-		die_usage("--%s: '%s' is not one of %s", o->name, value, o->arg);
-	*(const char **)o->value = found;
-}
-
-static void
-set_value(const struct opt *o, const char *value)
-{
-	switch (o->type) {
-	case OPT_INT:
-	case OPT_DOUBLE:
-		set_number(o, value);
-		break;
-	case OPT_SIZE:
-		if (!parse_size(value, o->value))
-			die_usage("--%s: '%s' is not a size (a whole number, with K, M or G behind it if you like)",
-				o->name, value);
-		break;
-	case OPT_STRING:
-		*(const char **)o->value = value;
-		break;
-	case OPT_ENUM:
-		set_choice(o, value);
-		break;
-	case OPT_LIST:
-		opt_list_add(o->value, value);
-		break;
-	case OPT_FLAG:
-	case OPT_SECTION:
-		break;
-	}
-	if (o->given)
-		*o->given = true;
-}
-
-static void
-set_flag(const struct opt *o, bool on)
-{
-	*(bool *)o->value = on;
-	if (o->given)
-		*o->given = true;
-}
-
 /* ---- the command line ---- */
 
 struct args {
 	char **v;
 	int n, at;
 };
-
-static void parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operands, int depth);
 
 static const char *
 need_value(struct args *a, const char *shown)
@@ -321,36 +179,36 @@ resolve_alias(const struct opt_spec *spec, const struct opt_alias *alias, struct
 	if (!*alias->option) {
 		if (!*eq && a->at < a->n && a->v[a->at][0] != '-')
 			a->at++;
-		opt_list_add(&notes, keep(xasprintf("'%s' is passed over: %s", shown, alias->why)));
+		opt_list_add(&notes, opt_keep(xasprintf("'%s' is passed over: %s", shown, alias->why)));
 		return NULL;
 	}
 	const char *value = strchr(alias->option, '=');
-	char name[NAME_MAX_];
-	normal_name(alias->option, value ? (size_t)(value - alias->option) : strlen(alias->option), name);
+	char name[OPT_NAME_MAX];
+	opt_normal_name(alias->option, value ? (size_t)(value - alias->option) : strlen(alias->option), name);
 	if (value && !take_flag(spec, a, shown, *eq))
 		return NULL;
 	*eq = value ? value : *eq;
-	return find_any(spec, name, 0);
+	return opt_find_any(spec, name, 0);
 }
 
 static void
 parse_long(const struct opt_spec *spec, struct args *a, char *arg)
 {
 	const char *eq = strchr(arg, '=');
-	char name[NAME_MAX_];
-	normal_name(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2), name);
-	const struct opt *o = find_any(spec, name, 0);
-	const struct opt_alias *alias = o ? NULL : find_alias(name);
+	char name[OPT_NAME_MAX];
+	opt_normal_name(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2), name);
+	const struct opt *o = opt_find_any(spec, name, 0);
+	const struct opt_alias *alias = o ? NULL : opt_find_alias(name);
 	if (alias) {
 		char *shown = xstrndup(arg, eq ? (size_t)(eq - arg) : strlen(arg));
-		o = resolve_alias(spec, alias, a, keep(shown), &eq);
+		o = resolve_alias(spec, alias, a, opt_keep(shown), &eq);
 		if (!o)
 			return;
 	}
 	if (!o && strncmp(name, "no-", 3) == 0 && !eq) {
-		o = find_any(spec, name + 3, 0);
+		o = opt_find_any(spec, name + 3, 0);
 		if (o && o->type == OPT_FLAG) {
-			set_flag(o, false);
+			opt_set_flag(o, false);
 			return;
 		}
 		o = NULL;
@@ -358,9 +216,9 @@ parse_long(const struct opt_spec *spec, struct args *a, char *arg)
 	if (!o)
 		unknown(spec, arg, name);
 	if (o->type == OPT_FLAG)
-		set_flag(o, take_flag(spec, a, o->name, eq));
+		opt_set_flag(o, take_flag(spec, a, o->name, eq));
 	else
-		set_value(o, eq ? eq + 1 : need_value(a, arg));
+		opt_set_value(o, eq ? eq + 1 : need_value(a, arg));
 }
 
 /* -qv, -j4, -j 4: letters may be joined; the first that takes a value takes the rest. */
@@ -368,127 +226,16 @@ static void
 parse_letters(const struct opt_spec *spec, struct args *a, const char *arg)
 {
 	for (const char *p = arg + 1; *p; p++) {
-		const struct opt *o = find_any(spec, "", *p);
+		const struct opt *o = opt_find_any(spec, "", *p);
 		char shown[] = {'-', *p, '\0'};
 		if (!o)
 			unknown(spec, arg, arg[1] && arg[2] ? arg + 1 : "");
 		if (o->type != OPT_FLAG) {
-			set_value(o, p[1] ? p + 1 : need_value(a, shown));
+			opt_set_value(o, p[1] ? p + 1 : need_value(a, shown));
 			return;
 		}
-		set_flag(o, true);
+		opt_set_flag(o, true);
 	}
-}
-
-/* The words of an @FILE: separated by white space, quoted with ' or ", # to the end of the line ignored. */
-static void
-split_words(const char *path, char *text, struct opt_list *words)
-{
-	char *p = text;
-	for (;;) {
-		p += strspn(p, " \t\r\n");
-		if (!*p)
-			return;
-		if (*p == '#') {
-			p += strcspn(p, "\n");
-			continue;
-		}
-		char *w = p, *to = p, quote = 0;
-		for (; *p && (quote || !strchr(" \t\r\n", *p)); p++) {
-			if (quote ? *p == quote : *p == '\'' || *p == '"')
-				quote = quote ? 0 : *p;
-			else
-				*to++ = *p;
-		}
-		if (quote)
-			die_usage("'%s': a quote is not closed", path);
-		bool more = *p;
-		*to = '\0';
-		p += more;
-		opt_list_add(words, w);
-	}
-}
-
-static void
-parse_option_file(const struct opt_spec *spec, const char *path, struct opt_list *operands, int depth)
-{
-	struct buf b = {0};
-	struct err e;
-	if (file_read(path, OPTION_FILE_MAX, &b, &e) < 0)
-		die(&e);
-	struct opt_list words = {0};
-	split_words(path, b.data, &words);  /* b is kept: the words point into it */
-	parse_args(spec, &(struct args){(char **)words.item, (int)words.n, 0}, operands, depth + 1);
-}
-
-/* One member of a --config object, as if it stood on the command line. */
-static char *
-text_of(const json_t *v)
-{
-	return json_is_string(v) ? xstrdup(json_string_value(v)) : json_is_true(v) ? xstrdup("true") : json_is_false(v) ? xstrdup("false")
-	     : json_is_number(v) ? xasprintf("%.17g", json_number_value(v)) : NULL;
-}
-
-/* A list of values for an option that takes one text, as "a,b,c"; NULL when it holds anything else. */
-static char *
-join(const json_t *list)
-{
-	struct buf b = {0};
-	size_t i;
-	json_t *item;
-	buf_puts(&b, "");
-	json_array_foreach(list, i, item) {
-		char *text = text_of(item);
-		if (!text) {
-			buf_release(&b);
-			return NULL;
-		}
-		buf_printf(&b, "%s%s", i ? "," : "", text);
-		free(text);
-	}
-	return b.data;
-}
-
-static void
-set_from_json(const struct opt_spec *spec, const char *key, const json_t *v)
-{
-	char name[NAME_MAX_];
-	if (json_is_null(v))
-		return;
-	normal_name(key, strlen(key), name);
-	const struct opt *o = find_any(spec, name, 0);
-	char *text = json_is_array(v) ? join(v) : text_of(v);
-	if (!text)
-		die_usage("'%s': '%s' cannot be %s", config_file, key, json_is_array(v) ? "a list of lists" : "an object");
-	if (o && o->type == OPT_LIST && json_is_array(v)) {
-		size_t i;
-		json_t *item;
-		json_array_foreach((json_t *)v, i, item)
-			opt_list_add(o->value, keep(text_of(item)));
-		free(text);
-		return;
-	}
-	/* As if it stood on the command line. */
-	char *arg = xasprintf("--%s=%s", name, text);
-	keep(arg);
-	free(text);
-	parse_long(spec, &(struct args){0}, arg);
-}
-
-static void
-parse_config(const struct opt_spec *spec, const char *path)
-{
-	struct err e;
-	json_t *root = json_read_file(path, OPTION_FILE_MAX, &e), *v;
-	const char *key;
-	if (!root)
-		die(&e);
-	config_file = path;
-	if (!json_is_object(root))
-		die_usage("'%s': not a JSON object of options", path);
-	json_object_foreach(root, key, v)
-		set_from_json(spec, key, v);
-	json_decref(root);
 }
 
 static void
@@ -501,7 +248,8 @@ parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operand
 			if (!only_operands && arg[0] == '@' && arg[1]) {
 				if (depth > 8)
 					die_usage("'%s': option files name each other too deeply", arg);
-				parse_option_file(spec, arg + 1, operands, depth);
+				struct opt_list words = opt_read_words(arg + 1);
+				parse_args(spec, &(struct args){(char **)words.item, (int)words.n, 0}, operands, depth + 1);
 			} else {
 				opt_list_add(operands, arg);
 			}
@@ -511,11 +259,17 @@ parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operand
 			const char *before = config_file;
 			parse_long(spec, a, arg);
 			if (config_file != before)
-				parse_config(spec, config_file);
+				opt_read_config(spec, config_file);
 		} else {
 			parse_letters(spec, a, arg);
 		}
 	}
+}
+
+void
+opt_parse_one(const struct opt_spec *spec, char *arg)
+{
+	parse_long(spec, &(struct args){0}, arg);
 }
 
 void

@@ -1,28 +1,17 @@
 #include "text/ingest.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "fmt/tokens.h"
-
-enum form { DATASET, STREAM, RECORDS };
-
-struct source_file {
-	const char *path;   /* as given, for messages */
-	const char *file;   /* where it is read: `copy` if there is one */
-	char *copy;         /* of standard input, or of a pipe */
-	enum form form;
-};
+#include "text/ingest_source.h"
 
 /* What is being made. */
 struct making {
 	const struct ingest_options *opt;
 	const char *model_dir;
-	struct source_file *source;
+	struct ingest_source *source;
 	size_t n;
 	struct tokenizer *tokenizer; /* NULL when there are no records */
 	struct template template;
@@ -32,114 +21,14 @@ struct making {
 	struct buf bytes;
 };
 
-/* ---- what the sources are ---- */
-
-static char *
-temporary_name(const char *pattern)
-{
-	const char *tmp = getenv("TMPDIR");
-	return path_join(tmp && *tmp ? tmp : "/tmp", pattern);
-}
-
-/* What standard input was when the dataset was made that is kept; it is not read again. */
-static int
-form_kept(struct source_file *s, const char *keep, struct err *e)
-{
-	struct dataset *d = dataset_open(keep, e);
-	if (!d)
-		return -1;
-	const json_t *records = json_object_get(json_object_get(dataset_json(d), "ingest"), "records");
-	s->form = json_object_size(records) ? RECORDS : STREAM;
-	dataset_close(d);
-	return 0;
-}
-
-/* A stream and records are told apart by how they begin, and hashed before they are read, which takes a file. */
-static int
-copy_source(struct source_file *s, int from, struct err *e)
-{
-	uint8_t block[1 << 16];
-	ssize_t n = 0;
-	s->file = s->copy = temporary_name("hone-data-XXXXXX");
-	int fd = mkstemp(s->copy), rc = fd < 0 ? err_sys(e, ERR_CANTCREAT, "cannot create '%s'", s->copy) : 0;
-	while (rc == 0 && (n = read(from, block, sizeof block)) > 0)
-		if (fd_write_all(fd, block, (size_t)n) < 0)
-			rc = err_sys(e, ERR_IO, "cannot write '%s'", s->copy);
-	if (rc == 0 && n < 0)
-		rc = err_sys(e, ERR_IO, "cannot read '%s'", s->path);
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-static int
-copy_pipe(struct source_file *s, struct err *e)
-{
-	int fd = open(s->path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, ERR_NOINPUT, "cannot open '%s'", s->path);
-	int rc = copy_source(s, fd, e);
-	close(fd);
-	return rc;
-}
-
-/* Puts the source into a place where it can be read twice. */
-static int
-settle_source(struct source_file *s, struct err *e)
-{
-	struct stat st;
-	if (strcmp(s->path, "-") == 0)
-		return copy_source(s, STDIN_FILENO, e);
-	if (stat(s->path, &st) < 0)
-		return err_set(e, ERR_NOINPUT, "'%s' does not exist; a dataset directory, a file of records or a token stream is wanted",
-			s->path);
-	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? 0 : copy_pipe(s, e);
-}
-
-static int
-find_form(const struct making *m, struct source_file *s, struct err *e)
-{
-	if (strcmp(s->path, "-") == 0 && m->opt->keep && path_exists(m->opt->keep))
-		return form_kept(s, m->opt->keep, e);
-	if (settle_source(s, e) < 0)
-		return -1;
-	if (path_is_dir(s->file)) {
-		s->form = DATASET;
-		return 0;
-	}
-	int stream = tokens_sniff(s->file, e);
-	s->form = stream > 0 ? STREAM : RECORDS;
-	return stream < 0 ? -1 : 0;
-}
-
 /* ---- what a dataset is made from and how: kept in its dataset.json, so that it is used again only for the same ---- */
-
-static json_t *
-fingerprint(const struct source_file *s, struct err *e)
-{
-	char hex[HASH_HEX];
-	if (strcmp(s->file, "-") == 0)
-		return json_null();
-	if (s->form == DATASET) {
-		struct dataset *d = dataset_open(s->path, e);
-		json_t *print = d ? json_string(dataset_fingerprint(d)) : NULL;
-		dataset_close(d);
-		return print;
-	}
-	struct map m;
-	if (map_open(&m, s->file, e) < 0)
-		return NULL;
-	hash_bytes(m.data, m.size, hex);
-	map_close(&m);
-	return json_string(hex);
-}
 
 static json_t *
 fingerprints(const struct making *m, struct err *e)
 {
 	json_t *all = json_array();
 	for (size_t i = 0; all && i < m->n; i++) {
-		json_t *one = fingerprint(&m->source[i], e);
+		json_t *one = ingest_source_fingerprint(&m->source[i], e);
 		if (one) {
 			json_array_append_new(all, one);
 		} else {
@@ -200,7 +89,7 @@ add_record(void *arg, const struct example *x, const struct records_counts *so_f
 
 /* Joins what a source says of itself ("tokenizer", "vocab_size", "eos_token_id"); steals it. */
 static int
-join(struct making *m, json_t *info, const struct source_file *s, struct err *e)
+join(struct making *m, json_t *info, const struct ingest_source *s, struct err *e)
 {
 	int rc = 0;
 	if (m->info)
@@ -212,7 +101,7 @@ join(struct making *m, json_t *info, const struct source_file *s, struct err *e)
 }
 
 static int
-add_dataset(struct making *m, const struct source_file *s, struct err *e)
+add_dataset(struct making *m, const struct ingest_source *s, struct err *e)
 {
 	struct dataset *d = dataset_open(s->path, e);
 	int rc = d ? join(m, dataset_info(d), s, e) : -1;
@@ -228,7 +117,7 @@ add_dataset(struct making *m, const struct source_file *s, struct err *e)
 }
 
 static int
-add_stream(struct making *m, const struct source_file *s, struct err *e)
+add_stream(struct making *m, const struct ingest_source *s, struct err *e)
 {
 	struct tokens_reader *r = tokens_open(s->file, e);
 	struct example x;
@@ -242,7 +131,7 @@ add_stream(struct making *m, const struct source_file *s, struct err *e)
 }
 
 static int
-add_records(struct making *m, const struct source_file *s, struct records_counts *counts, struct err *e)
+add_records(struct making *m, const struct ingest_source *s, struct records_counts *counts, struct err *e)
 {
 	struct record_options record = m->opt->record;
 	record.tokenizer = m->tokenizer;
@@ -277,7 +166,7 @@ add_counts(struct records_counts *all, const struct records_counts *one)
 
 /* A copy goes by the name of what it is of. */
 static void
-rename_copy(const struct source_file *s, struct records_counts *c, struct err *e)
+rename_copy(const struct ingest_source *s, struct records_counts *c, struct err *e)
 {
 	char *at = strstr(e->msg, s->file);
 	size_t n = strlen(s->file), k = strlen(s->path);
@@ -293,12 +182,12 @@ rename_copy(const struct source_file *s, struct records_counts *c, struct err *e
 }
 
 static int
-add_source(struct making *m, const struct source_file *s, struct records_counts *all, struct err *e)
+add_source(struct making *m, const struct ingest_source *s, struct records_counts *all, struct err *e)
 {
 	struct records_counts counts = {0};
-	if (s->form == DATASET)
+	if (s->form == INGEST_DATASET)
 		return add_dataset(m, s, e);
-	if (s->form == STREAM)
+	if (s->form == INGEST_STREAM)
 		return add_stream(m, s, e);
 	e->msg[0] = '\0';
 	int rc = add_records(m, s, &counts, e);
@@ -372,7 +261,7 @@ name_outputs(struct ingested *in, struct making *m, struct err *e)
 {
 	const struct ingest_options *o = m->opt;
 	if (!o->keep) {
-		in->temporary = temporary_name("hone-XXXXXX");
+		in->temporary = ingest_temporary_name("hone-XXXXXX");
 		if (!mkdtemp(in->temporary)) {
 			err_sys(e, ERR_CANTCREAT, "cannot create '%s'", in->temporary);
 			free(in->temporary);
@@ -391,7 +280,7 @@ open_tokenizer(struct making *m, struct err *e)
 {
 	bool records = false;
 	for (size_t i = 0; i < m->n; i++)
-		records |= m->source[i].form == RECORDS;
+		records |= m->source[i].form == INGEST_RECORDS;
 	if (!records)
 		return 0;
 	if (template_open(&m->template, m->model_dir, m->opt->template, e) < 0)
@@ -423,11 +312,8 @@ open_or_make(struct ingested *in, struct making *m, struct err *e)
 static void
 making_release(struct making *m)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		if (m->source[i].copy)
-			unlink(m->source[i].copy);
-		free(m->source[i].copy);
-	}
+	for (size_t i = 0; i < m->n; i++)
+		ingest_source_release(&m->source[i]);
 	dataset_abort(m->writer);
 	dataset_abort(m->held_out);
 	if (m->tokenizer) {
@@ -451,8 +337,7 @@ ingest_open(struct ingested *in, const char *const *paths, size_t n, const char 
 	struct making m = {.opt = opt, .model_dir = model_dir, .n = n, .source = xcalloc(n, sizeof *m.source)};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		m.source[i] = (struct source_file){.path = paths[i], .file = paths[i]};
-		rc = find_form(&m, &m.source[i], e);
+		rc = ingest_source_init(&m.source[i], paths[i], opt->keep, e);
 	}
 	if (rc == 0)
 		rc = open_or_make(in, &m, e);

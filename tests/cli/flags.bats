@@ -77,13 +77,15 @@ rows() {
   tiny_config model
   rows_of() { jq -nc 'range(8) | {input_ids: [3, 4 + ., 5], labels: [-100, 4 + ., 5]}'; }
   rows_of >data.jsonl
+  rows_of >more.jsonl
   cat >settings.json <<'END'
-{"model_name_or_path": "model", "train_file": ["data.jsonl"], "output_dir": "run", "method": "full", "num_train_epochs": 1,
+{"model_name_or_path": "model", "train_file": ["data.jsonl", "more.jsonl"], "output_dir": "run", "method": "full", "num_train_epochs": 1,
  "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "optim": "adamw_torch", "fp32": true,
  "gradient_checkpointing": false, "lr_scheduler_type": "constant_with_warmup", "report_to": "none",
  "target_modules": ["q_proj", "v_proj"], "save_strategy": "no", "bf16": false}
 END
   "$train" -q --config settings.json --from-scratch True --shuffle false
+  jq -e '.data.train.examples == 16' run/run.json
   jq -e '.settings | ."batch-size" == 4 and .optimizer == "adamw" and .dtype == "float32" and .shuffle == false and
     ."from-scratch" and ."gradient-checkpointing" == false and ."target-modules" == "q_proj,v_proj"' run/run.json
   fails 64 "half precision needs loss scaling" "$train" --fp16
