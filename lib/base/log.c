@@ -121,9 +121,10 @@ progress_show(struct progress *p, uint64_t done, const char *more)
 		return;
 	p->shown = now;
 	clear_line();
+	/* A terminal is told to cut a line that is too wide, as only one could be cleared. */
+	fputs(plain ? "" : "\033[?7l", stderr);
 	print_progress(p, done, more);
-	if (plain)
-		fputc('\n', stderr);
+	fputs(plain ? "\n" : "\033[?7h", stderr);
 	fflush(stderr);
 	line_shown = p->on;
 }

@@ -42,10 +42,10 @@ common=(-q -m model -t data -v data --batch-size 4 --learning-rate 1e-2 --save-s
 
 @test "resume: with another optimiser" {
   local n=0 options
-  for options in "--optimizer sgd --momentum 0.9" "--optimizer sgd" "--optimizer adamw8bit" "--loraplus-lr-ratio 16"; do
+  for options in "--optimizer=sgd --momentum=0.9" --optimizer=sgd --optimizer=adamw8bit --loraplus-lr-ratio=16; do
     n=$((n + 1))
-    # shellcheck disable=SC2086
-    run_options=("${common[@]}" --n-epochs 3 $options)
+    read -ra more <<<"$options"
+    run_options=("${common[@]}" --n-epochs 3 "${more[@]}")
     "$train" "${run_options[@]}" -o "straight$n"
     cp -r "straight$n" "again$n"
     rm -r "again$n/final" "again$n"/checkpoint-9

@@ -101,12 +101,12 @@ training_seconds(const struct run *r, const struct times *t)
 }
 
 /* How often the run evaluates. */
-static double
+static int64_t
 evaluations(const struct run *r)
 {
 	const struct settings *s = r->set;
-	double steps = s->eval_steps ? (double)(r->total_steps / s->eval_steps) : 0;
-	double epochs = (double)((r->total_steps + r->steps_per_epoch - 1) / r->steps_per_epoch);
+	int64_t steps = s->eval_steps ? r->total_steps / s->eval_steps : 0;
+	int64_t epochs = (r->total_steps + r->steps_per_epoch - 1) / r->steps_per_epoch;
 	if (!r->valid || s->eval_strategy[0] == 'n')
 		return 0;
 	return s->eval_strategy[0] == 'e' ? steps + epochs : steps + 1;
@@ -124,7 +124,7 @@ evaluation_seconds(const struct run *r, const struct times *t)
 		n = r->set->max_eval_samples;
 	for (int k = 0; k < r->labels.K; k++)
 		tokens += r->labels.n_ids[k] - 1;
-	return evaluations(r) * n * tokens * t->token / (r->full ? 3 : 2);
+	return (double)evaluations(r) * n * tokens * t->token / (r->full ? 3 : 2);
 }
 
 /* ---- all of it ---- */

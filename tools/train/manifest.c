@@ -86,7 +86,9 @@ manifest_write(const char *dir, struct err *e)
 	size_t n;
 	char **names = list_files(dir, &n, e);
 	struct buf b = {0};
-	int rc = names ? 0 : -1;
+	int rc = 0;
+	if (!names)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		char hex[HASH_HEX];
 		if (rc == 0 && (rc = hash_file(dir, names[i], hex, e)) == 0)
