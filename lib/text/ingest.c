@@ -341,6 +341,7 @@ ingest_open(struct ingested *in, const char *const *paths, size_t n, const char 
 	}
 	if (rc == 0)
 		rc = open_or_make(in, &m, e);
+	in->fits = rc == 0 && m.tokenizer;
 	making_release(&m);
 	if (rc < 0)
 		ingest_close(in);
@@ -381,8 +382,9 @@ check_tokenizer(const char *path, const char *made_with, const char *model_dir, 
 }
 
 int
-ingest_check(const struct dataset *d, const char *path, int V, const char *model_dir, struct err *e)
+ingest_check(const struct ingested *in, const char *path, int V, const char *model_dir, struct err *e)
 {
+	const struct dataset *d = in->dataset;
 	if (dataset_count(d) == 0)
 		return err_set(e, ERR_DATA, "'%s' has no examples", path);
 	if (dataset_targets(d) == 0)
@@ -390,5 +392,5 @@ ingest_check(const struct dataset *d, const char *path, int V, const char *model
 	if (dataset_vocab_size(d) > V)
 		return err_set(e, ERR_DATA, "'%s' was made with a vocabulary of %lld, the model's has %d: tokenise it with this model",
 			path, (long long)dataset_vocab_size(d), V);
-	return check_tokenizer(path, dataset_tokenizer(d), model_dir, e);
+	return in->fits ? 0 : check_tokenizer(path, dataset_tokenizer(d), model_dir, e);
 }

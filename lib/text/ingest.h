@@ -19,6 +19,7 @@ struct ingested {
 	struct dataset *dataset;
 	struct dataset *held_out;  /* NULL when none was asked for */
 	char *temporary;           /* directory to remove; NULL when there is none */
+	bool fits;                 /* it was made with the tokenizer of the model at hand, or compared with it */
 	struct records_counts counts;  /* of what was tokenised now, for records_complaint; else zero */
 };
 
@@ -33,6 +34,6 @@ void ingest_close(struct ingested *in);
 
 /* ERR_DATA when there is nothing to learn or to score in it, or when it was made for another vocabulary or, if
  * both are known, with another tokenizer than that of model_dir. */
-int ingest_check(const struct dataset *d, const char *path, int V, const char *model_dir, struct err *e);
+int ingest_check(const struct ingested *in, const char *path, int V, const char *model_dir, struct err *e);
 
 #endif

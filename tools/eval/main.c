@@ -96,7 +96,7 @@ open_labels(struct job *j, struct err *e)
 {
 	if (labels_from &&
 		(ingest_open(&j->label_data, &labels_from, 1, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
-			ingest_check(j->label_data.dataset, labels_from, j->model.config.V, j->dir, e) < 0))
+			ingest_check(&j->label_data, labels_from, j->model.config.V, j->dir, e) < 0))
 		return -1;
 	if (label_set_init(&j->labels, j->label_data.dataset, j->data.dataset, j->model.config.V, e) < 0)
 		return -1;
@@ -125,15 +125,17 @@ prepare(struct job *j, const char *data, bool labels_off, struct err *e)
 		.max_samples = (size_t)max_samples, .micro_tokens = micro_tokens};
 	if (open_model(j, e) < 0 ||
 		ingest_open(&j->data, &data, 1, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
-		ingest_check(j->data.dataset, data, j->model.config.V, j->dir, e) < 0 || (!labels_off && open_labels(j, e) < 0))
+		ingest_check(&j->data, data, j->model.config.V, j->dir, e) < 0 || (!labels_off && open_labels(j, e) < 0))
 		return -1;
+	int length = eval_max_length(j->data.dataset, &j->eval);
+	if (model_check_length(&j->model, length, e) < 0)
+		return err_prefix(e, "'%s': the longest example: ", data);
 	/* Before the work, so that a mistake in its name costs nothing. */
 	if (predictions && out_open(&j->out, predictions, force, e) < 0)
 		return -1;
 	j->opened = predictions != NULL;
 	tell_complaints(&j->data.counts);
-	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), eval_max_length(j->data.dataset, &j->eval), 0,
-		KEEP_NOTHING);
+	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), length, 0, KEEP_NOTHING);
 	return 0;
 }
 

@@ -52,16 +52,18 @@ mean(uint64_t sum, const struct dataset *d)
 }
 
 /* Multiply-adds count two; a weight is used once forward, once for the gradient of its input, and, when it is trained,
- * once for its own. The table of embeddings is looked up, not multiplied. Attention is left out. */
+ * once for its own. The head sees targets only. Tables are looked up, not multiplied. Attention is left out. */
 static double
 flops_per_step(const struct run *r)
 {
-	const struct config *c = &r->model.config;
-	double table = (double)c->V * c->C, body = (double)config_parameters(c) - table * (c->tied ? 1 : 2);
-	double tokens = mean(dataset_tokens(r->train), r->train) * r->set->batch_size;
+	const struct model *m = &r->model;
+	double tokens = mean(dataset_tokens(r->train), r->train) * r->set->batch_size, used = 0;
 	double targets = mean(dataset_targets(r->train), r->train) * r->set->batch_size;
-	double passes = r->full ? 6 : 4, adapter = r->full ? 0 : 6.0 * (double)model_trained_parameters(&r->model);
-	return passes * (body * tokens + table * targets) + adapter * tokens;
+	for (size_t i = 0; model_linear(m, i); i++) {
+		const struct linear *l = model_linear(m, i);
+		used += (double)l->in * l->out * (l == &m->head ? targets : tokens);
+	}
+	return (r->full ? 6 : 4) * used + (r->full ? 0 : 6.0 * (double)model_trained_parameters(m) * tokens);
 }
 
 /* ---- time ---- */
@@ -169,7 +171,7 @@ dryrun(struct run *r, struct err *e)
 	const struct times t = try(r, s);
 	const struct memory m = measure(r, t.rows);
 	double training = training_seconds(r, &t), evaluating = evaluation_seconds(r, &t);
-	printf("parameters          %zu\n", config_parameters(&r->model.config));
+	printf("parameters          %zu\n", model_parameters(&r->model));
 	printf("trained             %zu\n", model_trained_parameters(&r->model));
 	printf("steps               %lld (%lld an epoch)\n", (long long)r->total_steps, (long long)r->steps_per_epoch);
 	printf("tokens a micro-batch at most %d\n", r->model.work.T);

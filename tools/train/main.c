@@ -33,7 +33,7 @@ new_adapter(struct run *r, struct err *e)
 	bool all = strcmp(s->target_modules, "all-linear") == 0;
 	json_t *targets = all ? lora_all_linear(&r->model) : name_list(s->target_modules), *saved = s->modules_to_save ? name_list(s->modules_to_save) : NULL;
 	const struct adapter_config want = {.r = s->lora_r, .lora_alpha = s->lora_alpha, .lora_dropout = s->lora_dropout,
-		.use_rslora = s->use_rslora, .base_model = s->model, .target_modules = targets, .modules_to_save = saved};
+		.use_rslora = s->use_rslora, .fan_in_fan_out = r->model.config.family->conv1d, .base_model = s->model, .target_modules = targets, .modules_to_save = saved};
 	adapter_config_new(&r->adapter, &want);
 	json_decref(targets);
 	json_decref(saved);
@@ -82,8 +82,8 @@ print_plan(const struct run *r)
 {
 	const struct settings *s = r->set;
 	const struct model *m = &r->model;
-	log_note("model %s: %s, %.2f M parameters, %.2f M trained (%s)", s->model, m->config.model_type,
-		(double)config_parameters(&m->config) / 1e6, (double)model_trained_parameters(m) / 1e6, s->method);
+	log_note("model %s: %s, %.2f M parameters, %.2f M trained (%s)", s->model, m->config.family->model_type,
+		(double)model_parameters(m) / 1e6, (double)model_trained_parameters(m) / 1e6, s->method);
 	if (!r->full)
 		log_note("adapter: r %d, alpha %g, dropout %g%s", r->adapter.r, r->adapter.lora_alpha, r->adapter.lora_dropout,
 			r->adapter.use_rslora ? ", rslora" : "");
@@ -107,17 +107,20 @@ larger(int a, int b)
 	return a > b ? a : b;
 }
 
-static void
-reserve(struct run *r)
+static int
+reserve(struct run *r, struct err *e)
 {
 	int rows = step_rows(r), length = (int)dataset_max_length(r->train);
 	if (r->valid) {
 		rows = larger(rows, eval_rows(r->valid, &r->eval));
 		length = larger(length, eval_max_length(r->valid, &r->eval));
 	}
-	model_reserve(&r->model, rows, length, 0, r->set->gradient_checkpointing ? KEEP_INPUTS : KEEP_ALL);
+	if (model_check_length(&r->model, length, e) < 0)
+		return err_prefix(e, "the longest example (--max-length and --overlong see to it): ");
 	if (length > r->model.config.max_position)
 		log_warn("the longest example has %d tokens, the model was made for %d", length, r->model.config.max_position);
+	model_reserve(&r->model, rows, length, 0, r->set->gradient_checkpointing ? KEEP_INPUTS : KEEP_ALL);
+	return 0;
 }
 
 static int
@@ -140,7 +143,8 @@ prepare(struct run *r, struct err *e)
 	settings_complete(r);
 	if (validate_prepare(r, e) < 0)
 		return -1;
-	reserve(r);
+	if (reserve(r, e) < 0)
+		return -1;
 	return open_optimizer(r, e);
 }
 
