@@ -19,6 +19,13 @@ drops(const struct linear *l, const struct linear_pass *pass)
 	return l->lora->dropout > 0 && pass->row_key;
 }
 
+void
+linear_take(struct linear *l, struct arena *a, enum num type, int T)
+{
+	if (l->lora)
+		l->lora->xA = (struct rows){arena_take(a, (size_t)T * (size_t)l->lora->r, num_size(type)), l->lora->r, type};
+}
+
 /* x as the adapter sees it. */
 static struct rows
 adapter_input(const struct linear *l, struct rows x, int T, const struct linear_pass *pass)
@@ -67,13 +74,19 @@ lora_backward(const struct linear *l, struct rows dx, struct rows dy, struct row
 }
 
 void
-linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
-	const struct linear_pass *pass)
+linear_backward_base(const struct linear *l, struct rows dy, struct rows x, int T)
 {
 	if (l->w->grad)
 		product_weight(l->w->grad, l->w->transposed, dy, x, T, l->out, l->in, 1);
 	if (l->b && l->b->grad)
 		rows_sum(l->b->grad, dy, T, l->out);
+}
+
+void
+linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
+	const struct linear_pass *pass)
+{
+	linear_backward_base(l, dy, x, T);
 	if (dx.data)
 		product_backward(dx, dy, &l->w->matrix, T, 1, beta);
 	if (l->lora)

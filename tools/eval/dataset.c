@@ -52,7 +52,7 @@ static int
 open_data(struct job *j, struct ingested *in, const char *path, struct err *e)
 {
 	const struct ingest_options o = {.template = settings.template, .threads = opt_threads};
-	if (ingest_open(in, path, j->dir, &o, e) < 0)
+	if (ingest_open(in, &path, 1, j->dir, &o, e) < 0)
 		return -1;
 	return ingest_check(in, path, j->model.config.V, j->dir, e);
 }
@@ -163,12 +163,13 @@ prepare(struct job *j, const char *data, struct err *e)
 
 /* ---- evaluating ---- */
 
-static void
+static bool
 show_progress(void *ctx, size_t done, size_t total)
 {
 	struct progress *p = ctx;
 	p->total = total;
 	progress_show(p, done, NULL);
+	return true;
 }
 
 static int
