@@ -60,10 +60,10 @@ projection_take(struct projection *p, struct arena *a, enum num type, int T)
 	p->rank = 0;
 	for (int i = 0; i < p->n; i++) {
 		struct linear *l = &p->first[i];
-		if (p->fused && l->lora)
-			p->rank += l->lora->r;
-		else
-			linear_take(l, a, type, T);
+		bool joined = p->fused && l->lora;
+		p->rank += joined ? l->lora->r : 0;
+		/* Few rows are not fused (fuses, below), so there each adapter has its own. */
+		linear_take(l, a, type, joined && T > PRODUCT_FEW_ROWS ? PRODUCT_FEW_ROWS : T);
 	}
 	p->xA = (struct rows){arena_take(a, (size_t)T * (size_t)p->rank, num_size(type)), p->rank, type};
 }
