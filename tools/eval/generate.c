@@ -156,6 +156,7 @@ dataset_generate(struct generations *g, struct model *m, const char *model_dir, 
 	sampler_init(&w.sampler, 0, 0, 1, 0);
 	find_stops(&w, model_dir, d);
 	int rc = write_all(&w, g, d, n, e);
+	generator_release(&w.generator);
 	sampler_release(&w.sampler);
 	tokenizer_free(w.tokenizer);
 	ids_release(&w.out);
