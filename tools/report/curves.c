@@ -51,10 +51,13 @@ usual_height(const struct chart *c, double *highest)
 		for (size_t i = 0; i < c->series[s].n; i++)
 			v[n++] = c->series[s].y[i];
 	}
-	if (n)
+	double usual = NAN;
+	*highest = NAN;
+	if (v && n) {
 		qsort(v, n, sizeof *v, by_size);
-	double usual = n ? v[(n - 1) * 85 / 100] : NAN;
-	*highest = n ? v[n - 1] : NAN;
+		usual = v[(n - 1) * 85 / 100];
+		*highest = v[n - 1];
+	}
 	free(v);
 	return usual;
 }
