@@ -15,9 +15,22 @@ void rows_add(struct rows out, struct rows x, int T, int C);         /* out[T,C]
 void rows_add_row(struct rows out, const float *row, int T, int C);  /* out[T,C] += row[C] */
 void rows_sum(float *out, struct rows x, int T, int C);              /* out[C] += sum over t of x[T,C] */
 
+/* out[T,C] = beta out + (gain[C] + offset) * x; gain NULL stands for zeros; out may be x. With beta 0, out need not be
+ * initialised. And out[C] += sum over t of x[T,C] * y[T,C] / divisor[C]. */
+void rows_gain(struct rows out, struct rows x, const float *gain, float offset, float beta, int T, int C);
+void rows_dot(float *out, struct rows x, struct rows y, const float *divisor, int T, int C);
+
 /* out[T,C] = x with each element zeroed with probability p, the rest divided by 1 - p; out may be x. Which ones is a
  * function of (key of the row, salt, column), so that backward draws the same mask again, wherever the row lies. */
 void rows_dropout(struct rows out, struct rows x, int T, int C, float p, const uint64_t *key, uint64_t salt);
+
+/* out[T,C] += noise, uniform in (-amplitude, amplitude), a function of key, salt and column as above. */
+void rows_noise(struct rows out, int T, int C, float amplitude, const uint64_t *key, uint64_t salt);
+
+/* Columns of a matrix [r,V] stored row by row: out[T,r] = m[:,ids[t]], and its backward dm[:,ids[t]] += dout[t], where
+ * `skip` is an id that gets none (-1: no such). */
+void columns_forward(struct rows out, const float *m, const int32_t *ids, int T, int r, int V);
+void columns_backward(float *dm, struct rows dout, const int32_t *ids, int skip, int T, int r, int V);
 
 /* Rows of a table [V,C]: out[T,C] = table[ids[t]], and its backward dtable[ids[t]] += dout[t]. */
 void embedding_forward(struct rows out, const struct matrix *table, const int32_t *ids, int T);

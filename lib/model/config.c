@@ -220,6 +220,7 @@ read_all(struct config *c, const json_t *o, struct err *e)
 		return -1;
 	c->bos_id = token_id(o, "bos_token_id", c->V);
 	c->eos_id = token_id(o, "eos_token_id", c->V);
+	c->pad_id = token_id(o, "pad_token_id", c->V);
 	return 0;
 }
 

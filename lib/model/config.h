@@ -24,6 +24,7 @@ struct config {
 	struct rope rope;
 	double initializer_range;   /* standard deviation of random weights */
 	int bos_id, eos_id;         /* -1 when absent; the first when the file lists several */
+	int pad_id;                 /* -1 when absent: its embedding is not trained, as in torch */
 	json_t *root;               /* the whole file; owned */
 };
 

@@ -56,12 +56,13 @@ static void
 build_table(struct model *m)
 {
 	const struct config *c = &m->config;
-	m->param = xcalloc((size_t)c->L * PARAMS_PER_LAYER + 4, sizeof *m->param);
+	m->param = xcalloc((size_t)c->L * PARAMS_PER_LAYER + 4, sizeof *m->param);  /* with room for model_untie */
 	m->layer = xcalloc((size_t)c->L, sizeof *m->layer);
 	m->embed = add_param(m, xstrdup("model.embed_tokens.weight"), c->V, c->C);
 	for (int i = 0; i < c->L; i++)
 		add_layer(m, i);
 	m->norm = add_param(m, xstrdup("model.norm.weight"), c->C, 0);
+	m->table = (struct linear){.name = xstrdup("model.embed_tokens"), .in = c->V, .out = c->C, .w = m->embed};
 	m->head = (struct linear){.name = xstrdup("lm_head"), .in = c->C, .out = c->V, .w = m->embed};
 	if (!c->tied)
 		m->head.w = add_param(m, xstrdup("lm_head.weight"), c->V, c->C);
@@ -206,6 +207,17 @@ model_open(struct model *m, const char *dir, const struct model_options *opt, st
 	return -1;
 }
 
+/* ---- a head of its own ---- */
+
+void
+model_untie(struct model *m)
+{
+	struct param *p = &m->param[m->n_params++];
+	*p = *m->embed;
+	p->name = xstrdup("lm_head.weight");
+	m->head.w = p;
+}
+
 /* ---- training everything ---- */
 
 static bool
@@ -259,6 +271,7 @@ release_linear(struct linear *l)
 	if (l->lora) {
 		free(l->lora->A.name);
 		free(l->lora->B.name);
+		free(l->lora->magnitude.name);
 	}
 	free(l->lora);
 	free(l->name);
@@ -272,6 +285,7 @@ model_release(struct model *m)
 	for (int i = 0; i < m->config.L && m->layer; i++)
 		for (int j = 0; j < m->layer[i].n_linears; j++)
 			release_linear(&m->layer[i].linear[j]);
+	release_linear(&m->table);
 	release_linear(&m->head);
 	free(m->param);
 	free(m->layer);

@@ -8,6 +8,7 @@
 #include "math/norm.h"
 #include "math/rope.h"
 #include "math/vector.h"
+#include "model/embed.h"
 #include "model/layer.h"
 
 /* ---- working memory ---- */
@@ -60,11 +61,16 @@ take_activations(struct arena *a, const struct config *c, struct activations *ac
 	}
 }
 
+/* *u is where DoRA keeps its output; one that was taken before is shared. */
 static void
-take_adapter(struct arena *a, struct linear *l, enum num type, size_t T)
+take_adapter(struct arena *a, struct linear *l, enum num type, enum num out_type, size_t T, struct rows *u)
 {
-	if (l->lora)
-		l->lora->xA = take_rows(a, type, T, l->lora->r);
+	if (!l->lora)
+		return;
+	l->lora->xA = take_rows(a, type, T, l->lora->r);
+	if (lora_is_dora(l->lora) && !u->ld)
+		*u = take_rows(a, out_type, T, l->out);
+	l->lora->u = *u;
 }
 
 static void
@@ -72,6 +78,7 @@ take_layers(struct model *m, struct arena *a)
 {
 	const struct config *c = &m->config;
 	const struct workspace *w = &m->work;
+	struct rows shared[MAX_LINEARS] = {{0}};
 	for (int i = 0; i < c->L; i++) {
 		struct layer *l = &m->layer[i];
 		if (i == 0 || w->keep == KEEP_ALL)
@@ -81,26 +88,39 @@ take_layers(struct model *m, struct arena *a)
 		if (w->keep == KEEP_INPUTS)
 			l->act.input = take_rows(a, NUM_F32, (size_t)w->T, c->C);
 		l->cache = w->cache_rows ? take_rows(a, w->type, (size_t)w->cache_rows, 2 * c->K * c->D) : (struct rows){0};
-		for (int j = 0; j < l->n_linears; j++)
-			take_adapter(a, &l->linear[j], w->type, (size_t)w->T);
+		for (int j = 0; j < l->n_linears; j++) {
+			struct rows own = {0};
+			take_adapter(a, &l->linear[j], w->type, w->type, (size_t)w->T, w->keep == KEEP_ALL ? &own : &shared[j]);
+		}
 	}
 }
 
-/* What the passes lend the linear layers: as wide as the widest that has an adapter, as deep as the largest rank. */
+static int
+larger(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+/* What the passes lend the linear layers and the embeddings: as deep as the largest rank, as wide as the widest that
+ * needs it. The head has fewer rows. */
 static void
 take_pass(struct model *m, struct arena *a)
 {
 	struct workspace *w = &m->work;
-	int rank = 0, in = 0;
-	for (size_t i = 0; model_linear(m, i); i++) {
-		const struct linear *l = model_linear(m, i);
-		if (l->lora && l->lora->r > rank)
-			rank = l->lora->r;
-		if (l->lora && l->lora->dropout > 0 && l->in > in)
-			in = l->in;
+	int rank = 0, in = 0, out = 0, head = 0;
+	const struct linear *l = &m->table;
+	for (size_t i = 0; l; l = model_linear(m, i++)) {
+		if (!l->lora)
+			continue;
+		rank = larger(rank, l->lora->r);
+		in = l->lora->dropout > 0 && l != &m->table ? larger(in, l->in) : in;
+		int *widest = l == &m->head ? &head : &out;
+		*widest = lora_is_dora(l->lora) ? larger(*widest, l->out) : *widest;
 	}
 	w->pass.dxA = take_rows(a, w->type, (size_t)w->T, rank);
 	w->pass.dropped = take_rows(a, w->type, (size_t)w->T, in);
+	size_t gained = (size_t)w->T * (size_t)out, of_head = (size_t)w->head_rows * (size_t)head;
+	w->pass.gained = take_rows(a, w->type, gained > of_head ? gained : of_head, 1);
 }
 
 static void
@@ -120,7 +140,8 @@ take_workspace(struct model *m, struct arena *a)
 	w->rstd = ARENA_TAKE(a, float, R);
 	w->logits = take_rows(a, NUM_F32, R, c->V);
 	w->attn = ARENA_TAKE(a, float, attention_scratch(w->max_len, math_threads()));
-	take_adapter(a, &m->head, w->type, R);
+	take_adapter(a, &m->head, w->type, NUM_F32, R, &(struct rows){0});
+	take_adapter(a, &m->table, w->type, NUM_F32, T, &(struct rows){0});
 	if (w->keep == KEEP_NOTHING)
 		return;
 	take_pass(m, a);
@@ -164,7 +185,7 @@ model_forward(struct model *m, const struct batch *b)
 {
 	struct workspace *w = &m->work;
 	w->pass.row_key = b->row_key;
-	embedding_forward(w->x, &m->embed->matrix, b->ids, b->T);
+	embed_forward(m, b);
 	for (int i = 0; i < m->config.L; i++) {
 		if (w->keep == KEEP_INPUTS)
 			rows_copy(m->layer[i].act.input, w->x, b->T, m->config.C);
@@ -189,8 +210,8 @@ model_backward(struct model *m, const struct batch *b)
 			recompute(m, l, b);
 		layer_backward(m, l, b, i > m->lowest || l->attn_norm->grad);
 	}
-	if (m->embed->grad)
-		embedding_backward(m->embed->grad, m->work.dx, b->ids, b->T, m->config.C);
+	if (m->lowest < 0)
+		embed_backward(m, b);
 }
 
 /* ---- the head, on chosen rows only and in chunks, so that rows x V never exists ---- */

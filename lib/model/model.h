@@ -49,6 +49,7 @@ struct model {
 	struct param *param;          /* every parameter of the base, in the checkpoint's usual order */
 	size_t n_params;
 	struct param *embed, *norm;
+	struct linear table;          /* `embed` as the layer that an adapter sees: one-hot rows [T,V] to [T,C] */
 	struct layer *layer;          /* [L] */
 	struct linear head;           /* lm_head; its w is `embed` when tied */
 
@@ -92,6 +93,10 @@ struct model_options {
 int model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e);
 void model_release(struct model *m);
 
+/* Gives the head of a tied model a parameter "lm_head.weight" of its own, which until it is placed elsewhere has the
+ * values of the embeddings, where these lie. */
+void model_untie(struct model *m);
+
 /* Gives every parameter a gradient (--method full). Call before model_reserve, and not with an adapter. */
 void model_train_all(struct model *m);
 
@@ -118,7 +123,8 @@ struct batch {
 	const int32_t *target_row;      /* [n_targets] ascending: the row whose output predicts */
 	const int32_t *target_id;       /* [n_targets] the token it should predict */
 	const float *target_weight;     /* [n_targets] */
-	const uint64_t *row_key;        /* [T] of the dropout masks; NULL: no dropout */
+	const uint64_t *row_key;        /* [T] of the dropout masks and the noise; NULL: none of them */
+	float noise;                    /* NEFTune's alpha; 0: no noise */
 };
 
 /* The stack of layers; leaves the residual stream in m->work.x. */

@@ -47,6 +47,7 @@ follows() {
 @test "train: llama2 full" { follows llama2 full; }
 @test "train: llama2 lora" { follows llama2 lora; }
 @test "train: llama2 rslora" { follows llama2 rslora; }
+@test "train: llama2 dora" { follows llama2 dora; }
 @test "train: llama2 lora and modules_to_save" { follows llama2 lora_head; }
 @test "train: llama3 full" { follows llama3 full; }
 @test "train: llama3 lora" { follows llama3 lora; }

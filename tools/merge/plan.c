@@ -211,13 +211,9 @@ open_adapters(struct plan *p, struct err *e)
 {
 	p->adapter = xcalloc(p->opt->n_adapters, sizeof *p->adapter);
 	for (size_t a = 0; a < p->opt->n_adapters; a++) {
-		char *unknown;
-		if (adapter_open(&p->adapter[a], p->opt->adapter[a], &unknown, e) < 0)
+		if (adapter_open(&p->adapter[a], p->opt->adapter[a], e) < 0)
 			return -1;
-		if (unknown)
-			log_warn("'%s': adapter_config.json has keys that are not known: %s",
-				p->opt->adapter[a], unknown);
-		free(unknown);
+		log_unknown_keys(p->opt->adapter[a], p->adapter[a].config.unknown);
 	}
 	return 0;
 }

@@ -83,6 +83,7 @@ load_values(struct run *r, const struct st_file *f, struct err *e)
 		if (rc < 0)
 			return -1;
 	}
+	lora_refresh(&r->model);
 	return 0;
 }
 

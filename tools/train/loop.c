@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/lora.h"
 #include "train.h"
 
 /* ---- signals: noted here, acted on between steps ---- */
@@ -178,6 +179,7 @@ run_micro(struct run *r, struct step *s, uint32_t bin)
 	if (b.n_targets == 0)
 		return;
 	b.row_key = s->batch.row_key;
+	b.noise = (float)r->set->neftune_noise_alpha;
 	GROW(s->nll, s->nll_cap, (size_t)b.n_targets);
 	GROW(s->best, s->best_cap, (size_t)b.n_targets);
 	model_forward(&r->model, &b);
@@ -234,6 +236,7 @@ run_step(struct run *r, struct step *s, double rate, struct err *e)
 		return err_set(e, ERR_DATA, "diverged at step %lld: loss %g, gradient norm %g; the weights were not touched; "
 			"try a lower --learning-rate", (long long)r->step + 1, s->loss, s->grad_norm);
 	adamw_step(&r->optimizer, &r->model, rate, clip_coefficient(s->grad_norm, r->set->max_grad_norm));
+	lora_refresh(&r->model);
 	count_step(r, s);
 	return 0;
 }

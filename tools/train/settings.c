@@ -17,6 +17,8 @@ struct settings settings = {
 	.lora_r = 16,
 	.lora_alpha = 32,
 	.target_modules = "all-linear",
+	.lora_bias = "none",
+	.init_lora_weights = "default",
 	.dtype = "auto",
 	.micro_tokens = 2048,
 	.label_score = "full",
@@ -54,6 +56,8 @@ static const struct opt options[] = {
 	{OPT_DOUBLE, 0, "weight-decay", S(weight_decay), "X", "AdamW's, on matrices (default 0 for lora, 0.01 for full)", 0, 100,
 		&settings.weight_decay_given},
 	{OPT_DOUBLE, 0, "max-grad-norm", S(max_grad_norm), "X", "clip the global gradient norm (0: do not)", 0, 1e30},
+	{OPT_DOUBLE, 0, "neftune-noise-alpha", S(neftune_noise_alpha), "X", "noise on the embeddings in training (0: none)", 0,
+		1e6},
 	{OPT_FLAG, 0, "shuffle", S(shuffle), NULL, "shuffle the examples in every epoch"},
 	{OPT_INT, 0, "seed", S(seed), "N", "of shuffling, initialisation and dropout", 0, 2147483647},
 
@@ -61,9 +65,16 @@ static const struct opt options[] = {
 	{OPT_INT, 0, "lora-r", S(lora_r), "N", "rank", 1, 65536},
 	{OPT_DOUBLE, 0, "lora-alpha", S(lora_alpha), "X", "the update is scaled by alpha/r", 1e-9, 1e9},
 	{OPT_DOUBLE, 0, "lora-dropout", S(lora_dropout), "X", "probability of dropping an input of the adapter", 0, 0.99},
-	{OPT_STRING, 0, "target-modules", S(target_modules), "NAMES", "names or suffixes, comma-separated, or all-linear"},
+	{OPT_STRING, 0, "target-modules", S(target_modules), "NAMES|REGEX", "comma-separated names or suffixes, or all-linear"},
+	{OPT_STRING, 0, "exclude-modules", S(exclude_modules), "NAMES|REGEX", "but not these"},
+	{OPT_STRING, 0, "layers-to-transform", S(layers_to_transform), "N,...", "in these layers only, as 0,2,4-7"},
+	{OPT_STRING, 0, "rank-pattern", S(rank_pattern), "NAME=N,...", "other ranks for some modules; NAME may be a regex"},
+	{OPT_STRING, 0, "alpha-pattern", S(alpha_pattern), "NAME=X,...", "other alphas, likewise"},
+	{OPT_ENUM, 0, "lora-bias", S(lora_bias), "none|all|lora_only", "train biases, too: all, or those beside an adapter"},
 	{OPT_STRING, 0, "modules-to-save", S(modules_to_save), "NAMES", "modules trained whole and kept with the adapter"},
 	{OPT_FLAG, 0, "use-rslora", S(use_rslora), NULL, "scale by alpha/sqrt(r)"},
+	{OPT_FLAG, 0, "use-dora", S(use_dora), NULL, "train the lengths of the rows apart (DoRA)"},
+	{OPT_ENUM, 0, "init-lora-weights", S(init_lora_weights), "default|gaussian", "how A begins: uniform, or normal"},
 
 	{OPT_SECTION, .help = "Speed and memory (none of these changes the mathematics):"},
 	{OPT_ENUM, 0, "dtype", S(dtype), "auto|float32", "of the computation; float32 also saves full weights so",
@@ -122,6 +133,7 @@ settings_check(struct settings *s)
 	bool full = strcmp(s->method, "full") == 0;
 	if (full && s->init_adapter)
 		die_usage("--method full has no adapter to start from: drop --init-adapter, or merge it first");
+	adapter_check(s);
 	if (s->from_scratch && !full)
 		die_usage("--from-scratch goes with --method full: an adapter on random weights learns nothing");
 	if (s->classification && !s->valid)
