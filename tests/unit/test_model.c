@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "math/gemm.h"
+#include "math/vector.h"
 #include "model/batch.h"
 #include "model/lora.h"
 
@@ -117,12 +118,12 @@ pass(struct model *m, const struct batch *b, float coef, float *nll)
 
 /* ---- gradients against differences ---- */
 
-/* Derivative of the loss along u at p, from four points. */
+/* Derivative of the loss along u at p, from four points: the nearer, the steeper the loss; far enough for rounding. */
 static double
-slope(struct model *m, const struct batch *b, struct param *p, const float *u)
+slope(struct model *m, const struct batch *b, struct param *p, const float *u, double length)
 {
 	static const double step[] = {1, -1, 2, -2}, weight[] = {8, -8, -1, 1};
-	const double h = 0.001;
+	const double h = 0.004 / (1 + length / 4);
 	float *start = copy_floats(p->value, param_size(p));
 	double sum = 0;
 	for (int s = 0; s < 4; s++) {
@@ -152,7 +153,7 @@ check_parameter(struct model *m, const struct batch *b, struct param *p, uint64_
 	float *u = random_floats(n, 1 / sqrt((double)n), seed);
 	for (size_t i = 0; i < n; i++)
 		u[i] += length > 0 ? (float)((double)p->grad[i] / length) : 0;
-	double want = slope(m, b, p, u), got = dot(p->grad, u, n);
+	double want = slope(m, b, p, u, length), got = dot(p->grad, u, n);
 	if (!(fabs(want - got) < 1e-3 * length + 1e-3))
 		fail_msg("%s %s: slope %.6g, by differences %.6g (gradient's length %.3g)", m->config.model_type, p->name, got, want,
 			length);
@@ -401,23 +402,57 @@ test_branches(void **state)
 
 /* ---- adapters ---- */
 
-/* An adapter on these modules, its B random too so that every gradient is there. */
+/* An adapter, its values random so that every gradient is there; magnitudes half to one and a half of what they were. */
 static void
-attach(struct model *m, json_t *targets, json_t *saved, double dropout)
+attach_config(struct model *m, const struct adapter_config *want)
 {
 	struct err e;
+	struct rng r;
 	struct adapter_config c;
-	const struct adapter_config want = {.r = 3, .lora_alpha = 5, .lora_dropout = dropout, .target_modules = targets,
-		.modules_to_save = saved};
-	adapter_config_new(&c, &want);
+	adapter_config_new(&c, want);
 	if (lora_attach(m, &c, 5, true, &e) < 0)
 		fail_msg("%s", e.msg);
 	adapter_config_release(&c);
+	rng_init(&r, 8, 8);
+	for (size_t i = 0; i < m->n_trained; i++)
+		if (!m->trained[i]->scales)
+			randomise(m->trained[i], 100 + i);
+		else
+			for (int j = 0; j < m->trained[i]->rows; j++)
+				m->trained[i]->value[j] *= (float)(0.5 + rng_uniform(&r));
+	lora_refresh(m);
+	model_reserve(m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+}
+
+/* On these modules, with some saved whole. */
+static void
+attach(struct model *m, json_t *targets, json_t *saved, double dropout)
+{
+	attach_config(m, &(struct adapter_config){.r = 3, .lora_alpha = 5, .lora_dropout = dropout, .target_modules = targets,
+		.modules_to_save = saved});
 	json_decref(targets);
 	json_decref(saved);
-	for (size_t i = 0; i < m->n_trained; i++)
-		randomise(m->trained[i], 100 + i);
-	model_reserve(m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+}
+
+/* On everything, with DoRA and all biases. */
+static void
+attach_dora(struct model *m, double dropout)
+{
+	json_t *targets = json_string(".*_proj|lm_head|.*embed_tokens");
+	attach_config(m, &(struct adapter_config){.r = 3, .lora_alpha = 5, .lora_dropout = dropout, .target_modules = targets,
+		.use_dora = true, .bias = "all"});
+	json_decref(targets);
+}
+
+/* Keys of the rows, the same for a token of a document however it is packed; new. */
+static uint64_t *
+new_keys(const struct batch *b, uint64_t seed)
+{
+	uint64_t *key = xcalloc((size_t)b->T, sizeof *key);
+	for (int d = 0; d < b->n_docs; d++)
+		for (int i = 0; i < b->docs[d].n; i++)
+			key[b->docs[d].q + i] = seed + (uint64_t)b->docs[d].n * 1000 + (uint64_t)i;
+	return key;
 }
 
 static void
@@ -461,6 +496,181 @@ test_lora_partly(void **state)
 	check_all(&m, &b);
 	model_release(&m);
 	batch_release(&bb);
+}
+
+/* Norms stay as they were while a value is moved, which is how they count in gradients. */
+static void
+test_dora(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		open_model(&m, configs[c]);
+		attach_dora(&m, 0);
+		assert_int_equal(m.lowest, -1);
+		assert_true(m.n_trained >= 3 * (2 * 7 + 2));
+		check_all(&m, &b);
+		model_release(&m);
+	}
+	batch_release(&bb);
+}
+
+/* With dropout, and with activations computed again, to the same bits. */
+static void
+test_dora_checkpointing(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	uint64_t *key = new_keys(&b, 1);
+	b.row_key = key;
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		double loss, again;
+		size_t n;
+		open_model(&m, configs[c]);
+		attach_dora(&m, 0.3);
+		float *all = gradients_of(&m, &b, &loss, &n);
+		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_INPUTS);
+		float *inputs = gradients_of(&m, &b, &again, &n);
+		assert_true(again == loss);
+		assert_same_floats(inputs, all, n);
+		if (c == 0) {
+			model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+			check_all(&m, &b);
+		}
+		release_all();
+		model_release(&m);
+	}
+	free(key);
+	batch_release(&bb);
+}
+
+/* A base in bf16 stays where it lies: norms and products expand it on the way. */
+static void
+test_dora_on_bf16(void **state)
+{
+	(void)state;
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	struct model m, stored;
+	struct err e;
+	open_model(&m, configs[0]);
+	if (model_save_weights(&m, dir, false, ST_BF16, &e) < 0 || model_open(&stored, dir, &(struct model_options){0}, &e) < 0)
+		fail_msg("%s", e.msg);
+	attach_dora(&stored, 0);
+	assert_int_equal(stored.layer[0].q->w->matrix.form, MATRIX_BF16);
+	check_all(&stored, &b);
+	/* The same values in fp32 give the same. */
+	for (size_t i = 0; i < m.n_params; i++)
+		if (!stored.param[i].value)
+			param_read(&stored.param[i], 0, param_size(&m.param[i]), m.param[i].value);
+		else
+			for (size_t j = 0; j < param_size(&m.param[i]); j++)
+				m.param[i].value[j] = bf16_to_f32(bf16_from_f32(m.param[i].value[j]));
+	attach_dora(&m, 0);
+	double want = pass(&m, &b, 0, NULL);
+	for (size_t i = 0; i < m.n_trained; i++)
+		memcpy(stored.trained[i]->value, m.trained[i]->value, param_size(m.trained[i]) * sizeof(float));
+	lora_refresh(&stored);
+	assert_near(pass(&stored, &b, 0, NULL), want, 1e-5 * want);
+	model_release(&m);
+	model_release(&stored);
+	batch_release(&bb);
+}
+
+/* Saved whole, the two ends of a tied model part; otherwise an adapter on one leaves the table, and so the other. */
+static void
+test_tied(void **state)
+{
+	(void)state;
+	static const char *const saved[][2] = {{"embed_tokens"}, {"lm_head"}, {"embed_tokens", "lm_head"}};
+	static const int lowest[] = {-1, 0, -1};
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	for (int i = 0; i < 3; i++) {
+		struct model m;
+		open_model(&m, configs[1]);
+		json_t *names = json_pack("[s]", saved[i][0]);
+		if (saved[i][1])
+			json_array_append_new(names, json_string(saved[i][1]));
+		attach(&m, json_pack("[s]", "q_proj"), names, 0);
+		assert_int_equal(m.n_trained, 4 + (saved[i][1] ? 2 : 1));
+		assert_int_equal(m.lowest, lowest[i]);
+		assert_ptr_not_equal(m.head.w, m.embed);
+		check_all(&m, &b);
+		model_release(&m);
+	}
+	struct model m;
+	open_model(&m, configs[1]);
+	attach(&m, json_pack("[s]", "embed_tokens"), NULL, 0);
+	assert_int_equal(m.n_trained, 2);
+	assert_ptr_equal(m.head.w, m.embed);
+	check_all(&m, &b);
+	model_release(&m);
+	batch_release(&bb);
+}
+
+/* Noise is bounded by alpha / sqrt(L C) of each document, is drawn by the keys alone, and is not there without. */
+static void
+test_noise(void **state)
+{
+	(void)state;
+	enum { ALPHA = 3 };
+	struct batch_builder bb = {0}, one = {0};
+	struct batch b = all_documents(&bb);
+	struct model m;
+	float together[MAX_T], apart[MAX_T];
+	uint64_t *key = new_keys(&b, 7);
+	open_model(&m, configs[0]);
+	int C = m.config.C;
+	attach(&m, json_pack("[s,s]", "embed_tokens", "q_proj"), NULL, 0);
+	double quiet = pass(&m, &b, 0, NULL);
+	b.noise = ALPHA;
+	assert_true(pass(&m, &b, 0, NULL) == quiet);
+	b.row_key = key;
+	double first = pass(&m, &b, 0, together);
+	assert_true(first != quiet && pass(&m, &b, 0, NULL) == first);
+	check_all(&m, &b);
+
+	/* Of a document alone it is the same. */
+	for (int d = N_DOCS - 1, t = 0; d >= 0; d--) {
+		batch_clear(&one);
+		add_document(&one, d);
+		struct batch alone = batch_view(&one);
+		alone.noise = ALPHA;
+		alone.row_key = key + b.docs[d].q;
+		pass(&m, &alone, 0, apart);
+		t += alone.n_targets;
+		for (int i = 0; i < alone.n_targets; i++)
+			assert_near((double)apart[i], (double)together[b.n_targets - t + i], 1e-5 * (double)apart[i]);
+	}
+
+	/* The noise itself, on embeddings of zeros. */
+	vec_zero(m.table.lora->B.value, param_size(&m.table.lora->B));
+	m.config.L = 0;
+	float *x = m.work.x.data, *still = hold(xreallocarray(NULL, (size_t)b.T * (size_t)C, sizeof *still));
+	model_forward(&m, &(struct batch){.T = b.T, .ids = b.ids, .pos = b.pos, .docs = b.docs, .n_docs = b.n_docs});
+	memcpy(still, x, (size_t)b.T * (size_t)C * sizeof *x);
+	model_forward(&m, &b);
+	m.config.L = 2;
+	double mean = 0, squares = 0;
+	for (int d = 0; d < b.n_docs; d++)
+		for (int i = b.docs[d].q * C; i < (b.docs[d].q + b.docs[d].n) * C; i++) {
+			double noise = ((double)x[i] - (double)still[i]) * sqrt(b.docs[d].n * C) / ALPHA;
+			assert_true(fabs(noise) <= 1 + 1e-5);
+			mean += noise / (b.T * C);
+			squares += noise * noise / (b.T * C);
+		}
+	assert_near(mean, 0, 0.06);
+	assert_near(squares, 1.0 / 3, 0.03);
+	release_all();
+	free(key);
+	model_release(&m);
+	batch_release(&bb);
+	batch_release(&one);
 }
 
 /* The same keys draw the same masks forward and backward, others others, and no keys none. */
@@ -552,6 +762,11 @@ main(void)
 		cmocka_unit_test(test_lora_partly),
 		cmocka_unit_test(test_lora_dropout),
 		cmocka_unit_test(test_lora_starts_at_nothing),
+		cmocka_unit_test(test_dora),
+		cmocka_unit_test(test_dora_checkpointing),
+		cmocka_unit_test(test_dora_on_bf16),
+		cmocka_unit_test(test_tied),
+		cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_save),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
