@@ -199,10 +199,10 @@ static void
 test_gain(void **state)
 {
 	(void)state;
-	static const int sizes[][2] = {{1, 1}, {3, 17}, {5, 64}, {2, 5001}, {131, 129}};
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+	static const int shapes[][2] = {{1, 1}, {3, 17}, {5, 64}, {2, 5001}, {131, 129}};
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
 		for (int half = 0; half < 2; half++)
-			check_gain(sizes[i][0], sizes[i][1], half);
+			check_gain(shapes[i][0], shapes[i][1], half);
 }
 
 /* The columns of a matrix by id, and back; an id may occur twice, and one may be passed over. */

@@ -16,7 +16,8 @@ static int
 open_model(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
-	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed};
+	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed,
+		.compute = math_compute(s->dtype)};
 	if (model_open(&r->model, r->model_dir, &opt, e) < 0)
 		return -1;
 	if (r->full) {
@@ -63,7 +64,7 @@ print_plan(const struct run *r)
 	if (!r->full)
 		log_note("adapter: r %d, alpha %g, dropout %g%s", r->adapter.r, r->adapter.lora_alpha, r->adapter.lora_dropout,
 			r->adapter.use_rslora ? ", rslora" : "");
-	log_note("float32 on %s, %d threads", math_backend(), math_threads());
+	log_note("%s on %s, %d threads", m->compute == NUM_BF16 ? "bfloat16" : "float32", math_backend(), math_threads());
 }
 
 static void

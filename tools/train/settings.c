@@ -77,7 +77,7 @@ static const struct opt options[] = {
 	{OPT_ENUM, 0, "init-lora-weights", S(init_lora_weights), "default|gaussian", "how A begins: uniform, or normal"},
 
 	{OPT_SECTION, .help = "Speed and memory (none of these changes the mathematics):"},
-	{OPT_ENUM, 0, "dtype", S(dtype), "auto|float32", "of the computation; float32 also saves full weights so",
+	{OPT_ENUM, 0, "dtype", S(dtype), "auto|float32|bfloat16", "of the computation; float32 also saves full weights so",
 		.given = &settings.dtype_given},
 	{OPT_INT, 0, "micro-tokens", S(micro_tokens), "N", "tokens of a micro-batch (0: a whole step at once)", 0, 1 << 24},
 	{OPT_FLAG, 0, "gradient-checkpointing", S(gradient_checkpointing), NULL, "keep less, compute activations twice"},
