@@ -41,6 +41,8 @@ follows() {
     "$helpers/stdiff" 1e-3 "$T/run/final" "$final"
   else
     "$helpers/stdiff" 1e-3 "$T/run/final/adapter_model.safetensors" "$final"
+    "${HONE_BIN:-.}/hone-merge" -q -m "$cases/$case/base" -a "$T/run/final" -o "$T/merged"
+    "$helpers/stdiff" 1e-5 "$T/merged" "$dir/merged"
   fi
 }
 

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/num.h"
 #include "model/lora.h"
 #include "train.h"
 
@@ -52,24 +51,33 @@ take_number(const char **p)
 	return digits ? n : -1;
 }
 
+/* "4", or "4-7", at *p, which is moved behind it, onto the list; false when it is not that. */
+static bool
+take_range(const char **p, json_t *list)
+{
+	int first = take_number(p), last = first;
+	if (**p == '-') {
+		++*p;
+		last = take_number(p);
+	}
+	if (first < 0 || last < first)
+		return false;
+	for (; first <= last; first++)
+		json_array_append_new(list, json_integer(first));
+	return true;
+}
+
 /* "0,2,4-7"; a new reference, or NULL when it is not that. */
 static json_t *
 number_list(const char *text)
 {
 	json_t *list = json_array();
-	const char *p = text;
-	do {
-		int first = take_number(&p), last = first;
-		if (*p == '-') {
-			p++;
-			last = take_number(&p);
-		}
-		if (first < 0 || last < first)
-			break;
-		for (; first <= last; first++)
-			json_array_append_new(list, json_integer(first));
-	} while (*p == ',' && *++p);
-	if (p > text && !*p && p[-1] != ',' && p[-1] != '-')
+	bool good = take_range(&text, list);
+	while (good && *text == ',') {
+		text++;
+		good = take_range(&text, list);
+	}
+	if (good && !*text)
 		return list;
 	json_decref(list);
 	return NULL;
@@ -101,9 +109,32 @@ pattern_object(const char *text, bool whole)
 
 /* ---- what needs no model ---- */
 
+/* The first option that a new adapter is described by and nothing else would heed; NULL: there is none. */
+static const char *
+described_by(const struct settings *s)
+{
+	const struct {
+		bool given;
+		const char *name;
+	} options[] = {{s->use_dora, "use-dora"}, {s->use_rslora, "use-rslora"}, {s->lora_dropout > 0, "lora-dropout"},
+		{s->exclude_modules, "exclude-modules"}, {s->layers_to_transform, "layers-to-transform"},
+		{s->rank_pattern, "rank-pattern"}, {s->alpha_pattern, "alpha-pattern"},
+		{s->modules_to_save, "modules-to-save"}, {strcmp(s->lora_bias, "none") != 0, "lora-bias"},
+		{strcmp(s->init_lora_weights, "default") != 0, "init-lora-weights"}};
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		if (options[i].given)
+			return options[i].name;
+	return NULL;
+}
+
 void
 adapter_check(const struct settings *s)
 {
+	const char *option = described_by(s);
+	if (option && s->init_adapter)
+		die_usage("--%s is not for --init-adapter, whose own configuration counts", option);
+	if (option && strcmp(s->method, "full") == 0)
+		die_usage("--%s is for an adapter, and --method full trains all weights", option);
 	json_t *layers = s->layers_to_transform ? number_list(s->layers_to_transform) : json_array();
 	json_t *ranks = s->rank_pattern ? pattern_object(s->rank_pattern, true) : json_object();
 	json_t *alphas = s->alpha_pattern ? pattern_object(s->alpha_pattern, false) : json_object();

@@ -59,7 +59,7 @@ static const struct opt options[] = {
 	{OPT_DOUBLE, 0, "neftune-noise-alpha", S(neftune_noise_alpha), "X", "noise on the embeddings in training (0: none)", 0,
 		1e6},
 	{OPT_FLAG, 0, "shuffle", S(shuffle), NULL, "shuffle the examples in every epoch"},
-	{OPT_INT, 0, "seed", S(seed), "N", "of shuffling, initialisation and dropout", 0, 2147483647},
+	{OPT_INT, 0, "seed", S(seed), "N", "of shuffling, initialisation, dropout and noise", 0, 2147483647},
 
 	{OPT_SECTION, .help = "Adapter:"},
 	{OPT_INT, 0, "lora-r", S(lora_r), "N", "rank", 1, 65536},
