@@ -277,14 +277,15 @@ embedding_forward(struct rows out, const struct matrix *table, const int32_t *id
 
 /* An id may occur twice, so threads share out the columns, not the rows. */
 void
-embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int T, int C)
+embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int skip, int T, int C)
 {
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int c = 0; c < C; c += COLUMNS) {
 		int n = C - c < COLUMNS ? C - c : COLUMNS;
 		float buf[COLUMNS];
 		for (int t = 0; t < T; t++)
-			add_block(dtable + (size_t)ids[t] * (size_t)C + c, row_load(dout, t, c, n, buf), n);
+			if (ids[t] != skip)
+				add_block(dtable + (size_t)ids[t] * (size_t)C + c, row_load(dout, t, c, n, buf), n);
 	}
 }
 

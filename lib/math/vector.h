@@ -27,14 +27,14 @@ void rows_dropout(struct rows out, struct rows x, int T, int C, float p, const u
 /* out[T,C] += noise, uniform in (-amplitude, amplitude), a function of key, salt and column as above. */
 void rows_noise(struct rows out, int T, int C, float amplitude, const uint64_t *key, uint64_t salt);
 
-/* Columns of a matrix [r,V] stored row by row: out[T,r] = m[:,ids[t]], and its backward dm[:,ids[t]] += dout[t], where
- * `skip` is an id that gets none (-1: no such). */
+/* Columns of a matrix [r,V] stored row by row: out[T,r] = m[:,ids[t]], and its backward dm[:,ids[t]] += dout[t]; the id
+ * `skip` gets none (-1: all do), as a padding token does not. */
 void columns_forward(struct rows out, const float *m, const int32_t *ids, int T, int r, int V);
 void columns_backward(float *dm, struct rows dout, const int32_t *ids, int skip, int T, int r, int V);
 
-/* Rows of a table [V,C]: out[T,C] = table[ids[t]], and its backward dtable[ids[t]] += dout[t]. */
+/* Rows of a table [V,C]: out[T,C] = table[ids[t]], and its backward dtable[ids[t]] += dout[t]; `skip` as above. */
 void embedding_forward(struct rows out, const struct matrix *table, const int32_t *ids, int T);
-void embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int T, int C);
+void embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int skip, int T, int C);
 
 /* Rows chosen by index: out[n,C] = x[index[i]]; the backward adds: dx[index[i]] += dout[i]; indices are distinct. */
 void rows_gather(struct rows out, struct rows x, const int32_t *index, int n, int C);

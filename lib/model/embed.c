@@ -64,7 +64,7 @@ void
 embed_backward(struct model *m, const struct batch *b)
 {
 	if (m->embed->grad)
-		embedding_backward(m->embed->grad, m->work.dx, b->ids, b->T, m->config.C);
+		embedding_backward(m->embed->grad, m->work.dx, b->ids, m->config.pad_id, b->T, m->config.C);
 	if (m->table.lora && m->table.lora->A.grad)
 		adapter_backward(m, b);
 }

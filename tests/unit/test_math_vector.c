@@ -239,10 +239,11 @@ test_embedding(void **state)
 		float *dtable = random_floats(table_n, 1, 4), *before = copy_floats(dtable, table_n);
 		double *want = to_double(dtable, table_n);
 		embedding_forward(rows_f32(out, C), &(struct matrix){.form = MATRIX_F32, .out = V, .in = C, .data = table}, ids, T);
-		embedding_backward(dtable, rows_f32(dout, C), ids, T, C);
+		int skip = w % 2 ? 9 : -1;
+		embedding_backward(dtable, rows_f32(dout, C), ids, skip, T, C);
 		for (int i = 0; i < T * C; i++) {
 			assert_true(out[i] == table[ids[i / C] * C + i % C]);
-			want[ids[i / C] * C + i % C] += (double)dout[i];
+			want[ids[i / C] * C + i % C] += ids[i / C] == skip ? 0 : (double)dout[i];
 		}
 		assert_all_near(dtable, want, table_n, 1e-6);
 		for (int id = 0; id < V; id++)

@@ -613,6 +613,36 @@ test_tied(void **state)
 	batch_release(&bb);
 }
 
+/* The padding token's embedding is not trained, neither in the table nor in an adapter, as with torch. */
+static void
+test_padding(void **state)
+{
+	(void)state;
+	static const char config[] = "{\"model_type\":\"llama\"," DIMS "\"hidden_size\":24,\"num_key_value_heads\":2,"
+		"\"pad_token_id\":10}";
+	struct batch_builder bb = {0};
+	struct batch b = all_documents(&bb);
+	int32_t pad = token(0, 1), other = token(0, 2);
+	assert_int_equal(pad, 10);
+	for (int full = 0; full < 2; full++) {
+		struct model m;
+		open_model(&m, config);
+		if (full) {
+			model_train_all(&m);
+			model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
+		} else {
+			attach(&m, json_pack("[s]", "embed_tokens"), NULL, 0);
+		}
+		model_zero_grad(&m);
+		pass(&m, &b, 1, NULL);
+		const float *grad = full ? m.embed->grad : m.table.lora->A.grad;
+		int by_token = full ? m.config.C : 1;
+		assert_true(grad[pad * by_token] == 0 && grad[other * by_token] != 0);
+		model_release(&m);
+	}
+	batch_release(&bb);
+}
+
 /* Noise is bounded by alpha / sqrt(L C) of each document, is drawn by the keys alone, and is not there without. */
 static void
 test_noise(void **state)
@@ -728,6 +758,54 @@ test_lora_starts_at_nothing(void **state)
 	batch_release(&bb);
 }
 
+static void
+spread_of(const struct param *p, double *largest, double *deviation)
+{
+	size_t n = param_size(p);
+	*largest = 0;
+	for (size_t i = 0; i < n; i++)
+		*largest = fmax(*largest, fabs((double)p->value[i]));
+	*deviation = sqrt(dot(p->value, p->value, n) / (double)n);
+}
+
+/* How adapters begin: PEFT's distributions, and DoRA's magnitudes, which change nothing. */
+static void
+test_lora_init(void **state)
+{
+	(void)state;
+	enum { RANK = 64 };
+	for (int gaussian = 0; gaussian < 2; gaussian++) {
+		struct model m;
+		struct err e;
+		struct adapter_config c;
+		double largest, deviation, bound;
+		open_model(&m, configs[0]);
+		json_t *targets = json_string(".*embed_tokens|.*_proj");
+		adapter_config_new(&c, &(struct adapter_config){.r = RANK, .lora_alpha = 5, .use_dora = true, .gaussian = gaussian,
+			.target_modules = targets});
+		json_decref(targets);
+		assert_int_equal(lora_attach(&m, &c, 5, true, &e), 0);
+		const struct linear *l = m.layer[1].q;
+		const struct lora *table = m.table.lora;
+		spread_of(&l->lora->A, &largest, &deviation);
+		bound = gaussian ? 1.0 / RANK : 1 / sqrt(3.0 * l->in);
+		assert_near(deviation, bound, 0.06 * bound);
+		assert_true(gaussian || largest <= 1 / sqrt((double)l->in));
+		spread_of(&l->lora->B, &largest, &deviation);
+		assert_true(largest == 0);
+		spread_of(&table->A, &largest, &deviation);
+		assert_true(largest == 0);
+		spread_of(&table->B, &largest, &deviation);
+		assert_near(deviation, 1, 0.06);
+		for (int j = 0; j < l->out; j++) {
+			double norm = sqrt(dot(l->w->value + j * l->in, l->w->value + j * l->in, (size_t)l->in));
+			assert_near((double)l->lora->magnitude.value[j], norm, 1e-6 * norm);
+		}
+		adapter_config_release(&c);
+		model_release(&m);
+	}
+}
+
 /* ---- saving ---- */
 
 static void
@@ -762,10 +840,12 @@ main(void)
 		cmocka_unit_test(test_lora_partly),
 		cmocka_unit_test(test_lora_dropout),
 		cmocka_unit_test(test_lora_starts_at_nothing),
+		cmocka_unit_test(test_lora_init),
 		cmocka_unit_test(test_dora),
 		cmocka_unit_test(test_dora_checkpointing),
 		cmocka_unit_test(test_dora_on_bf16),
 		cmocka_unit_test(test_tied),
+		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_save),
 	};
