@@ -16,7 +16,8 @@ setup() {
 # A checkpoint made of the configuration: in model/
 make_model() {
   rm -rf model
-  "$train" -q -m config -t data -o made --from-scratch --method full --max-steps 1 --learning-rate 1e-3
+  "$train" -q -m config -t data -o made --from-scratch --method full --max-steps 1 --learning-rate 1e-3 \
+    --dtype float32
   mv made/final model
   rm -r made
 }
