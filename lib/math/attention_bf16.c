@@ -29,8 +29,8 @@ struct scratch {
 	void *k_turned;                  /* [D,len] */
 	void *q, *dout;                  /* on the left, [BLOCK,D] */
 	void *q_turned, *dout_turned;    /* on the left, [D,BLOCK] */
-	void *left;                      /* probabilities or their gradients on the left, [BLOCK,CHUNK] */
-	void *right;                     /* on the right, [CHUNK,BLOCK] */
+	void *P, *dP;                    /* probabilities and gradients of scores on the left, [BLOCK,CHUNK] */
+	void *right;                     /* either on the right, [CHUNK,BLOCK] */
 	float *S, *dS;                   /* [BLOCK,CHUNK] */
 	float *sum;                      /* [BLOCK,D] */
 };
@@ -40,15 +40,16 @@ take_scratch(struct scratch *w, struct arena *a, const struct attn_shape *s, int
 {
 	int D = s->D;
 	w->gathered = ARENA_TAKE(a, uint16_t, (size_t)len * (size_t)D);
-	w->k = arena_take(a, 1, packed_size(RIGHT, len, D));
-	w->v = arena_take(a, 1, packed_size(RIGHT, D, len) + packed_size(RIGHT, len, D));
-	w->k_turned = arena_take(a, 1, packed_size(RIGHT, D, len));
-	w->q = arena_take(a, 1, packed_size(LEFT, ATTN_BLOCK, D));
-	w->dout = arena_take(a, 1, packed_size(LEFT, ATTN_BLOCK, D));
-	w->q_turned = arena_take(a, 1, packed_size(LEFT, D, ATTN_BLOCK));
-	w->dout_turned = arena_take(a, 1, packed_size(LEFT, D, ATTN_BLOCK));
-	w->left = arena_take(a, 1, packed_size(LEFT, ATTN_BLOCK, CHUNK));
-	w->right = arena_take(a, 1, packed_size(RIGHT, CHUNK, ATTN_BLOCK));
+	w->k = arena_take(a, 1, packed_right_size(len, D));
+	w->v = arena_take(a, 1, packed_right_size(D, len) + packed_right_size(len, D));
+	w->k_turned = arena_take(a, 1, packed_right_size(D, len));
+	w->q = arena_take(a, 1, packed_left_size(ATTN_BLOCK, D));
+	w->dout = arena_take(a, 1, packed_left_size(ATTN_BLOCK, D));
+	w->q_turned = arena_take(a, 1, packed_left_size(D, ATTN_BLOCK));
+	w->dout_turned = arena_take(a, 1, packed_left_size(D, ATTN_BLOCK));
+	w->P = arena_take(a, 1, packed_left_size(ATTN_BLOCK, CHUNK));
+	w->dP = arena_take(a, 1, packed_left_size(ATTN_BLOCK, CHUNK));
+	w->right = arena_take(a, 1, packed_right_size(CHUNK, ATTN_BLOCK));
 	w->S = ARENA_TAKE(a, float, ATTN_BLOCK * CHUNK);
 	w->dS = ARENA_TAKE(a, float, ATTN_BLOCK * CHUNK);
 	w->sum = ARENA_TAKE(a, float, (size_t)ATTN_BLOCK * (size_t)D);
@@ -111,18 +112,24 @@ all_keys(const struct heads *x, const struct attn_doc *doc, int kh, int D, uint1
 	return to;
 }
 
-static struct packed
-pack(void *memory, enum side side, struct rows x, bool turned, int n, int k)
+static struct packed_left
+left(void *memory, struct rows x, bool turned, int n, int k)
 {
-	return packed_make(memory, side, operand_rows(x, turned), n, k);
+	return packed_left(memory, operand_rows(x, turned), n, k);
+}
+
+static struct packed_right
+right(void *memory, struct rows x, bool turned, int n, int k)
+{
+	return packed_right(memory, operand_rows(x, turned), n, k);
 }
 
 /* ---- forward ---- */
 
-/* Exponentials of the visible scores against the maximum so far, zeros elsewhere; returns what sums of before must be
- * multiplied with. */
+/* P = exponentials of the visible scores against the maximum so far, zeros elsewhere; returns what sums of before must
+ * be multiplied with. */
 HONE_SIMD static float
-softmax_chunk(float *row, int from, int to, int n, float *max, float *sum)
+softmax_chunk(uint16_t *P, float *row, int from, int to, int n, float *max, float *sum)
 {
 	float factor = 1, m = *max;
 	if (from < to) {
@@ -132,10 +139,9 @@ softmax_chunk(float *row, int from, int to, int n, float *max, float *sum)
 		*sum = *sum * factor + row_exp_sum(row + from, m, to - from);
 		*max = m;
 	}
-	for (int j = 0; j < from && j < n; j++)
-		row[j] = 0;
-	for (int j = to > from ? to : from; j < n; j++)
-		row[j] = 0;
+	memset(P, 0, (size_t)n * sizeof *P);
+	for (int j = from; j < to; j++)
+		P[j] = bf16_from_f32(row[j]);
 	return factor;
 }
 
@@ -156,7 +162,7 @@ visible_in_chunk(const struct attn_block *b, const struct attn_shape *s, int i, 
 }
 
 struct keys {
-	struct packed k, v, k_turned;
+	struct packed_right k, v, k_turned;
 	int len;
 };
 
@@ -186,7 +192,7 @@ forward_block(const struct attn *a, float *lse, const struct attn_block *b, cons
 {
 	int D = s->D;
 	float max[ATTN_BLOCK], total[ATTN_BLOCK];
-	struct packed q = pack(w->q, LEFT, head_rows(&a->q, b->doc->q + b->i0, b->h), false, b->n, D);
+	struct packed_left q = left(w->q, head_rows(&a->q, b->doc->q + b->i0, b->h), false, b->n, D);
 	for (int i = 0; i < b->n; i++) {
 		max[i] = -1e30f;
 		total[i] = 0;
@@ -194,16 +200,16 @@ forward_block(const struct attn *a, float *lse, const struct attn_block *b, cons
 	int first = b->j0 / PACKED_K * PACKED_K;
 	for (int c0 = first; c0 < b->j1; c0 += CHUNK) {
 		int n = chunk_length(b, c0);
+		struct packed_left P = packed_left_rows(w->P, b->n, n);
 		packed_product(rows_f32(w->S, CHUNK), &q, &keys->k, c0, n, 0, s->scale, 0);
 		for (int i = 0; i < b->n; i++) {
 			int from, to;
 			visible_in_chunk(b, s, i, c0, n, &from, &to);
-			float factor = softmax_chunk(w->S + i * CHUNK, from, to, n, &max[i], &total[i]);
+			float factor = softmax_chunk(rows_at(P.rows, i, 0).data, w->S + i * CHUNK, from, to, n, &max[i], &total[i]);
 			if (c0 > first && factor != 1)
 				scale_row(w->sum + (size_t)i * (size_t)D, factor, D);
 		}
-		struct packed p = pack(w->left, LEFT, rows_f32(w->S, CHUNK), false, b->n, n);
-		packed_product(rows_f32(w->sum, D), &p, &keys->v, 0, D, c0, 1, c0 > first);
+		packed_product(rows_f32(w->sum, D), &P, &keys->v, 0, D, c0, 1, c0 > first);
 	}
 	store_out(a, lse, b, s, w->sum, max, total);
 }
@@ -290,8 +296,8 @@ forward_part(const struct attn *a, float *lse, const struct attn_doc *doc, const
 {
 	struct keys keys = {.len = doc->n_prefix + doc->n};
 	if (doc->n > FEW) {
-		keys.k = pack(w->k, RIGHT, all_keys(&a->k, doc, kh, s->D, w->gathered), false, keys.len, s->D);
-		keys.v = pack(w->v, RIGHT, all_keys(&a->v, doc, kh, s->D, w->gathered), true, s->D, keys.len);
+		keys.k = right(w->k, all_keys(&a->k, doc, kh, s->D, w->gathered), false, keys.len, s->D);
+		keys.v = right(w->v, all_keys(&a->v, doc, kh, s->D, w->gathered), true, s->D, keys.len);
 	}
 	for (int h = h0; h < h1; h++)
 		for (int i0 = 0; i0 < doc->n; i0 += ATTN_BLOCK) {
@@ -323,18 +329,18 @@ attn_bf16_forward(const struct attn *a, float *lse, const struct attn_doc *docs,
 
 /* ---- backward ---- */
 
-/* Probabilities again from scores and the log-sum-exp that forward kept, and dS = P (dP - delta); zeros elsewhere. */
+/* Probabilities again from scores and the log-sum-exp that forward kept, and the scores' gradient P (dP - delta) out of
+ * dP, that of the probabilities; zeros where nothing is visible. */
 HONE_SIMD static void
-gradient_row(float *P, float *dS, float lse, float delta, int from, int to, int n)
+gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float lse, float delta, int from, int to, int n)
 {
-	for (int j = 0; j < from; j++)
-		P[j] = dS[j] = 0;
+	memset(P, 0, (size_t)n * sizeof *P);
+	memset(dS, 0, (size_t)n * sizeof *dS);
 	for (int j = from; j < to; j++) {
-		P[j] = exp_f32(P[j] - lse);
-		dS[j] = P[j] * (dS[j] - delta);
+		float p = exp_f32(S[j] - lse);
+		P[j] = bf16_from_f32(p);
+		dS[j] = bf16_from_f32(p * (dP[j] - delta));
 	}
-	for (int j = to; j < n; j++)
-		P[j] = dS[j] = 0;
 }
 
 /* One query head's gradients at keys and values, turned: [D,len]. */
@@ -350,29 +356,29 @@ backward_block(const struct attn *d, const struct attn *a, const float *lse, con
 	int D = s->D, row = b->doc->q + b->i0;
 	struct rows q_rows = head_rows(&a->q, row, b->h), dout_rows = head_rows(&d->out, row, b->h);
 	struct rows out_rows = head_rows(&a->out, row, b->h);
-	struct packed q = pack(w->q, LEFT, q_rows, false, b->n, D), dout = pack(w->dout, LEFT, dout_rows, false, b->n, D);
-	struct packed q_turned = pack(w->q_turned, LEFT, q_rows, true, D, b->n);
-	struct packed dout_turned = pack(w->dout_turned, LEFT, dout_rows, true, D, b->n);
+	struct packed_left q = left(w->q, q_rows, false, b->n, D), dout = left(w->dout, dout_rows, false, b->n, D);
+	struct packed_left q_turned = left(w->q_turned, q_rows, true, D, b->n);
+	struct packed_left dout_turned = left(w->dout_turned, dout_rows, true, D, b->n);
 	float delta[ATTN_BLOCK], *buf = math_scratch();
 	for (int i = 0; i < b->n; i++)
 		delta[i] = dot(row_load(dout_rows, i, 0, D, buf), row_load(out_rows, i, 0, D, buf + D), D);
 	int first = b->j0 / PACKED_K * PACKED_K;
 	for (int c0 = first; c0 < b->j1; c0 += CHUNK) {
 		int n = chunk_length(b, c0);
+		struct packed_left P = packed_left_rows(w->P, b->n, n), dS = packed_left_rows(w->dP, b->n, n);
 		packed_product(rows_f32(w->S, CHUNK), &q, &keys->k, c0, n, 0, s->scale, 0);
 		packed_product(rows_f32(w->dS, CHUNK), &dout, &keys->v, c0, n, 0, 1, 0);
 		for (int i = 0; i < b->n; i++) {
 			int from, to;
 			visible_in_chunk(b, s, i, c0, n, &from, &to);
-			gradient_row(w->S + i * CHUNK, w->dS + i * CHUNK, lse[(size_t)(row + i) * (size_t)s->H + (size_t)b->h], delta[i],
-				from, to, n);
+			gradient_row(rows_at(P.rows, i, 0).data, rows_at(dS.rows, i, 0).data, w->S + i * CHUNK, w->dS + i * CHUNK,
+				lse[(size_t)(row + i) * (size_t)s->H + (size_t)b->h], delta[i], from, to, n);
 		}
-		struct packed p = pack(w->right, RIGHT, rows_f32(w->S, CHUNK), true, n, b->n);
-		packed_product(rows_f32(g->dv + c0, g->len), &dout_turned, &p, 0, n, 0, 1, 1);
-		struct packed ds = pack(w->right, RIGHT, rows_f32(w->dS, CHUNK), true, n, b->n);
-		packed_product(rows_f32(g->dk + c0, g->len), &q_turned, &ds, 0, n, 0, s->scale, 1);
-		ds = pack(w->left, LEFT, rows_f32(w->dS, CHUNK), false, b->n, n);
-		packed_product(rows_f32(w->sum, D), &ds, &keys->k_turned, 0, D, c0, s->scale, c0 > first);
+		struct packed_right turned = right(w->right, P.rows, true, n, b->n);
+		packed_product(rows_f32(g->dv + c0, g->len), &dout_turned, &turned, 0, n, 0, 1, 1);
+		turned = right(w->right, dS.rows, true, n, b->n);
+		packed_product(rows_f32(g->dk + c0, g->len), &q_turned, &turned, 0, n, 0, s->scale, 1);
+		packed_product(rows_f32(w->sum, D), &dS, &keys->k_turned, 0, D, c0, s->scale, c0 > first);
 	}
 	rows_copy(head_rows(&d->q, row, b->h), rows_f32(w->sum, D), b->n, D);
 }
@@ -391,8 +397,8 @@ backward_part(const struct attn *d, const struct attn *a, const float *lse, cons
 {
 	int D = s->D;
 	struct rows k = head_rows(&a->k, doc->k, kh), v = head_rows(&a->v, doc->k, kh);
-	struct keys keys = {pack(w->k, RIGHT, k, false, doc->n, D), pack(w->v, RIGHT, v, false, doc->n, D),
-		pack(w->k_turned, RIGHT, k, true, D, doc->n), doc->n};
+	struct keys keys = {right(w->k, k, false, doc->n, D), right(w->v, v, false, doc->n, D),
+		right(w->k_turned, k, true, D, doc->n), doc->n};
 	for (int h = h0; h < h1; h++) {
 		struct turned g = partial_of(partial, doc, s, T, h);
 		memset(g.dk, 0, (size_t)doc->n * (size_t)D * sizeof *g.dk);

@@ -14,6 +14,7 @@ double vec_sum_squares(const float *x, size_t n);                    /* in a fix
 void rows_add(struct rows out, struct rows x, int T, int C);         /* out[T,C] += x */
 void rows_add_row(struct rows out, const float *row, int T, int C);  /* out[T,C] += row[C] */
 void rows_sum(float *out, struct rows x, int T, int C);              /* out[C] += sum over t of x[T,C] */
+void rows_scale(struct rows x, float by, int T, int C);              /* x[T,C] *= by */
 
 /* out[T,C] = beta out + (gain[C] + offset) * x; gain NULL stands for zeros; out may be x. With beta 0, out need not be
  * initialised. And out[C] += sum over t of x[T,C] * y[T,C] / divisor[C]. */
@@ -32,8 +33,10 @@ void rows_noise(struct rows out, int T, int C, float amplitude, const uint64_t *
 void columns_forward(struct rows out, const float *m, const int32_t *ids, int T, int r, int V);
 void columns_backward(float *dm, struct rows dout, const int32_t *ids, int skip, int T, int r, int V);
 
-/* Rows of a table [V,C]: out[T,C] = table[ids[t]], and its backward dtable[ids[t]] += dout[t]; `skip` as above. */
+/* Rows of a table [V,C]: out[T,C] = table[ids[t]], or += for _add, and the backward of both, dtable[ids[t]] += dout[t];
+ * `skip` as above. */
 void embedding_forward(struct rows out, const struct matrix *table, const int32_t *ids, int T);
+void embedding_add(struct rows out, const struct matrix *table, const int32_t *ids, int T);
 void embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int skip, int T, int C);
 
 /* Rows chosen by index: out[n,C] = x[index[i]]; the backward adds: dx[index[i]] += dout[i]; indices are distinct. */

@@ -38,7 +38,7 @@ static void
 place_all(struct model *m, const struct adapter_config *c, bool train, const struct param *base)
 {
 	const struct linear *l;
-	for (size_t i = 0; (l = lora_module(m, i)); i++)
+	for (size_t i = 0; (l = model_module(m, i)); i++)
 		if (l->lora)
 			place_adapter(m, l->lora, train);
 	for (size_t i = 0; i < m->n_params; i++) {
@@ -51,25 +51,12 @@ place_all(struct model *m, const struct adapter_config *c, bool train, const str
 	}
 }
 
-/* The number of the layer that a parameter belongs to: the first part of its name that is one; -1: none. */
-static int
-layer_of(const char *name)
-{
-	for (const char *part = name; part; part = strchr(part, '.'), part += part != NULL) {
-		size_t digits = strspn(part, "0123456789");
-		if (digits && part[digits] == '.')
-			return atoi(part);
-	}
-	return -1;
-}
-
-/* A parameter is trained; `below`: it comes before the layers. */
+/* A parameter of this layer is trained (model/param.h). */
 static void
-add_trained(struct model *m, struct param *p, bool below)
+add_trained(struct model *m, struct param *p, int layer)
 {
-	int layer = below ? -1 : layer_of(p->name);
 	m->trained[m->n_trained++] = p;
-	if ((below || layer >= 0) && layer < m->lowest)
+	if (layer < m->lowest)
 		m->lowest = layer;
 }
 
@@ -78,22 +65,20 @@ static void
 list_trained(struct model *m)
 {
 	struct linear *l;
-	bool below = true;
-	m->trained = xcalloc(3 * (size_t)(m->config.L * MAX_LINEARS + 2) + m->n_params, sizeof *m->trained);
+	m->trained = xcalloc(3 * (size_t)(m->config.L * MAX_LINEARS + 3) + m->n_params, sizeof *m->trained);
 	m->lowest = m->config.L;
-	for (size_t i = 0; (l = lora_module(m, i)); i++) {
+	for (size_t i = 0; (l = model_module(m, i)); i++) {
+		int layer = l == &m->head ? m->config.L : l->w->layer;
 		if (!l->lora)
 			continue;
-		add_trained(m, &l->lora->A, l == &m->table);
-		add_trained(m, &l->lora->B, l == &m->table);
+		add_trained(m, &l->lora->A, layer);
+		add_trained(m, &l->lora->B, layer);
 		if (lora_is_dora(l->lora))
-			add_trained(m, &l->lora->magnitude, l == &m->table);
+			add_trained(m, &l->lora->magnitude, layer);
 	}
-	for (size_t i = 0; i < m->n_params; i++) {
-		below = below && layer_of(m->param[i].name) < 0;
+	for (size_t i = 0; i < m->n_params; i++)
 		if (m->param[i].grad)
-			add_trained(m, &m->param[i], below);
-	}
+			add_trained(m, &m->param[i], m->param[i].layer);
 }
 
 void
@@ -117,7 +102,7 @@ refresh(const struct model *m, const struct linear *l)
 {
 	struct lora *a = l->lora;
 	struct matrix w = l->w->matrix;
-	if (l == &m->table) {
+	if (model_is_table(m, l)) {
 		/* Its rows are what the layer takes in: the other way round than a head sees the same table. */
 		w.transposed = true;
 		w.in = l->in;
@@ -133,7 +118,7 @@ void
 lora_refresh(struct model *m)
 {
 	const struct linear *l;
-	for (size_t i = 0; (l = lora_module(m, i)); i++)
+	for (size_t i = 0; (l = model_module(m, i)); i++)
 		if (l->lora && lora_is_dora(l->lora))
 			refresh(m, l);
 }
@@ -153,7 +138,7 @@ static void
 init_magnitudes(struct model *m)
 {
 	const struct linear *l;
-	for (size_t i = 0; (l = lora_module(m, i)); i++)
+	for (size_t i = 0; (l = model_module(m, i)); i++)
 		for (int j = 0; l->lora && lora_is_dora(l->lora) && j < l->out; j++)
 			l->lora->magnitude.value[j] = isinf(l->lora->norm[j]) ? 0 : l->lora->norm[j];
 }
@@ -165,10 +150,10 @@ lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, bool
 	if (lora_choose(m, c, true, e) < 0)
 		return -1;
 	lora_take_memory(m, c, train);
-	for (size_t i = 0; (l = lora_module(m, i)); i++) {
+	for (size_t i = 0; (l = model_module(m, i)); i++) {
 		if (!l->lora)
 			continue;
-		if (l == &m->table)
+		if (model_is_table(m, l))
 			init_random(&l->lora->B, true, 1, seed, i);
 		else
 			init_random(&l->lora->A, c->gaussian, c->gaussian ? 1.0 / l->lora->r : 1 / sqrt((double)l->in), seed, i);

@@ -24,9 +24,6 @@ void lora_refresh(struct model *m);
 /* The names that "all-linear" stands for, which is what PEFT writes: every linear layer but the head; a new reference. */
 json_t *lora_all_linear(const struct model *m);
 
-/* Whether the linear layers' matrices are stored [in,out], which adapter_config.json notes as fan_in_fan_out. */
-bool lora_fan_in_fan_out(const struct model *m);
-
 /* Writes adapter_config.json and adapter_model.safetensors into an existing directory. */
 int lora_save(const struct model *m, const struct adapter_config *c, const char *dir, struct err *e);
 

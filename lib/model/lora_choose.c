@@ -8,16 +8,10 @@
 #include "model/lora_int.h"
 
 struct linear *
-lora_module(const struct model *m, size_t i)
-{
-	return i == 0 ? (struct linear *)&m->table : model_linear(m, i - 1);
-}
-
-struct linear *
 lora_find_module(const struct model *m, const char *name, size_t length)
 {
 	struct linear *l;
-	for (size_t i = 0; (l = lora_module(m, i)); i++)
+	for (size_t i = 0; (l = model_module(m, i)); i++)
 		if (strlen(l->name) == length && memcmp(l->name, name, length) == 0)
 			return l;
 	return NULL;
@@ -89,7 +83,7 @@ static void
 untie(struct model *m, const struct adapter_config *c)
 {
 	bool tied = m->head.w == m->embed;
-	if (tied && (is_saved(c, m->head.name, strlen(m->head.name)) || is_saved(c, m->table.name, strlen(m->table.name))))
+	if (tied && (is_saved(c, m->head.name, strlen(m->head.name)) || is_saved(c, m->embed_table.name, strlen(m->embed_table.name))))
 		model_untie(m);
 }
 
@@ -118,7 +112,7 @@ tell_unknown(const struct model *m, const char *key, const char *name, struct er
 	struct buf list = {0};
 	const struct linear *l;
 	int least = 4;
-	for (size_t i = 0; (l = lora_module(m, i)); i++) {
+	for (size_t i = 0; (l = model_module(m, i)); i++) {
 		const char *part = last_part(l->name);
 		int d = near_distance(last_part(name), part);
 		if (d < least && d < (int)strlen(part)) {
@@ -177,7 +171,7 @@ check_layers(const struct model *m, const struct adapter_config *c, struct err *
 /* ---- choosing ---- */
 
 static int
-attach_one(const struct adapter_config *c, struct linear *l, bool embedding, struct err *e)
+attach_one(const struct adapter_config *c, struct linear *l, bool table, struct err *e)
 {
 	int r;
 	double scale;
@@ -185,9 +179,9 @@ attach_one(const struct adapter_config *c, struct linear *l, bool embedding, str
 		return -1;
 	l->lora = xcalloc(1, sizeof *l->lora);
 	*l->lora = (struct lora){.r = r, .scale = (float)scale, .dropout = (float)c->lora_dropout,
-		.A = {.name = adapter_key(l->name, embedding ? "lora_embedding_A" : "lora_A.weight"), .rank = 2, .rows = r,
+		.A = {.name = adapter_key(l->name, table ? "lora_embedding_A" : "lora_A.weight"), .rank = 2, .rows = r,
 			.columns = l->in},
-		.B = {.name = adapter_key(l->name, embedding ? "lora_embedding_B" : "lora_B.weight"), .rank = 2, .rows = l->out,
+		.B = {.name = adapter_key(l->name, table ? "lora_embedding_B" : "lora_B.weight"), .rank = 2, .rows = l->out,
 			.columns = r}};
 	if (c->use_dora)
 		l->lora->magnitude = (struct param){.name = adapter_key(l->name, "lora_magnitude_vector"), .rank = 1,
@@ -195,7 +189,7 @@ attach_one(const struct adapter_config *c, struct linear *l, bool embedding, str
 	return 0;
 }
 
-/* Norms, positions and the like are chosen only by mistake; PEFT refuses them, too. */
+/* Norms are chosen only by mistake; PEFT refuses them, too. */
 static int
 check_others(const struct model *m, const struct adapter_config *c, struct err *e)
 {
@@ -206,7 +200,7 @@ check_others(const struct model *m, const struct adapter_config *c, struct err *
 		char *module = xstrndup(m->param[i].name, n);
 		int on = adapter_targets(c, module, true, e);
 		if (on > 0)
-			err_set(e, ERR_CONFIG, "target_modules chooses '%s', which is neither a linear layer nor the embeddings", module);
+			err_set(e, ERR_CONFIG, "target_modules chooses '%s', which is neither a linear layer nor an embedding", module);
 		free(module);
 		if (on != 0)
 			return -1;
@@ -219,12 +213,12 @@ choose_modules(struct model *m, const struct adapter_config *c, struct err *e)
 {
 	struct linear *l;
 	size_t chosen = 0;
-	for (size_t i = 0; (l = lora_module(m, i)); i++) {
-		bool embedding = l == &m->table;
+	for (size_t i = 0; (l = model_module(m, i)); i++) {
+		bool table = model_is_table(m, l);
 		if (is_saved(c, l->name, strlen(l->name)))
 			continue;
-		int on = adapter_targets(c, l->name, embedding || l == &m->head, e);
-		if (on < 0 || (on && attach_one(c, l, embedding, e) < 0))
+		int on = adapter_targets(c, l->name, table || l == &m->head, e);
+		if (on < 0 || (on && attach_one(c, l, table, e) < 0))
 			return -1;
 		chosen += on > 0;
 	}
@@ -238,7 +232,7 @@ choose_modules(struct model *m, const struct adapter_config *c, struct err *e)
 static int
 check_tying(const struct model *m, const struct adapter_config *c, struct err *e)
 {
-	const struct linear *both[] = {&m->table, &m->head};
+	const struct linear *both[] = {&m->embed_table, &m->head};
 	if (m->head.w != m->embed || !json_is_true(json_object_get(c->root, "ensure_weight_tying")))
 		return 0;
 	for (int i = 0; i < 2; i++)

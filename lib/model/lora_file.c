@@ -25,7 +25,7 @@ check_module(const struct model *m, const struct adapter_module *a, struct err *
 	if (!l || !l->lora)
 		return err_set(e, ERR_CONFIG, "the adapter has '%s', which %s", a->name,
 			l ? "its target_modules does not choose" : "this model does not have");
-	if (a->embedding != (l == &m->table))
+	if (a->embedding != model_is_table(m, l))
 		return err_set(e, ERR_CONFIG, "tensor '%s' is not what an adapter of '%s' has", a->A->name, a->name);
 	if (check_tensor(&l->lora->A, a->A, e) < 0 || check_tensor(&l->lora->B, a->B, e) < 0)
 		return -1;
@@ -41,7 +41,7 @@ check_modules(const struct model *m, const struct adapter *a, struct err *e)
 	for (size_t i = 0; i < a->n_modules; i++)
 		if (check_module(m, &a->module[i], e) < 0)
 			return -1;
-	for (size_t i = 0; (l = lora_module(m, i)); i++)
+	for (size_t i = 0; (l = model_module(m, i)); i++)
 		adapted += l->lora != NULL;
 	if (adapted != a->n_modules)
 		return err_set(e, ERR_CONFIG, "the adapter has tensors for %zu layers, its target_modules chooses %zu of this model",
@@ -207,12 +207,6 @@ lora_all_linear(const struct model *m)
 	for (int i = 0; m->config.L > 0 && i < m->layer[0].n_linears; i++)
 		json_array_append_new(names, json_string(strrchr(m->layer[0].linear[i].name, '.') + 1));
 	return names;
-}
-
-bool
-lora_fan_in_fan_out(const struct model *m)
-{
-	return m->config.L > 0 && m->layer[0].linear[0].w->transposed;
 }
 
 int

@@ -4,8 +4,6 @@
 
 #include "model/lora.h"
 
-/* What an adapter can be put on, by number: the embeddings, the layers' linear layers, the head; NULL beyond. */
-struct linear *lora_module(const struct model *m, size_t i);
 struct linear *lora_find_module(const struct model *m, const char *name, size_t length);
 
 /* The length of a parameter's module in its name: without ".weight" or ".bias". */

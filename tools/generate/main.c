@@ -136,6 +136,7 @@ close_all(struct job *j)
 	template_close(&j->template);
 	tokenizer_free(j->tokenizer);
 	ids_release(&j->ids);
+	generator_release(&j->generator);
 	model_release(&j->model);
 }
 
@@ -163,6 +164,8 @@ run(struct job *j, struct err *e)
 				j->model.config.V - 1);
 	if (j->n_prompt > (size_t)(INT32_MAX - max_new_tokens))
 		return err_set(e, ERR_DATA, "the prompt has %zu tokens, which is too many", j->n_prompt);
+	if (model_check_length(&j->model, (int)j->n_prompt, e) < 0)
+		return err_prefix(e, "the prompt: ");
 	int need = (int)j->n_prompt + max_new_tokens;
 	if (need > j->generator.capacity)
 		generator_init(&j->generator, &j->model, need + need / 2);
@@ -177,6 +180,8 @@ run(struct job *j, struct err *e)
 			break;
 		}
 		ids_push(&j->ids, next);
+		if (j->model.positions && j->ids.n > (size_t)j->model.config.max_position)
+			break;
 		if (i + 1 < max_new_tokens)
 			next = generator_next(&j->generator, &next, 1, &j->sampler);
 	}

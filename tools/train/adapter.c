@@ -166,7 +166,7 @@ attach_new(struct run *r, struct err *e)
 	json_t *alphas = s->alpha_pattern ? pattern_object(s->alpha_pattern, false) : NULL;
 	const struct adapter_config want = {.r = s->lora_r, .lora_alpha = s->lora_alpha, .lora_dropout = s->lora_dropout,
 		.use_rslora = s->use_rslora, .use_dora = s->use_dora, .bias = s->lora_bias,
-		.gaussian = strcmp(s->init_lora_weights, "gaussian") == 0, .fan_in_fan_out = lora_fan_in_fan_out(&r->model),
+		.gaussian = strcmp(s->init_lora_weights, "gaussian") == 0, .fan_in_fan_out = r->model.config.family->conv1d,
 		.base_model = s->model, .target_modules = targets, .exclude_modules = excluded, .modules_to_save = saved,
 		.layers_to_transform = layers, .rank_pattern = ranks, .alpha_pattern = alphas};
 	adapter_config_new(&r->adapter, &want);
