@@ -171,8 +171,8 @@ weight_gradient(const struct norm_grad *grad, struct rows dout, struct rows x, c
 }
 
 static void
-backward(struct rows dx, float beta, struct rows dout, struct rows x, const struct norm *n, struct norm_stat stat, int t,
-	int g, int C)
+backward(struct rows dx, float beta, struct rows dout, struct rows x, const struct norm *n, struct norm_stat stat,
+	int t, int g, int C)
 {
 	struct buffers b = buffers(C);
 	float *to = row_begin(dx, t, g * C, b.c);

@@ -64,31 +64,14 @@ right_fp32(float *to, const struct operand *x, int n, int k)
 }
 
 static void
-store_sums(struct rows c, int i, const float *sums, int n, float alpha, float beta)
-{
-	float old[TILE_COLUMNS], buf[TILE_COLUMNS];
-	for (int j = 0; j < n; j += TILE_COLUMNS) {
-		int some = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
-		const float *before = beta != 0 ? row_load(c, i, j, some, old) : NULL;
-		float *to = row_begin(c, i, j, buf);
-		for (int l = 0; l < some; l++)
-			to[l] = before ? beta * before[l] + alpha * sums[j + l] : alpha * sums[j + l];
-		row_store(c, i, j, some, to);
-	}
-}
-
-static void
-product_fp32(struct rows c, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0, float alpha,
-	float beta)
+product_fp32(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0, bool add)
 {
 	int lda = a->rows.ld, ldb = up(b->k, PACKED_K);
 	const float *B = (const float *)b->data + (size_t)n0 * (size_t)ldb + k0;
-	float *A = math_scratch(), *sums = A + (size_t)a->n * (size_t)lda;
-	assert((size_t)a->n * (size_t)(lda + n) <= MATH_SCRATCH);
+	float *A = math_scratch();
+	assert((size_t)a->n * (size_t)lda <= MATH_SCRATCH);
 	rows_copy(rows_f32(A, lda), a->rows, a->n, lda);
-	gemm_nt(sums, n, A, lda, B, ldb, a->n, n, a->k, 1, 0);
-	for (int i = 0; i < a->n; i++)
-		store_sums(c, i, sums + (size_t)i * (size_t)n, n, alpha, beta);
+	gemm_nt(c, ldc, A, lda, B, ldb, a->n, n, a->k, 1, add);
 }
 
 /* ---- with one ---- */
@@ -112,14 +95,15 @@ right_bf16(uint16_t *to, const struct operand *x, int n, int k)
 		memset(to + (size_t)up(n, PANEL) / PANEL * panel, 0, panel * sizeof *to);
 }
 
+/* The kernel's way of going on with sums that were put aside does it: C is where they are. */
 static void
-product_bf16(const struct bf16_kernel *kernel, struct rows c, const struct packed_left *a, const struct packed_right *b,
-	int n0, int n, int k0, float alpha, float beta)
+product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct packed_left *a,
+	const struct packed_right *b, int n0, int n, int k0, bool add)
 {
 	struct tile_state state;
 	size_t panel = (size_t)up(b->k, PACKED_K) * PANEL;
-	struct tile_job t = {.lda = (size_t)a->rows.ld, .panel = panel, .k = a->rows.ld, .first = true, .last = true,
-		.out = {.alpha = alpha, .beta = beta}};
+	struct tile_job t = {.lda = (size_t)a->rows.ld, .panel = panel, .k = a->rows.ld, .first = !add,
+		.ld_partial = (size_t)ldc};
 	kernel->begin(&state);
 	for (int j = 0; j < n; j += TILE_COLUMNS) {
 		t.b = (const uint16_t *)b->data + (size_t)(n0 + j) / PANEL * panel + (size_t)k0 * PANEL;
@@ -127,7 +111,7 @@ product_bf16(const struct bf16_kernel *kernel, struct rows c, const struct packe
 		for (int i = 0; i < a->n; i += kernel->rows) {
 			t.a = rows_at(a->rows, i, 0).data;
 			t.out.rows = a->n - i < kernel->rows ? a->n - i : kernel->rows;
-			t.out.c = rows_at(c, i, j);
+			t.partial = c + (size_t)i * (size_t)ldc + j;
 			kernel->tile(&state, &t);
 		}
 	}
@@ -150,11 +134,11 @@ right_bf16(uint16_t *to, const struct operand *x, int n, int k)
 }
 
 static void
-product_bf16(const struct bf16_kernel *kernel, struct rows c, const struct packed_left *a, const struct packed_right *b,
-	int n0, int n, int k0, float alpha, float beta)
+product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct packed_left *a,
+	const struct packed_right *b, int n0, int n, int k0, bool add)
 {
 	(void)kernel;
-	product_fp32(c, a, b, n0, n, k0, alpha, beta);
+	product_fp32(c, ldc, a, b, n0, n, k0, add);
 }
 
 #endif
@@ -181,13 +165,13 @@ packed_right(void *memory, struct operand x, int n, int k)
 }
 
 void
-packed_product(struct rows c, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0,
-	float alpha, float beta)
+packed_product(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0,
+	bool add)
 {
 	const struct bf16_kernel *kernel = bf16_kernel();
 	assert(n0 % PACKED_N == 0 && k0 % PACKED_K == 0 && n0 + n <= b->n);
 	if (kernel)
-		product_bf16(kernel, c, a, b, n0, n, k0, alpha, beta);
+		product_bf16(kernel, c, ldc, a, b, n0, n, k0, add);
 	else
-		product_fp32(c, a, b, n0, n, k0, alpha, beta);
+		product_fp32(c, ldc, a, b, n0, n, k0, add);
 }

@@ -31,8 +31,9 @@ struct packed_right packed_right(void *memory, struct operand x, int n, int k);
 /* A left side whose rows are still to be written, up to k; what is behind them is zero. */
 struct packed_left packed_left_rows(void *memory, int n, int k);
 
-/* C[a.n,n] = beta C + alpha A B^T for rows n0 .. n0+n-1 and elements k0 .. k0+a.k-1 of B. */
-void packed_product(struct rows c, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0,
-	float alpha, float beta);
+/* C[a.n,n] = A B^T, or with `add` C += A B^T, for rows n0 .. n0+n-1 and elements k0 .. k0+a.k-1 of B. C is fp32, ldc from
+ * row to row, and what is behind it up to whole PACKED_N of rows and columns is overwritten, too. */
+void packed_product(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0,
+	bool add);
 
 #endif

@@ -103,7 +103,8 @@ read_longrope(struct rope *r, const struct config *c, const json_t *o, struct er
 	if (attention == 0)
 		attention = factor <= 1 ? 1 : sqrt(1 + log(factor) / log(original));
 	if (!isfinite(attention) || !(attention > 0))
-		return err_set(e, ERR_CONFIG, "rope scaling 'longrope' lacks a sensible factor, attention factor or original context");
+		return err_set(e, ERR_CONFIG,
+			"rope scaling 'longrope' lacks a sensible factor, attention factor or original context");
 	r->attention_factor = (float)attention;
 	r->short_factor = factor_list(r, o, "short_factor", e);
 	r->long_factor = r->short_factor ? factor_list(r, o, "long_factor", e) : NULL;

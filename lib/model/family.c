@@ -6,26 +6,28 @@
 /* ---- keys of config.json ---- */
 
 static const struct family_keys llama_keys = {
-	.hidden = "hidden_size", .layers = "num_hidden_layers", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads",
-	.feed_forward = "intermediate_size", .max_position = "max_position_embeddings", .norm_eps = "rms_norm_eps",
-	.activation = "hidden_act", .rope_theta = "rope_theta", .partial_rotary = "partial_rotary_factor",
+	.hidden = "hidden_size", .layers = "num_hidden_layers", .heads = "num_attention_heads",
+	.kv_heads = "num_key_value_heads", .feed_forward = "intermediate_size",
+	.max_position = "max_position_embeddings", .norm_eps = "rms_norm_eps", .activation = "hidden_act",
+	.rope_theta = "rope_theta", .partial_rotary = "partial_rotary_factor",
 };
 
 static const struct family_keys gemma3_keys = {
-	.hidden = "hidden_size", .layers = "num_hidden_layers", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads",
-	.feed_forward = "intermediate_size", .max_position = "max_position_embeddings", .norm_eps = "rms_norm_eps",
-	.activation = "hidden_activation", .rope_theta = "rope_theta", .partial_rotary = "partial_rotary_factor",
+	.hidden = "hidden_size", .layers = "num_hidden_layers", .heads = "num_attention_heads",
+	.kv_heads = "num_key_value_heads", .feed_forward = "intermediate_size",
+	.max_position = "max_position_embeddings", .norm_eps = "rms_norm_eps", .activation = "hidden_activation",
+	.rope_theta = "rope_theta", .partial_rotary = "partial_rotary_factor",
 };
 
 static const struct family_keys neox_keys = {
 	.hidden = "hidden_size", .layers = "num_hidden_layers", .heads = "num_attention_heads",
-	.feed_forward = "intermediate_size", .max_position = "max_position_embeddings", .norm_eps = "layer_norm_eps",
-	.activation = "hidden_act", .rope_theta = "rotary_emb_base", .partial_rotary = "rotary_pct",
+	.feed_forward = "intermediate_size", .max_position = "max_position_embeddings",
+	.norm_eps = "layer_norm_eps", .activation = "hidden_act", .rope_theta = "rotary_emb_base", .partial_rotary = "rotary_pct",
 };
 
 static const struct family_keys gpt2_keys = {
-	.hidden = "n_embd", .layers = "n_layer", .heads = "n_head", .feed_forward = "n_inner", .max_position = "n_positions",
-	.norm_eps = "layer_norm_epsilon", .activation = "activation_function",
+	.hidden = "n_embd", .layers = "n_layer", .heads = "n_head", .feed_forward = "n_inner",
+	.max_position = "n_positions", .norm_eps = "layer_norm_epsilon", .activation = "activation_function",
 };
 
 /* ---- names of tensors ---- */
@@ -73,7 +75,8 @@ static const struct family_names neox_names = {
 };
 
 static const struct family_names gpt2_names = {
-	.decoder = "transformer", .embed = "wte", .positions = "wpe", .layers = "h", .final_norm = "ln_f", .head = "lm_head",
+	.decoder = "transformer", .embed = "wte", .positions = "wpe", .layers = "h", .final_norm = "ln_f",
+	.head = "lm_head",
 	.qkv = {"attn.c_attn"}, .o = "attn.c_proj", .up = {"mlp.c_fc"}, .down = "mlp.c_proj",
 	.attn_norm = "ln_1", .mlp_norm = "ln_2",
 	.buffers = {"attn.bias", "attn.masked_bias"},

@@ -231,7 +231,7 @@ refused() {
 @test "train: how a step is packed changes neither dropout nor any column" {
   make_model
   for n in 8 64; do
-    "$train" -q -m model -t data -o "run$n" --lora-dropout 0.5 --micro-tokens $n --batch-size 6 --n-epochs 3 \
+    "$train" -q -m model -t data -o "run$n" --dtype float32 --lora-dropout 0.5 --micro-tokens $n --batch-size 6 --n-epochs 3 \
       --learning-rate 1e-2
     jq -c 'select(.event == "train") | .loss' "run$n/metrics.jsonl" >"loss$n"
     cut -d, -f 1-3,5-6 "run$n/results.csv" >"columns$n"

@@ -77,9 +77,10 @@ unmerged() {
   base=$models/$1/base
   "$bin/hone-merge" -q -m "$base" -a "$models/$1/lora/adapter_final" -o "$T/merged"
   printf '{"input_ids": [%s]}\n' "72, 73, 74, 300" "5, 401, 260" "99, 17, 350, 42, 8, 511" >"$T/prompt"
-  a=$("$bin/hone-generate" -m "$base" -a "$models/$1/lora/adapter_final" -n 24 --ids --ignore-eos <"$T/prompt" | jq -c .ids)
-  b=$("$bin/hone-generate" -m "$T/merged" -n 24 --ids --ignore-eos <"$T/prompt" | jq -c .ids)
-  c=$("$bin/hone-generate" -m "$base" -n 24 --ids --ignore-eos <"$T/prompt" | jq -c .ids)
+  say() { "$bin/hone-generate" --dtype float32 -n 24 --ids --ignore-eos "$@" <"$T/prompt" | jq -c .ids; }
+  a=$(say -m "$base" -a "$models/$1/lora/adapter_final")
+  b=$(say -m "$T/merged")
+  c=$(say -m "$base")
   [ "$a" = "$b" ]
   [ "$a" != "$c" ]
 }

@@ -842,6 +842,28 @@ test_save(void **state)
 	}
 }
 
+/* Gemma's factor is rounded to what the table is stored in. */
+static void
+test_embedding_scale(void **state)
+{
+	(void)state;
+	static const struct {
+		enum st_dtype dtype;
+		float scale;
+	} cases[] = {{ST_F32, 4.58257569f}, {ST_BF16, 4.59375f}, {ST_F16, 4.58203125f}};  /* the square root of 21 */
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct model m, again;
+		struct err e;
+		open_model(&m, configs[8]);
+		assert_true(m.embedding_scale == 4.58257569f);
+		assert_int_equal(model_save_weights(&m, dir, false, cases[i].dtype, &e), 0);
+		assert_int_equal(model_open(&again, dir, &(struct model_options){0}, &e), 0);
+		assert_true(again.embedding_scale == cases[i].scale);
+		model_release(&m);
+		model_release(&again);
+	}
+}
+
 /* What old files hold besides parameters is passed over, and nothing else is. */
 static void
 test_buffers(void **state)
@@ -927,6 +949,7 @@ main(void)
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_save),
+		cmocka_unit_test(test_embedding_scale),
 		cmocka_unit_test(test_buffers),
 		cmocka_unit_test(test_random),
 	};

@@ -117,6 +117,8 @@ open_all(struct job *j, const char *dir, struct err *e)
 	j->tokenizer = tokenizer_open(dir, e);
 	if (!j->tokenizer || template_open(&j->template, dir, template_name, e) < 0)
 		return -1;
+	if (tokenizer_ignored(j->tokenizer))
+		log_note("%s of tokenizer.json: ignored", tokenizer_ignored(j->tokenizer));
 	j->record = (struct record_options){.tokenizer = j->tokenizer, .template = &j->template, .no_eos = true,
 		.no_special = no_special, .allow_empty = true};
 	j->maker = record_maker_new(&j->record, e);
