@@ -200,12 +200,26 @@ base_metadata(const struct model *m)
 	return o;
 }
 
+static bool
+has_string(const json_t *list, const char *s)
+{
+	size_t i;
+	json_t *v;
+	json_array_foreach((json_t *)list, i, v)
+		if (strcmp(json_string_value(v), s) == 0)
+			return true;
+	return false;
+}
+
 json_t *
 lora_all_linear(const struct model *m)
 {
 	json_t *names = json_array();
-	for (int i = 0; m->config.L > 0 && i < m->layer[0].n_linears; i++)
-		json_array_append_new(names, json_string(strrchr(m->layer[0].linear[i].name, '.') + 1));
+	for (int i = 0; m->config.L > 0 && i < m->layer[0].n_linears; i++) {
+		const char *name = strrchr(m->layer[0].linear[i].name, '.') + 1;
+		if (!has_string(names, name))
+			json_array_append_new(names, json_string(name));
+	}
 	return names;
 }
 
