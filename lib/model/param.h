@@ -22,6 +22,7 @@ struct param {
 	struct matrix matrix;  /* rank 2: as the products read it */
 	float *grad;           /* as value; NULL when frozen */
 	enum st_dtype stored;  /* its dtype in the base checkpoint */
+	bool scales;           /* a vector that scales the rows of a matrix (DoRA's magnitudes) */
 };
 
 static inline size_t
@@ -39,11 +40,11 @@ void param_place_matrix(struct param *p, enum matrix_form form, const void *data
 /* Copies n values from element `first` on, whatever their form. */
 void param_read(const struct param *p, size_t first, size_t n, float *to);
 
-/* AdamW decays matrices, not biases or norms. */
+/* AdamW decays matrices, not biases or norms; and DoRA's magnitudes, as under Trainer. */
 static inline bool
 param_decays(const struct param *p)
 {
-	return p->rank > 1;
+	return p->rank > 1 || p->scales;
 }
 
 #endif

@@ -44,20 +44,16 @@ by_size(const void *a, const void *b)
 static double
 usual_height(const struct chart *c, double *highest)
 {
-	double *v = NULL;
-	size_t n = 0, cap = 0;
-	for (size_t s = 0; s < c->n; s++) {
-		GROW(v, cap, n + c->series[s].n + 1);
+	size_t n = 0, at = 0;
+	for (size_t s = 0; s < c->n; s++)
+		n += c->series[s].n;
+	double *v = xcalloc(n + 1, sizeof *v);
+	for (size_t s = 0; s < c->n; s++)
 		for (size_t i = 0; i < c->series[s].n; i++)
-			v[n++] = c->series[s].y[i];
-	}
-	double usual = NAN;
-	*highest = NAN;
-	if (v && n) {
-		qsort(v, n, sizeof *v, by_size);
-		usual = v[(n - 1) * 85 / 100];
-		*highest = v[n - 1];
-	}
+			v[at++] = c->series[s].y[i];
+	qsort(v, n, sizeof *v, by_size);
+	double usual = n ? v[(n - 1) * 85 / 100] : NAN;
+	*highest = n ? v[n - 1] : NAN;
 	free(v);
 	return usual;
 }
