@@ -52,6 +52,8 @@ BENCH   = $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 HELPERS = $(patsubst %.c,$(B)/%,$(wildcard tests/helpers/*.c))
 MAN     = $(wildcard tools/*/*.1 pipelines/*.1 docs/man/*.[157])
 DOCS    = $(wildcard README.md LICENSE docs/*.md)
+EXAMPLES = $(wildcard pipelines/retrain.conf pipelines/cron/* pipelines/example/Makefile)
+UNITS   = $(wildcard pipelines/systemd/*)
 C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/bench/*.c)
 SHELL_SRC = .ci/run tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
@@ -194,12 +196,17 @@ install: all
 	install $(PROGS) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	$(foreach m,$(MAN),install -D -m 644 $(m) $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) :
 	$(foreach d,$(DOCS),install -D -m 644 $(d) $(DESTDIR)$(PREFIX)/share/doc/hone/$(notdir $(d)) &&) :
+	install -D -m 644 pipelines/experiment.mk $(DESTDIR)$(PREFIX)/share/hone/experiment.mk
+	$(foreach f,$(EXAMPLES),install -D -m 644 $(f) $(DESTDIR)$(PREFIX)/share/doc/hone/examples/$(f:pipelines/%=%) &&) :
+	$(foreach u,$(UNITS),install -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
+		sed 's|/usr/local/bin|$(PREFIX)/bin|' $(u) >$(DESTDIR)$(PREFIX)/lib/systemd/system/$(notdir $(u)) &&) :
 
 ## uninstall: remove what install put there
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGS) $(SCRIPTS)))
 	rm -f $(foreach m,$(MAN),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/hone
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(notdir $(UNITS)))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/hone $(DESTDIR)$(PREFIX)/share/hone
 
 ## dist: build/hone-VERSION.tar.gz of the last commit
 dist:

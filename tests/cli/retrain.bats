@@ -105,7 +105,7 @@ night() {
   [ -e state/current/model/model.safetensors ]
 
   some 121 40 tue.jsonl
-  HONE_BIN=$PWD/kill night wed1 "40 rows; training is killed" 75 "$retrain" conf
+  HONE_BIN=$PWD/kill night wed1 "40 rows; training is killed" 70 "$retrain" conf
   [ "$(current)" = "$deployed" ]
   ls -d state/tonight/run/checkpoint-*
   touch state/tonight/run/here
@@ -297,4 +297,24 @@ night() {
     sed 's/^-/--/' | sort -u >"$BATS_TEST_TMPDIR/page"
   [ "$(wc -l <"$BATS_TEST_TMPDIR/help")" -gt 15 ]
   diff "$BATS_TEST_TMPDIR/help" "$BATS_TEST_TMPDIR/page"
+}
+
+@test "retrain: the systemd units are right, and shut in" {
+  command -v systemd-analyze >/dev/null || skip "no systemd-analyze"
+  local units=$BATS_TEST_DIRNAME/../../pipelines/systemd
+  sed "s|^ExecStart=[^ ]*|ExecStart=/bin/true|; s|^User=.*|User=daemon|" "$units/hone-retrain@.service" >"hone-retrain@.service"
+  cp "$units/hone-retrain@.timer" .
+  cp "hone-retrain@.service" "hone-retrain@x.service"
+  cp "hone-retrain@.timer" "hone-retrain@x.timer"
+  run -0 systemd-analyze verify --man=no ./hone-retrain@x.service ./hone-retrain@x.timer
+  [ -z "$output" ]
+  systemd-analyze security --offline=yes --threshold=25 ./hone-retrain@x.service >exposure || { tail -n 3 exposure; return 1; }
+  systemd-analyze calendar "$(sed -n 's/^OnCalendar=//p' "$units/hone-retrain@.timer")" >/dev/null
+}
+
+@test "retrain: the configuration that comes along has no key that is not known" {
+  sed "s|/srv/models/.*|$BATS_FILE_TMPDIR/base|; s|/srv/tickets/incoming|$PWD/in box|; s|/srv/tickets/valid.jsonl|$BATS_FILE_TMPDIR/valid.jsonl|
+    s|/var/lib/hone/tickets|$PWD/state|" "$BATS_TEST_DIRNAME/../../pipelines/retrain.conf" >conf
+  run -0 "$retrain" -v conf
+  [[ $output == *"event=nothing"* ]]
 }
