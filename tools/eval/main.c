@@ -16,13 +16,14 @@
 #include "text/ingest.h"
 
 static const char *model_name, *adapter, *labels_from, *predictions, *metrics_file, *positive, *betas_text,
-	*label_score = "full", *template_name;
+	*label_score = "full", *template_name, *bits;
 static bool json, force, classification, classification_given;
 static int n_classes, max_samples, micro_tokens = 2048;
 
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &model_name, "DIR|NAME", "model: a directory, or a name in the local Hub cache"},
 	{OPT_STRING, 'a', "adapter", &adapter, "DIR", "PEFT adapter to put on it, unmerged"},
+	{OPT_ENUM, 0, "load-in-bits", &bits, "8|4", "quantise the linear layers while loading: int8, or nf4"},
 	{OPT_STRING, 0, "predictions", &predictions, "FILE", "also write a line for every example: label, prediction, scores"},
 	{OPT_FLAG, 'f', "force", &force, NULL, "replace an existing predictions FILE"},
 	{OPT_FLAG, 0, "json", &json, NULL, "print one line of JSON instead of a table"},
@@ -74,7 +75,7 @@ static int
 open_model(struct job *j, struct err *e)
 {
 	j->dir = model_path(model_name, e);
-	if (!j->dir || model_open(&j->model, j->dir, &(struct model_options){0}, e) < 0)
+	if (!j->dir || model_open(&j->model, j->dir, &(struct model_options){.bits = bits ? atoi(bits) : 0}, e) < 0)
 		return -1;
 	if (!adapter)
 		return 0;

@@ -44,7 +44,8 @@ static int
 open_model(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
-	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed};
+	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed,
+		.bits = s->load_in_bits ? atoi(s->load_in_bits) : 0};
 	if (model_open(&r->model, r->model_dir, &opt, e) < 0)
 		return -1;
 	if (r->full) {
@@ -98,7 +99,8 @@ print_plan(const struct run *r)
 	if (!r->full)
 		log_note("adapter: r %d, alpha %g, dropout %g%s", r->adapter.r, r->adapter.lora_alpha, r->adapter.lora_dropout,
 			r->adapter.use_rslora ? ", rslora" : "");
-	log_note("float32 on %s, %d threads", math_backend(), math_threads());
+	log_note("float32 on %s, %d threads%s%s%s", math_backend(), math_threads(), s->load_in_bits ? "; base in " : "",
+		s->load_in_bits ? s->load_in_bits : "", s->load_in_bits ? " bits" : "");
 }
 
 static void
@@ -107,10 +109,7 @@ print_dry_run(const struct run *r)
 	const struct model *m = &r->model;
 	double trained = 4.0 * (double)model_trained_parameters(m);
 	double weights = (double)(m->value_memory.size + m->trained_memory.size);
-	double work = (double)model_work_bytes(m), mapped = 0;
-	for (size_t i = 0; i < m->n_params; i++)
-		mapped += 4.0 * (double)param_size(&m->param[i]);
-	mapped = mapped > (double)m->value_memory.size ? mapped - (double)m->value_memory.size : 0;
+	double work = (double)model_work_bytes(m), mapped = (double)model_mapped_bytes(m);
 	printf("parameters          %zu\n", config_parameters(&m->config));
 	printf("trained             %zu\n", model_trained_parameters(m));
 	printf("steps               %lld (%lld an epoch)\n", (long long)r->total_steps, (long long)r->steps_per_epoch);

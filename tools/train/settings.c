@@ -64,6 +64,7 @@ static const struct opt options[] = {
 	{OPT_STRING, 0, "target-modules", S(target_modules), "NAMES", "names or suffixes, comma-separated, or all-linear"},
 	{OPT_STRING, 0, "modules-to-save", S(modules_to_save), "NAMES", "modules trained whole and kept with the adapter"},
 	{OPT_FLAG, 0, "use-rslora", S(use_rslora), NULL, "scale by alpha/sqrt(r)"},
+	{OPT_ENUM, 0, "load-in-bits", S(load_in_bits), "8|4", "quantise the base's linear layers while loading: int8, or nf4"},
 
 	{OPT_SECTION, .help = "Speed and memory (none of these changes the mathematics):"},
 	{OPT_ENUM, 0, "dtype", S(dtype), "auto|float32", "of the computation; float32 also saves full weights so",
@@ -124,6 +125,8 @@ settings_check(struct settings *s)
 		die_usage("--method full has no adapter to start from: drop --init-adapter, or merge it first");
 	if (s->from_scratch && !full)
 		die_usage("--from-scratch goes with --method full: an adapter on random weights learns nothing");
+	if (s->load_in_bits && full)
+		die_usage("--load-in-bits goes with --method lora: only frozen weights can be quantised, and full trains all");
 	if (s->classification && !s->valid)
 		die_usage("--compute-classification-metrics needs validation data (-v)");
 	if ((s->n_classes || s->positive_class || s->betas) && !s->classification)

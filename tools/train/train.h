@@ -35,7 +35,7 @@ struct settings {
 	const char *target_modules, *modules_to_save;
 	bool use_rslora;
 
-	const char *dtype;
+	const char *dtype, *load_in_bits;
 	bool gradient_checkpointing;
 	int micro_tokens;
 
