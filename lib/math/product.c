@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "math/gemm.h"
+#include "math/matvec.h"
 
 /* A product with a matrix: N and K are the result's columns and the inner dimension, whichever of the matrix's two they
  * are; `nt`: the matrix is stored [N,K], otherwise [K,N]. */
@@ -54,7 +55,10 @@ product(const struct task *t)
 void
 product_forward(struct rows y, struct rows x, const struct matrix *w, int T, float alpha, float beta)
 {
-	product(&(struct task){y, x, w, !w->transposed, T, w->out, w->in, alpha, beta});
+	if (matvec_suits(w, T))
+		matvec(y, x, w, T, alpha, beta);
+	else
+		product(&(struct task){y, x, w, !w->transposed, T, w->out, w->in, alpha, beta});
 }
 
 void

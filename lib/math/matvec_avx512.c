@@ -1,0 +1,209 @@
+#include "math/matvec_kernel.h"
+
+#include <string.h>
+
+void
+matvec_turn(float *to, const float *x, int n)
+{
+	enum { WORDS = MATVEC_TURN / 8 };
+	for (int b = 0; b < n; b += MATVEC_TURN)
+		for (int k = 0; k < 8; k++)
+			for (int i = 0; i < WORDS; i++) {
+				int from = b + 8 * i + (k ^ 1);
+				to[b + k * WORDS + i] = from < n ? x[from] : 0;
+			}
+}
+
+#ifdef __x86_64__
+
+#include <immintrin.h>
+
+#include "math/dynamic8.h"
+
+#define FEATURES "avx512f,avx512bw,avx512dq,avx512vl"
+#define AVX512 __attribute__((target(FEATURES)))
+#define INLINE static inline __attribute__((always_inline, target(FEATURES)))
+
+#define UNROLL _Pragma("GCC unroll 4")  /* so that what is in arrays of sums is in registers */
+
+enum { WIDE = 16, SUMS = 4 };  /* elements of a register; sums that go on at once, as an addition takes as many cycles */
+
+/* ---- forms in which each element stands by itself ---- */
+
+/* The first elements of w that the mask has. */
+INLINE __m512
+load(enum matrix_form form, const unsigned char *w, __mmask16 m)
+{
+	if (form == MATRIX_F32)
+		return _mm512_maskz_loadu_ps(m, w);
+	if (form == MATRIX_BF16)
+		return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, w)), 16));
+	if (form == MATRIX_F16)
+		return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m, w));
+	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(m, w)));
+}
+
+INLINE int
+size_of(enum matrix_form form)
+{
+	return form == MATRIX_F32 ? 4 : form == MATRIX_INT8 ? 1 : 2;
+}
+
+INLINE void
+dots(float *sum, enum matrix_form form, const unsigned char *w, const float *x, int ld, int n, int T)
+{
+	__m512 s[MATVEC_ROWS][SUMS];
+	const int size = size_of(form);
+	int i = 0;
+	UNROLL for (int t = 0; t < T; t++)
+		UNROLL for (int k = 0; k < SUMS; k++)
+			s[t][k] = _mm512_setzero_ps();
+	for (; i + SUMS * WIDE <= n; i += SUMS * WIDE)
+		UNROLL for (int k = 0; k < SUMS; k++) {
+			__m512 v = load(form, w + (size_t)(i + k * WIDE) * (size_t)size, 0xffff);
+			UNROLL for (int t = 0; t < T; t++)
+				s[t][k] = _mm512_fmadd_ps(v, _mm512_loadu_ps(x + (size_t)t * (size_t)ld + i + k * WIDE), s[t][k]);
+		}
+	for (; i < n; i += WIDE) {
+		__mmask16 m = n - i >= WIDE ? 0xffff : (__mmask16)((1u << (n - i)) - 1);
+		__m512 v = load(form, w + (size_t)i * (size_t)size, m);
+		UNROLL for (int t = 0; t < T; t++)
+			s[t][0] = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(m, x + (size_t)t * (size_t)ld + i), s[t][0]);
+	}
+	UNROLL for (int t = 0; t < T; t++)
+		sum[t] = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(s[t][0], s[t][1]), _mm512_add_ps(s[t][2], s[t][3])));
+}
+
+/* Each number of rows is compiled by itself, so that its sums are registers. */
+INLINE void
+dots_of(float *sum, enum matrix_form form, const struct matrix *w, int o, const float *x, int ld, int T)
+{
+	const unsigned char *row = (const unsigned char *)w->data + (size_t)o * (size_t)w->in * (size_t)size_of(form);
+	switch (T) {
+	case 1:
+		dots(sum, form, row, x, ld, w->in, 1);
+		break;
+	case 2:
+		dots(sum, form, row, x, ld, w->in, 2);
+		break;
+	case 3:
+		dots(sum, form, row, x, ld, w->in, 3);
+		break;
+	default:
+		dots(sum, form, row, x, ld, w->in, 4);
+	}
+}
+
+AVX512 static void
+dots_f32(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+{
+	dots_of(sum, MATRIX_F32, w, o, x, ld, T);
+}
+
+AVX512 static void
+dots_bf16(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+{
+	dots_of(sum, MATRIX_BF16, w, o, x, ld, T);
+}
+
+AVX512 static void
+dots_f16(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+{
+	dots_of(sum, MATRIX_F16, w, o, x, ld, T);
+}
+
+AVX512 static void
+dots_int8(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+{
+	dots_of(sum, MATRIX_INT8, w, o, x, ld, T);
+	for (int t = 0; t < T; t++)
+		sum[t] *= w->scale[o];
+}
+
+/* ---- NF4 ---- */
+
+INLINE float
+magnitude(const struct matrix *w, size_t block, const float *value)
+{
+	return value[w->block[block]] * w->scale[1 + block / DYNAMIC8_BLOCK] + w->scale[0];
+}
+
+/* Two blocks are sixteen words of eight nibbles. Shifted by 4 k bits, all words at once, the k-th nibble of each is where
+ * the permutation of the sixteen codes looks for an index; it ignores the bits above. In x as matvec_turn left it, the
+ * factors of these sixteen lie side by side: nibble k of word i is element 8 i + k, the two of each byte exchanged. */
+enum { AHEAD = 2048 };  /* bytes: left to themselves, processors read ahead too little for rows as short as these */
+
+INLINE void
+dots_blocks(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+{
+	const float *value = dynamic8_signed()->value;
+	const __m512 code = _mm512_loadu_ps(nf4_code);
+	__m512 s[MATVEC_ROWS];
+	size_t block = (size_t)o * (size_t)w->in / NF4_BLOCK;
+	const unsigned char *at = (const unsigned char *)w->data + block * (NF4_BLOCK / 2);
+	UNROLL for (int t = 0; t < T; t++)
+		s[t] = _mm512_setzero_ps();
+	for (int i = 0; i < w->in; i += MATVEC_TURN, at += MATVEC_TURN / 2, block += 2, x += MATVEC_TURN) {
+		_mm_prefetch(at + AHEAD, _MM_HINT_T0);
+		bool whole = w->in - i >= MATVEC_TURN;
+		__m512i v = _mm512_maskz_loadu_epi32(whole ? 0xffff : 0xff, at);
+		float a = magnitude(w, block, value), b = whole ? magnitude(w, block + 1, value) : 0;
+		__m512 both = _mm512_insertf32x8(_mm512_set1_ps(a), _mm256_set1_ps(b), 1);
+		__m512 even[MATVEC_ROWS], odd[MATVEC_ROWS];
+		UNROLL for (int t = 0; t < T; t++)
+			even[t] = odd[t] = _mm512_setzero_ps();
+		UNROLL for (int k = 0; k < 8; k += 2) {
+			__m512 first = _mm512_permutexvar_ps(v, code), second = _mm512_permutexvar_ps(_mm512_srli_epi32(v, 4), code);
+			v = _mm512_srli_epi32(v, 8);
+			UNROLL for (int t = 0; t < T; t++) {
+				const float *p = x + (size_t)t * (size_t)ld + k * WIDE;
+				even[t] = _mm512_fmadd_ps(first, _mm512_loadu_ps(p), even[t]);
+				odd[t] = _mm512_fmadd_ps(second, _mm512_loadu_ps(p + WIDE), odd[t]);
+			}
+		}
+		UNROLL for (int t = 0; t < T; t++)
+			s[t] = _mm512_fmadd_ps(_mm512_add_ps(even[t], odd[t]), both, s[t]);
+	}
+	UNROLL for (int t = 0; t < T; t++)
+		sum[t] = _mm512_reduce_add_ps(s[t]);
+}
+
+AVX512 static void
+dots_nf4(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+{
+	switch (T) {
+	case 1:
+		dots_blocks(sum, w, o, x, ld, 1);
+		break;
+	case 2:
+		dots_blocks(sum, w, o, x, ld, 2);
+		break;
+	case 3:
+		dots_blocks(sum, w, o, x, ld, 3);
+		break;
+	default:
+		dots_blocks(sum, w, o, x, ld, 4);
+	}
+}
+
+matvec_dots *
+matvec_avx512(const struct matrix *w)
+{
+	static matvec_dots *const kernels[] = {[MATRIX_F32] = dots_f32, [MATRIX_BF16] = dots_bf16, [MATRIX_F16] = dots_f16,
+		[MATRIX_INT8] = dots_int8, [MATRIX_NF4] = dots_nf4};
+	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
+		!__builtin_cpu_supports("avx512vl") || (w->form == MATRIX_NF4 && w->in % NF4_BLOCK))
+		return NULL;
+	return kernels[w->form];
+}
+
+#else
+
+matvec_dots *
+matvec_avx512(const struct matrix *w)
+{
+	(void)w;
+	return NULL;
+}
+
+#endif
