@@ -1,4 +1,4 @@
-#include "math/attention.h"
+#include "math/attention_int.h"
 
 #include <assert.h>
 #include <math.h>
@@ -16,24 +16,17 @@ thread_scratch(int max_len)
 }
 
 size_t
-attention_scratch(int max_len, int threads)
+attention_scratch(const struct attn_shape *s, enum num type, int T, int max_len, int threads)
 {
+	if (type == NUM_BF16)
+		return attn_bf16_scratch(s, T, max_len, threads);
 	return thread_scratch(max_len) * (size_t)threads;
 }
 
-/* Queries i0 .. i0+n-1 of one document and one head; keys j0 .. j1-1 are those any of them may see, numbered
- * from the start of the prefix. */
-struct block {
-	const struct attn_doc *doc;
-	int h, kh;
-	int i0, n;
-	int j0, j1;
-};
-
-static struct block
-block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0)
+struct attn_block
+attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0)
 {
-	struct block b = {.doc = doc, .h = h, .kh = h / (s->H / s->K), .i0 = i0};
+	struct attn_block b = {.doc = doc, .h = h, .kh = h / (s->H / s->K), .i0 = i0};
 	b.n = doc->n - i0 < ATTN_BLOCK ? doc->n - i0 : ATTN_BLOCK;
 	int first = doc->n_prefix + i0;  /* the first query's place in the document */
 	b.j1 = first + b.n;
@@ -48,7 +41,7 @@ struct run {
 };
 
 static int
-key_runs(const struct block *b, struct run runs[2])
+key_runs(const struct attn_block *b, struct run runs[2])
 {
 	int n = 0, p = b->doc->n_prefix;
 	if (b->j0 < p) {
@@ -72,7 +65,7 @@ at(const struct heads *x, int row, int h)
 
 /* S[n, j1-j0] = scale * X Y^T for the block's rows of x and its keys in y. */
 static void
-block_products(float *S, int lds, const struct heads *x, const struct heads *y, const struct block *b, int D,
+block_products(float *S, int lds, const struct heads *x, const struct heads *y, const struct attn_block *b, int D,
 	float scale)
 {
 	struct run runs[2];
@@ -84,7 +77,7 @@ block_products(float *S, int lds, const struct heads *x, const struct heads *y, 
 
 /* The block's rows of out (+)= scale * S Y for its keys in y; beta 0 sets, 1 adds. */
 static void
-block_combine(const struct heads *out, const float *S, int lds, const struct heads *y, const struct block *b, int D,
+block_combine(const struct heads *out, const float *S, int lds, const struct heads *y, const struct attn_block *b, int D,
 	float scale, float beta)
 {
 	struct run runs[2];
@@ -96,11 +89,11 @@ block_combine(const struct heads *out, const float *S, int lds, const struct hea
 
 /* The columns of the scores that query i of the block may see: [*from, *to). */
 static void
-visible(const struct block *b, const struct attn_shape *s, int i, int *from, int *to)
+visible(const struct attn_block *b, const struct attn_shape *s, int i, int *from, int *to)
 {
-	int place = b->doc->n_prefix + b->i0 + i;
-	*to = place + 1 - b->j0;
-	*from = s->window && place - s->window + 1 > b->j0 ? place - s->window + 1 - b->j0 : 0;
+	attn_visible(b, s, i, from, to);
+	*from = *from > b->j0 ? *from - b->j0 : 0;
+	*to -= b->j0;
 }
 
 /* Softmax of columns [from, to) of a row of n; zero elsewhere. Returns the log-sum-exp. */
@@ -145,7 +138,7 @@ score_gradient_row(float *dS, const float *P, float delta, int n)
 }
 
 static void
-forward_block(const struct attn *a, float *lse, const struct block *b, const struct attn_shape *s, float *S)
+forward_block(const struct attn *a, float *lse, const struct attn_block *b, const struct attn_shape *s, float *S)
 {
 	int keys = b->j1 - b->j0;
 	block_products(S, keys, &a->q, &a->k, b, s->D, s->scale);
@@ -165,18 +158,22 @@ void
 attention_forward(const struct attn *a, float *lse, const struct attn_doc *docs, int n_docs,
 	const struct attn_shape *s, int max_len, float *scratch)
 {
+	if (a->q.rows.type == NUM_BF16) {
+		attn_bf16_forward(a, lse, docs, n_docs, s, max_len, scratch);
+		return;
+	}
 	size_t each = thread_scratch(max_len);
 #pragma omp parallel for collapse(2) schedule(dynamic)
 	for (int d = 0; d < n_docs; d++)
 		for (int h = 0; h < s->H; h++)
 			for (int i0 = 0; i0 < docs[d].n; i0 += ATTN_BLOCK) {
-				struct block b = block_at(&docs[d], s, h, i0);
+				struct attn_block b = attn_block_at(&docs[d], s, h, i0);
 				forward_block(a, lse, &b, s, scratch + each * (size_t)omp_get_thread_num());
 			}
 }
 
 static void
-backward_block(const struct attn *d, const struct attn *a, const float *lse, const struct block *b,
+backward_block(const struct attn *d, const struct attn *a, const float *lse, const struct attn_block *b,
 	const struct attn_shape *s, float *P, float *dS)
 {
 	int keys = b->j1 - b->j0, D = s->D, row = b->doc->q + b->i0, first = b->doc->k + b->j0;
@@ -208,6 +205,10 @@ void
 attention_backward(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs,
 	int n_docs, const struct attn_shape *s, int max_len, float *scratch)
 {
+	if (a->q.rows.type == NUM_BF16) {
+		attn_bf16_backward(d, a, lse, docs, n_docs, s, max_len, scratch);
+		return;
+	}
 	size_t each = thread_scratch(max_len);
 	int group = s->H / s->K;
 #pragma omp parallel for collapse(2) schedule(dynamic)
@@ -219,7 +220,7 @@ attention_backward(const struct attn *d, const struct attn *a, const float *lse,
 			clear(&d->v, docs[i].k, docs[i].n, kh, s->D);
 			for (int h = kh * group; h < (kh + 1) * group; h++)
 				for (int i0 = 0; i0 < docs[i].n; i0 += ATTN_BLOCK) {
-					struct block b = block_at(&docs[i], s, h, i0);
+					struct attn_block b = attn_block_at(&docs[i], s, h, i0);
 					backward_block(d, a, lse, &b, s, P, dS);
 				}
 		}

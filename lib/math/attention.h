@@ -26,8 +26,9 @@ struct attn_shape {
 	int window;                /* keys a query sees, itself included; 0: all */
 };
 
-/* Floats of scratch that the calls below need when no document (with its prefix) is longer than max_len. */
-size_t attention_scratch(int max_len, int threads);
+/* Floats of scratch that the calls below need for T rows of this type when no document (with its prefix) is longer than
+ * max_len. */
+size_t attention_scratch(const struct attn_shape *s, enum num type, int T, int max_len, int threads);
 
 /* What goes in and comes out of forward, and backward's gradients of the same. */
 struct attn {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "math/bf16_kernel.h"
 
 static int threads = 1;
 
@@ -86,11 +87,11 @@ gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, float *C, int ldc, const float *A, 
 	}
 	bool by_rows = M >= N;
 	int n = by_rows ? M : N, step = tile_length(n, (double)(by_rows ? N : M) * K);
-	if (step >= n || omp_in_parallel()) {
+	if (step >= n) {
 		one_call(&p, M, N);
 		return;
 	}
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (!omp_in_parallel())
 	for (int at = 0; at < n; at += step) {
 		int length = n - at < step ? n - at : step;
 		if (by_rows)
@@ -204,12 +205,20 @@ math_start(char **argv)
 	execv(path, argv);  /* if it fails, it goes on as it is: slower at worst */
 }
 
+enum num
+math_compute(const char *dtype)
+{
+	if (strcmp(dtype, "auto") == 0)
+		return bf16_kernel() ? NUM_BF16 : NUM_F32;
+	return strcmp(dtype, "bfloat16") == 0 ? NUM_BF16 : NUM_F32;
+}
+
 const char *
 math_backend(void)
 {
 	static char name[128];
 	const char *config = openblas_get_config();
-	snprintf(name, sizeof name, "%.*s %s", (int)strcspn(strstr(config, "OpenBLAS ") ? config + 9 : config, " ") + 9,
-		config, openblas_get_corename());
+	snprintf(name, sizeof name, "%.*s %s; bf16 on %s",
+		(int)strcspn(strstr(config, "OpenBLAS ") ? config + 9 : config, " ") + 9, config, openblas_get_corename(), bf16_isa());
 	return name;
 }

@@ -5,6 +5,8 @@
 #ifndef HONE_MATH_GEMM_H
 #define HONE_MATH_GEMM_H
 
+#include "math/rows.h"
+
 /* C[M,N] from A[M,K] and B[K,N]. */
 void gemm_nn(float *C, int ldc, const float *A, int lda, const float *B, int ldb, int M, int N, int K, float alpha,
 	float beta);
@@ -34,7 +36,10 @@ float *math_scratch(void);
  * the user has set stands. Nothing may have been read or opened before. */
 void math_start(char **argv);
 
-/* "OpenBLAS 0.3.21 SkylakeX": what the products run on. Static memory. */
+/* What "float32", "bfloat16" or "auto" asks to compute in; auto is bf16 where the processor has instructions for it. */
+enum num math_compute(const char *dtype);
+
+/* "OpenBLAS 0.3.21 SkylakeX; bf16 on amx": what the products run on. Static memory. */
 const char *math_backend(void);
 
 #endif

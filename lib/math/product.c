@@ -1,9 +1,8 @@
 #include "math/product.h"
 
-#include <assert.h>
-
+#include "base/worktime.h"
+#include "math/bf16.h"
 #include "math/gemm.h"
-#include "math/matvec.h"
 
 /* A product with a matrix: N and K are the result's columns and the inner dimension, whichever of the matrix's two they
  * are; `nt`: the matrix is stored [N,K], otherwise [K,N]. */
@@ -39,10 +38,14 @@ expand_and_multiply(const struct task *t, int n0, int n, int k_step)
 }
 
 static void
-product(const struct task *t)
+run(const struct task *t)
 {
 	enum { N_STEP = 64 };  /* columns of the result a thread takes at a time; wide enough for BLAS */
-	assert(t->y.type == NUM_F32 && t->x.type == NUM_F32);
+	if (t->x.type == NUM_BF16 || t->y.type == NUM_BF16) {
+		bf16_product(t->y, operand_rows(t->x, false), operand_matrix(t->w, !t->nt), t->T, t->N, t->K, t->alpha,
+			t->beta);
+		return;
+	}
 	if (t->w->form == MATRIX_F32) {
 		multiply(t, t->w->data, matrix_columns(t->w), 0, t->N, 0, t->K);
 		return;
@@ -52,13 +55,18 @@ product(const struct task *t)
 		expand_and_multiply(t, n0, t->N - n0 < N_STEP ? t->N - n0 : N_STEP, MATH_SCRATCH / N_STEP);
 }
 
+static void
+product(const struct task *t)
+{
+	enum work before = work_switch(WORK_PRODUCTS);
+	run(t);
+	work_switch(before);
+}
+
 void
 product_forward(struct rows y, struct rows x, const struct matrix *w, int T, float alpha, float beta)
 {
-	if (matvec_suits(w, T))
-		matvec(y, x, w, T, alpha, beta);
-	else
-		product(&(struct task){y, x, w, !w->transposed, T, w->out, w->in, alpha, beta});
+	product(&(struct task){y, x, w, !w->transposed, T, w->out, w->in, alpha, beta});
 }
 
 void
@@ -67,12 +75,23 @@ product_backward(struct rows dx, struct rows dy, const struct matrix *w, int T, 
 	product(&(struct task){dx, dy, w, w->transposed, T, w->in, w->out, alpha, beta});
 }
 
+/* C[M,N] += alpha A[T,M]^T B[T,N]. */
+static void
+outer_product(float *c, struct rows a, struct rows b, int M, int N, int T, float alpha)
+{
+	enum work before = work_switch(WORK_PRODUCTS);
+	if (a.type == NUM_BF16 || b.type == NUM_BF16)
+		bf16_product(rows_f32(c, N), operand_rows(a, true), operand_rows(b, true), M, N, T, alpha, 1);
+	else
+		gemm_tn(c, N, a.data, a.ld, b.data, b.ld, M, N, T, alpha, 1);
+	work_switch(before);
+}
+
 void
 product_weight(float *dw, bool transposed, struct rows dy, struct rows x, int T, int out, int in, float alpha)
 {
-	assert(dy.type == NUM_F32 && x.type == NUM_F32);
 	if (transposed)
-		gemm_tn(dw, out, x.data, x.ld, dy.data, dy.ld, in, out, T, alpha, 1);
+		outer_product(dw, x, dy, in, out, T, alpha);
 	else
-		gemm_tn(dw, in, dy.data, dy.ld, x.data, x.ld, out, in, T, alpha, 1);
+		outer_product(dw, dy, x, out, in, T, alpha);
 }

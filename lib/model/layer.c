@@ -1,5 +1,6 @@
 #include "model/layer.h"
 
+#include "base/worktime.h"
 #include "math/activation.h"
 #include "math/norm.h"
 #include "math/rope.h"
@@ -57,6 +58,16 @@ keep(struct model *m, struct rows to, int T)
 {
 	if (to.data)
 		rows_copy(to, m->work.x, T, m->config.C);
+}
+
+/* The gradient of the residual stream as products take it. */
+static struct rows
+residual_gradient(struct model *m, int T)
+{
+	struct workspace *w = &m->work;
+	if (w->dy.type != w->dx.type)
+		rows_copy(w->dy, w->dx, T, m->config.C);
+	return w->dy;
 }
 
 /* ---- attention ---- */
@@ -131,7 +142,9 @@ attention_part(struct model *m, struct layer *l, const struct batch *b)
 		fill_cache(m, l, b);
 	struct attn v = attention_views(m, l);
 	struct attn_shape s = shape_of(c, l);
+	enum work before = work_switch(WORK_ATTENTION);
 	attention_forward(&v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	work_switch(before);
 	linear_forward(l->o, w->x, a->att, b->T, 1, &w->pass);
 }
 
@@ -143,8 +156,10 @@ attention_part_backward(struct model *m, struct layer *l, const struct batch *b,
 	const struct config *c = &m->config;
 	struct attn v = attention_views(m, l), d = gradient_views(m);
 	struct attn_shape s = shape_of(c, l);
-	linear_backward(l->o, w->datt, w->dx, a->att, b->T, 0, &w->pass);
+	linear_backward(l->o, w->datt, residual_gradient(m, b->T), a->att, b->T, 0, &w->pass);
+	enum work before = work_switch(WORK_ATTENTION);
 	attention_backward(&d, &v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	work_switch(before);
 	rope(m, d.q, c->H + c->K, b, -1);
 	if (l->q_norm)
 		norm_heads_backward(m, l, b->T);
@@ -177,7 +192,7 @@ mlp_part_backward(struct model *m, struct layer *l, const struct batch *b)
 	const struct config *c = &m->config;
 	struct rows gate = a->gate_up, up = rows_at(gate, 0, c->F), dgate = w->dgate_up, dup = rows_at(dgate, 0, c->F);
 	swiglu_forward(w->act, gate, up, b->T, c->F);
-	linear_backward(l->down, dgate, w->dx, w->act, b->T, 0, &w->pass);
+	linear_backward(l->down, dgate, residual_gradient(m, b->T), w->act, b->T, 0, &w->pass);
 	swiglu_backward(dgate, dup, dgate, gate, up, b->T, c->F);
 	rmsnorm_again(w->xn, a->mlp_rstd, a->mid, l->mlp_norm->value, b->T, 1, c->C);
 	linear_backward(l->gate, w->dxn, dgate, w->xn, b->T, 0, &w->pass);

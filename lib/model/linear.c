@@ -1,5 +1,6 @@
 #include "model/linear.h"
 
+#include "math/matvec.h"
 #include "math/product.h"
 #include "math/vector.h"
 
@@ -30,17 +31,29 @@ adapter_input(const struct linear *l, struct rows x, int T, const struct linear_
 	return dropped;
 }
 
+/* Elsewhere than in generation few rows are multiplied as many are, so that a result does not depend on what else is in
+ * the batch. */
+static void
+multiply(struct rows y, struct rows x, const struct matrix *w, int T, float alpha, float beta,
+	const struct linear_pass *pass)
+{
+	if (pass->generates && matvec_suits(w, T))
+		matvec(y, x, w, T, alpha, beta);
+	else
+		product_forward(y, x, w, T, alpha, beta);
+}
+
 void
 linear_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta, const struct linear_pass *pass)
 {
 	const struct lora *a = l->lora;
-	product_forward(y, x, &l->w->matrix, T, 1, beta);
+	multiply(y, x, &l->w->matrix, T, 1, beta, pass);
 	if (l->b)
 		rows_add_row(y, l->b->value, T, l->out);
 	if (!a)
 		return;
-	product_forward(a->xA, adapter_input(l, x, T, pass), &a->A.matrix, T, 1, 0);
-	product_forward(y, a->xA, &a->B.matrix, T, a->scale, 1);
+	multiply(a->xA, adapter_input(l, x, T, pass), &a->A.matrix, T, 1, 0, pass);
+	multiply(y, a->xA, &a->B.matrix, T, a->scale, 1, pass);
 }
 
 static void

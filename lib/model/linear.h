@@ -30,6 +30,7 @@ struct linear_pass {
 	struct rows dropped;    /* [T, in] of the widest adapted layer */
 	struct rows dxA;        /* [T, r] of the largest rank */
 	const uint64_t *row_key;  /* [T] of the dropout masks; NULL: no dropout */
+	bool generates;         /* tokens one by one: what counts is how fast weights are read */
 };
 
 /* y[T,out] = ... (beta 0) or += ... (beta 1). */

@@ -222,7 +222,7 @@ random_values(struct model *m, uint64_t seed)
 int
 model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e)
 {
-	*m = (struct model){0};
+	*m = (struct model){.compute = opt->compute};
 	if (config_read(&m->config, dir, e) < 0)
 		return -1;
 	build_table(m);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/worktime.h"
 #include "math/gemm.h"
 #include "math/loss.h"
 #include "math/norm.h"
@@ -12,15 +13,15 @@
 
 /* ---- working memory ---- */
 
-enum { LOGITS_MAX = 1 << 24 };  /* floats of logits held at once: 64 MiB */
+enum { LOGITS_MAX = 1 << 26 };  /* bytes of logits held at once: 64 MiB */
 
 /* Rows of the head's chunks: few enough that rows x V stays small, enough that the products are efficient. */
 static int
-head_rows(const struct config *c, int T)
+head_rows(const struct config *c, enum num type, int T)
 {
-	int rows = LOGITS_MAX / c->V;
+	int rows = LOGITS_MAX / (int)num_size(type) / c->V;
 	rows = rows < 32 ? 32 : rows > 1024 ? 1024 : rows;
-	return rows < T ? rows : T;
+	return rows < T ? rows : T < 2 ? 2 : T;
 }
 
 struct linear *
@@ -118,13 +119,15 @@ take_workspace(struct model *m, struct arena *a)
 	w->hidden = take_rows(a, w->type, R, c->C);
 	w->hidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->rstd = ARENA_TAKE(a, float, R);
-	w->logits = take_rows(a, NUM_F32, R, c->V);
-	w->attn = ARENA_TAKE(a, float, attention_scratch(w->max_len, math_threads()));
+	w->logits = take_rows(a, w->type, R, c->V);
+	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
+	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, w->T, w->max_len, math_threads()));
 	take_adapter(a, &m->head, w->type, R);
 	if (w->keep == KEEP_NOTHING)
 		return;
 	take_pass(m, a);
 	w->dx = take_rows(a, NUM_F32, T, c->C);
+	w->dy = w->type == NUM_F32 ? w->dx : take_rows(a, w->type, T, c->C);
 	w->dxn = take_rows(a, w->type, T, c->C);
 	w->row_key = ARENA_TAKE(a, uint64_t, R);
 	w->dhidden = take_rows(a, w->type, R, c->C);
@@ -139,8 +142,9 @@ void
 model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep)
 {
 	arena_release(&m->work_memory);
-	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep};
-	m->work.head_rows = head_rows(&m->config, T);
+	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep, .pass.generates = cache_rows > 0,
+		.type = m->compute};
+	m->work.head_rows = head_rows(&m->config, m->compute, T);
 	for (int pass = 0; pass < 2; pass++) {
 		take_layers(m, &m->work_memory);
 		take_workspace(m, &m->work_memory);
@@ -163,6 +167,7 @@ void
 model_forward(struct model *m, const struct batch *b)
 {
 	struct workspace *w = &m->work;
+	enum work before = work_switch(WORK_ELEMENTS);
 	w->pass.row_key = b->row_key;
 	embedding_forward(w->x, &m->embed->matrix, b->ids, b->T);
 	for (int i = 0; i < m->config.L; i++) {
@@ -170,6 +175,7 @@ model_forward(struct model *m, const struct batch *b)
 			rows_copy(m->layer[i].act.input, w->x, b->T, m->config.C);
 		layer_forward(m, &m->layer[i], b);
 	}
+	work_switch(before);
 }
 
 /* Computes again what the layer did not keep. */
@@ -183,6 +189,7 @@ recompute(struct model *m, struct layer *l, const struct batch *b)
 void
 model_backward(struct model *m, const struct batch *b)
 {
+	enum work before = work_switch(WORK_ELEMENTS);
 	for (int i = m->config.L - 1; i >= 0 && i >= m->lowest; i--) {
 		struct layer *l = &m->layer[i];
 		if (m->work.keep == KEEP_INPUTS)
@@ -191,6 +198,7 @@ model_backward(struct model *m, const struct batch *b)
 	}
 	if (m->embed->grad)
 		embedding_backward(m->embed->grad, m->work.dx, b->ids, b->T, m->config.C);
+	work_switch(before);
 }
 
 /* ---- the head, on chosen rows only and in chunks, so that rows x V never exists ---- */
@@ -208,16 +216,16 @@ head_pass(struct model *m, const int32_t *rows, int n)
 	return pass;
 }
 
-/* Logits of n rows of the residual stream, into work.logits. */
+/* Logits of n rows of the residual stream. */
 static void
-head_forward(struct model *m, const int32_t *rows, int n)
+head_forward(struct model *m, struct rows logits, const int32_t *rows, int n)
 {
 	struct workspace *w = &m->work;
 	int C = m->config.C;
 	struct linear_pass pass = head_pass(m, rows, n);
 	rows_gather(w->hidden_x, w->x, rows, n, C);
 	rmsnorm_forward(w->hidden, w->rstd, w->hidden_x, m->norm->value, n, 1, C, (float)m->config.norm_eps);
-	linear_forward(&m->head, w->logits, w->hidden, n, 0, &pass);
+	linear_forward(&m->head, logits, w->hidden, n, 0, &pass);
 }
 
 /* From the gradient at work.logits to that at the rows of the residual stream. */
@@ -235,10 +243,13 @@ head_backward(struct model *m, const int32_t *rows, int n)
 void
 model_logits(struct model *m, const int32_t *rows, int n, logits_fn *f, void *ctx)
 {
-	for (int at = 0; at < n; at += m->work.head_rows) {
-		int k = n - at < m->work.head_rows ? n - at : m->work.head_rows;
-		head_forward(m, rows + at, k);
-		f(ctx, at, k, m->work.logits.data);
+	struct rows logits = rows_f32(m->work.logits.data, m->config.V);
+	int most = m->work.head_rows * (int)num_size(m->work.type) / (int)sizeof(float);
+	most = most < 1 ? 1 : most;
+	for (int at = 0; at < n; at += most) {
+		int k = n - at < most ? n - at : most;
+		head_forward(m, logits, rows + at, k);
+		f(ctx, at, k, logits.data);
 	}
 }
 
@@ -246,18 +257,20 @@ void
 model_loss(struct model *m, const struct batch *b, float coef_scale, float *nll, int32_t *best)
 {
 	struct workspace *w = &m->work;
+	enum work before = work_switch(WORK_LOSS);
 	if (coef_scale != 0)
 		vec_zero(w->dx.data, (size_t)b->T * (size_t)m->config.C);
 	for (int at = 0; at < b->n_targets; at += w->head_rows) {
 		int n = b->n_targets - at < w->head_rows ? b->n_targets - at : w->head_rows;
-		head_forward(m, b->target_row + at, n);
+		head_forward(m, w->logits, b->target_row + at, n);
 		for (int i = 0; i < n && coef_scale != 0; i++)
 			w->coef[i] = coef_scale * b->target_weight[at + i];
-		cross_entropy(w->logits.data, nll + at, best + at, b->target_id + at, coef_scale != 0 ? w->coef : NULL, n,
+		cross_entropy(w->logits, nll + at, best + at, b->target_id + at, coef_scale != 0 ? w->coef : NULL, n,
 			m->config.V);
 		if (coef_scale != 0)
 			head_backward(m, b->target_row + at, n);
 	}
+	work_switch(before);
 }
 
 /* ---- trained parameters ---- */

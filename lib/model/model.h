@@ -48,6 +48,7 @@ struct model {
 	struct weights *weights;      /* the mapped checkpoint; NULL from scratch */
 	struct param *param;          /* every parameter of the base, in the checkpoint's usual order */
 	size_t n_params;
+	enum num compute;             /* what products and activations are in */
 	struct param *embed, *norm;
 	struct layer *layer;          /* [L] */
 	struct linear head;           /* lm_head; its w is `embed` when tied */
@@ -62,15 +63,16 @@ struct model {
 	struct workspace {
 		int T, max_len, cache_rows, head_rows;
 		enum keep { KEEP_NOTHING, KEEP_INPUTS, KEEP_ALL } keep;
-		enum num type;                /* of activations and their gradients; the residual stream is fp32 */
+		enum num type;                /* of activations and their gradients: m->compute; the residual stream is fp32 */
 		float *freq, *cos, *sin;      /* rope: [D/2], [max_len, D/2] */
 		struct rows x;                /* [T,C] the residual stream, on which each layer adds in place */
 		struct rows dx;               /* [T,C] its gradient */
+		struct rows dy;               /* [T,C] the same as products take it: dx itself, or a copy in bf16 */
 		struct rows xn, dxn;          /* [T,C] a norm's output and its gradient */
 		struct rows hidden, dhidden;  /* [head_rows,C] rows that go to the head */
 		struct rows hidden_x, dhidden_x;  /* [head_rows,C] the same before the final norm */
 		float *rstd;                  /* [head_rows] */
-		struct rows logits;           /* [head_rows,V] */
+		struct rows logits;           /* [head_rows,V] in training; inference puts fewer there, in fp32 */
 		float *coef;                  /* [head_rows] */
 		uint64_t *row_key;            /* [head_rows] */
 		struct rows act, dgate_up;    /* [T,F], [T,2F] */
@@ -86,6 +88,7 @@ struct model_options {
 	bool from_scratch;   /* random weights from config.json */
 	uint64_t seed;       /* of the random weights */
 	int bits;            /* 8, 4: the linear layers' matrices are quantised (math/quantize.h); 0: none is */
+	enum num compute;    /* NUM_BF16: products and activations in bf16 */
 };
 
 /* Loads a model directory. Matrices in F32, BF16 or F16 are used where they lie in the mapped file; what else there is,

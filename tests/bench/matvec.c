@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "math/gemm.h"
-#include "math/product.h"
+#include "math/matvec.h"
 #include "math/quantize.h"
 
 enum { OUT = 4864, IN = 896, MATRICES = 24, REPEAT = 7 };  /* the widest of Qwen2.5-0.5B, of each layer its own */
@@ -79,7 +79,7 @@ product_rate(enum matrix_form form, int T)
 	for (int r = 0; r < REPEAT; r++) {
 		double start = clock_seconds();
 		for (int i = 0; i < MATRICES; i++)
-			product_forward(rows_f32(y, OUT), rows_f32(x, IN), &m[i], T, 1, 0);
+			matvec(rows_f32(y, OUT), rows_f32(x, IN), &m[i], T, 1, 0);
 		double took = clock_seconds() - start;
 		best = took < best ? took : best;
 	}

@@ -15,7 +15,7 @@ setup() {
 
 # an_adapter RUN [OPTION...]: a few steps of LoRA
 an_adapter() {
-  "$train" -q -m model -t data -o "$1" --n-epochs 2 --batch-size 4 --learning-rate 1e-3 "${@:2}"
+  "$train" -q -m model -t data -o "$1" --dtype float32 --n-epochs 2 --batch-size 4 --learning-rate 1e-3 "${@:2}"
 }
 
 # first_loss RUN: of the first step, which is the base's
@@ -34,7 +34,7 @@ base_of() {
   for bits in 16 8 4; do
     [ $bits = 16 ] && set -- || set -- --load-in-bits $bits
     an_adapter run$bits "$@"
-    "$eval" -q --json -m model "$@" data >eval$bits
+    "$eval" -q --json --dtype float32 -m model "$@" data >eval$bits
   done
   for got in $(first_loss run8)/$(first_loss run16) $(jq .loss eval8)/$(jq .loss eval16); do
     echo "8 bits: $got"
@@ -62,8 +62,8 @@ base_of() {
   an_adapter run16
   [ "$(base_of run4)" = "$(base_of run16)" ]
   "$hone_bin/hone-merge" -q -m model -a run4/final -o merged
-  "$eval" -q --json -m model -a run4/final data >apart
-  "$eval" -q --json -m merged data >together
+  "$eval" -q --json --dtype float32 -m model -a run4/final data >apart
+  "$eval" -q --json --dtype float32 -m merged data >together
   jq -es '(.[0].loss - .[1].loss) / .[0].loss | fabs < 1e-5' apart together
 }
 

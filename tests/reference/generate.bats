@@ -13,7 +13,7 @@ setup() {
 # greedy CASE: the continuations of generate.json
 greedy() {
   jq -c '.[] | {input_ids: .prompt}' "$models/$1/generate.json" |
-    "$bin/hone-generate" -m "$models/$1/base" --ignore-eos -n 16 --ids | jq -c '.prompt_ids + .ids' >"$T/ours"
+    "$bin/hone-generate" -m "$models/$1/base" --dtype float32 --ignore-eos -n 16 --ids | jq -c '.prompt_ids + .ids' >"$T/ours"
   jq -c '.[].greedy' "$models/$1/generate.json" | diff "$T/ours" -
   [ -s "$T/ours" ]
 }
@@ -42,11 +42,11 @@ greedy() {
   base=$models/llama3/base
   jq -c '.[]' "$models/llama3/docs.json" | "$bin/hone-pack" -q -o "$T/data" -
   "$bin/hone-train" -q -m "$base" -t "$T/data" -v "$T/data" -o "$T/run" --init-adapter "$models/llama3/lora/adapter_init" \
-    --max-steps 5 --learning-rate 1e-2
+    --max-steps 5 --learning-rate 1e-2 --dtype float32
   "$bin/hone-merge" -q -m "$base" -a "$T/run/final" -o "$T/merged"
-  adapter=$("$bin/hone-eval" --json -m "$base" -a "$T/run/final" "$T/data" | jq .loss)
-  merged=$("$bin/hone-eval" --json -m "$T/merged" "$T/data" | jq .loss)
-  before=$("$bin/hone-eval" --json -m "$base" "$T/data" | jq .loss)
+  adapter=$("$bin/hone-eval" --json --dtype float32 -m "$base" -a "$T/run/final" "$T/data" | jq .loss)
+  merged=$("$bin/hone-eval" --json --dtype float32 -m "$T/merged" "$T/data" | jq .loss)
+  before=$("$bin/hone-eval" --json --dtype float32 -m "$base" "$T/data" | jq .loss)
   trainer=$(tail -n 1 "$T/run/metrics.jsonl" | jq .loss)
   jq -ne "[$adapter, $merged, $trainer] | (max - min) / min < 1e-6"
   jq -ne "$before - $merged > 0.1"

@@ -19,3 +19,12 @@ setup() {
   run "$modelref" "$BATS_TEST_TMPDIR/case"
   [ "$status" -eq 1 ]
 }
+
+# The band is what rounding to 8 bits leaves: 2^-8 a number, and the errors of some hundred numbers on the way.
+@test "model: the same in bf16, on every instruction set" {
+  for isa in best avx512bf16 fp32; do
+    for case in llama2 llama3 mistral qwen2 qwen3; do
+      HONE_ISA=$isa "$modelref" "$cases/$case" 0.05
+    done
+  done
+}

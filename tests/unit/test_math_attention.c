@@ -79,7 +79,7 @@ fill_problem(struct problem *p)
 	p->v = random_floats(k_size(p), 1, 3);
 	p->out = random_floats(q_size(p), 1, 4);
 	p->lse = random_floats((size_t)(p->rows * p->s.H), 1, 5);
-	p->scratch = random_floats(attention_scratch(MAX_LEN, math_threads()), 1, 6);
+	p->scratch = random_floats(attention_scratch(&p->s, NUM_F32, p->rows, MAX_LEN, math_threads()), 1, 6);
 	p->q_ = to_double(p->q, q_size(p));
 	p->k_ = to_double(p->k, k_size(p));
 	p->v_ = to_double(p->v, k_size(p));

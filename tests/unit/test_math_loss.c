@@ -50,8 +50,8 @@ check_size(int V)
 	const float coef[ROWS] = {0.25f, 0, -2};
 	int32_t best[ROWS], best_again[ROWS];
 	const int32_t target[ROWS] = {0, V / 2, V - 1};
-	cross_entropy(grad, nll, best, target, coef, ROWS, V);
-	cross_entropy(rest, nll_only, best_again, target, NULL, ROWS, V);
+	cross_entropy(rows_f32(grad, V), nll, best, target, coef, ROWS, V);
+	cross_entropy(rows_f32(rest, V), nll_only, best_again, target, NULL, ROWS, V);
 	assert_same_floats(nll, nll_only, ROWS);
 	assert_memory_equal(best, best_again, sizeof best);
 	float *kept = copy_floats(logits, n);
@@ -88,7 +88,7 @@ test_extremes(void **state)
 	const int32_t target[4] = {0, 1, 1, 2};
 	const float coef[4] = {1, 1, 1, 1};
 	int32_t best[4];
-	cross_entropy(logits[0], nll, best, target, coef, 4, 3);
+	cross_entropy(rows_f32(logits[0], 3), nll, best, target, coef, 4, 3);
 	assert_near((double)nll[0], 0, 1e-6);
 	assert_near((double)nll[1], 2e4, 1e-2);
 	assert_near((double)nll[2], 0, 1e-6);
@@ -107,7 +107,7 @@ test_ties_go_to_the_lowest(void **state)
 		float logits[70] = {0}, nll;
 		int32_t best, target = 0;
 		logits[V / 2] = logits[V - 1] = 9;
-		cross_entropy(logits, &nll, &best, &target, NULL, 1, V);
+		cross_entropy(rows_f32(logits, 70), &nll, &best, &target, NULL, 1, V);
 		assert_int_equal(best, V / 2);
 	}
 }
@@ -119,9 +119,31 @@ test_nan_is_seen(void **state)
 	float logits[20] = {0}, nll;
 	int32_t best, target = 3;
 	logits[7] = NAN;
-	cross_entropy(logits, &nll, &best, &target, NULL, 1, 20);
+	cross_entropy(rows_f32(logits, 20), &nll, &best, &target, NULL, 1, 20);
 	assert_true(isnan(nll));
 	assert_in_range(best, 0, 19);
+}
+
+/* Over bf16 the loss is that of the rounded logits, the gradient is rounded: twice, but at the target. */
+static void
+test_bf16(void **state)
+{
+	(void)state;
+	enum { V = 5003 };
+	float *x = random_floats(V, 3, 1), *grad = copy_floats(x, V), nll, nll_half;
+	uint16_t half[V];
+	int32_t best, best_half;
+	const int32_t target = 77;
+	const float coef = 0.5f;
+	for (int v = 0; v < V; v++)
+		grad[v] = x[v] = bf16_to_f32(half[v] = bf16_from_f32(x[v]));
+	cross_entropy(rows_f32(grad, V), &nll, &best, &target, &coef, 1, V);
+	cross_entropy((struct rows){half, V, NUM_BF16}, &nll_half, &best_half, &target, &coef, 1, V);
+	assert_true(nll == nll_half);
+	assert_int_equal(best, best_half);
+	for (int v = 0; v < V; v++)
+		assert_near((double)bf16_to_f32(half[v]), (double)grad[v], fabs((double)grad[v]) / (v == target ? 255 : 126));
+	release_all();
 }
 
 int
@@ -132,6 +154,7 @@ main(void)
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_ties_go_to_the_lowest),
 		cmocka_unit_test(test_nan_is_seen),
+		cmocka_unit_test(test_bf16),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 static const char *model_name, *adapter, *labels_from, *predictions, *metrics_file, *positive, *betas_text,
 	*label_score = "full", *template_name, *bits;
 static bool json, force, classification, classification_given;
+static const char *dtype = "auto";
 static int n_classes, max_samples, micro_tokens = 2048;
 
 static const struct opt options[] = {
@@ -31,6 +32,7 @@ static const struct opt options[] = {
 	{OPT_STRING, 0, "template", &template_name, "NAME|FILE", "chat template, when DATASET is a JSONL file"},
 	{OPT_INT, 0, "max-samples", &max_samples, "N", "the first N examples only (0: all)", 0, 2000000000},
 	{OPT_INT, 0, "micro-tokens", &micro_tokens, "N", "tokens computed at once", 1, 1 << 24},
+	{OPT_ENUM, 0, "dtype", &dtype, "auto|float32|bfloat16", "of the computation"},
 
 	{OPT_SECTION, .help = "Classification:"},
 	{OPT_FLAG, 0, "compute-classification-metrics", &classification, NULL,
@@ -75,7 +77,8 @@ static int
 open_model(struct job *j, struct err *e)
 {
 	j->dir = model_path(model_name, e);
-	if (!j->dir || model_open(&j->model, j->dir, &(struct model_options){.bits = bits ? atoi(bits) : 0}, e) < 0)
+	const struct model_options opt = {.compute = math_compute(dtype), .bits = bits ? atoi(bits) : 0};
+	if (!j->dir || model_open(&j->model, j->dir, &opt, e) < 0)
 		return -1;
 	if (!adapter)
 		return 0;

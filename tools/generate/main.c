@@ -17,6 +17,7 @@ enum { LINE_MAX_BYTES = 64 << 20, MAX_STOPS = 64 };
 static const char *model_name, *adapter, *template_name, *bits, *output = "-";
 static bool chat, json, force, with_ids, ignore_eos, no_special;
 static int max_new_tokens = 128, top_k, seed = 42;
+static const char *dtype = "auto";
 static double temperature, top_p = 1;
 
 static const struct opt options[] = {
@@ -35,6 +36,7 @@ static const struct opt options[] = {
 	{OPT_FLAG, 0, "json", &json, NULL, "JSON lines out, also for a PROMPT"},
 	{OPT_FLAG, 0, "ids", &with_ids, NULL, "put token ids into the JSON lines"},
 	{OPT_FLAG, 0, "ignore-eos", &ignore_eos, NULL, "go on after an end-of-text token"},
+	{OPT_ENUM, 0, "dtype", &dtype, "auto|float32|bfloat16", "of the computation"},
 	{OPT_FLAG, 0, "no-special", &no_special, NULL, "no BOS before the prompt"},
 	{0},
 };
@@ -114,7 +116,8 @@ open_adapter(struct job *j, struct err *e)
 static int
 open_all(struct job *j, const char *dir, struct err *e)
 {
-	if (model_open(&j->model, dir, &(struct model_options){.bits = bits ? atoi(bits) : 0}, e) < 0 || (adapter && open_adapter(j, e) < 0))
+	const struct model_options opt = {.compute = math_compute(dtype), .bits = bits ? atoi(bits) : 0};
+	if (model_open(&j->model, dir, &opt, e) < 0 || (adapter && open_adapter(j, e) < 0))
 		return -1;
 	j->tokenizer = tokenizer_open(dir, e);
 	if (!j->tokenizer || template_open(&j->template, dir, template_name, e) < 0)

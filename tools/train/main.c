@@ -45,7 +45,7 @@ open_model(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
 	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed,
-		.bits = s->load_in_bits ? atoi(s->load_in_bits) : 0};
+		.compute = math_compute(s->dtype), .bits = s->load_in_bits ? atoi(s->load_in_bits) : 0};
 	if (model_open(&r->model, r->model_dir, &opt, e) < 0)
 		return -1;
 	if (r->full) {
@@ -99,8 +99,8 @@ print_plan(const struct run *r)
 	if (!r->full)
 		log_note("adapter: r %d, alpha %g, dropout %g%s", r->adapter.r, r->adapter.lora_alpha, r->adapter.lora_dropout,
 			r->adapter.use_rslora ? ", rslora" : "");
-	log_note("float32 on %s, %d threads%s%s%s", math_backend(), math_threads(), s->load_in_bits ? "; base in " : "",
-		s->load_in_bits ? s->load_in_bits : "", s->load_in_bits ? " bits" : "");
+	log_note("%s on %s, %d threads%s%s%s", m->compute == NUM_BF16 ? "bfloat16" : "float32", math_backend(), math_threads(),
+		s->load_in_bits ? "; base in " : "", s->load_in_bits ? s->load_in_bits : "", s->load_in_bits ? " bits" : "");
 }
 
 static void

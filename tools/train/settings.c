@@ -67,7 +67,7 @@ static const struct opt options[] = {
 	{OPT_ENUM, 0, "load-in-bits", S(load_in_bits), "8|4", "quantise the base's linear layers while loading: int8, or nf4"},
 
 	{OPT_SECTION, .help = "Speed and memory (none of these changes the mathematics):"},
-	{OPT_ENUM, 0, "dtype", S(dtype), "auto|float32", "of the computation; float32 also saves full weights so",
+	{OPT_ENUM, 0, "dtype", S(dtype), "auto|float32|bfloat16", "of the computation; float32 also saves full weights so",
 		.given = &settings.dtype_given},
 	{OPT_INT, 0, "micro-tokens", S(micro_tokens), "N", "tokens of a micro-batch (0: a whole step at once)", 0, 1 << 24},
 	{OPT_FLAG, 0, "gradient-checkpointing", S(gradient_checkpointing), NULL, "keep less, compute activations twice"},

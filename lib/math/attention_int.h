@@ -1,0 +1,33 @@
+/* What attention in fp32 (attention.c) and in bf16 (attention_bf16.c) share. */
+#ifndef HONE_MATH_ATTENTION_INT_H
+#define HONE_MATH_ATTENTION_INT_H
+
+#include "math/attention.h"
+
+/* Queries i0 .. i0+n-1 of one document and one head; keys j0 .. j1-1 are those any of them may see, numbered
+ * from the start of the prefix. */
+struct attn_block {
+	const struct attn_doc *doc;
+	int h, kh;
+	int i0, n;
+	int j0, j1;
+};
+
+struct attn_block attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0);
+
+/* The keys that query i of the block may see, numbered as above: [*from, *to). */
+static inline void
+attn_visible(const struct attn_block *b, const struct attn_shape *s, int i, int *from, int *to)
+{
+	int place = b->doc->n_prefix + b->i0 + i;
+	*to = place + 1;
+	*from = s->window && place - s->window + 1 > 0 ? place - s->window + 1 : 0;
+}
+
+size_t attn_bf16_scratch(const struct attn_shape *s, int T, int max_len, int threads);
+void attn_bf16_forward(const struct attn *a, float *lse, const struct attn_doc *docs, int n_docs,
+	const struct attn_shape *s, int max_len, float *scratch);
+void attn_bf16_backward(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs,
+	int n_docs, const struct attn_shape *s, int max_len, float *scratch);
+
+#endif

@@ -1,0 +1,77 @@
+/* Pieces that the bf16 kernels share. Only for functions marked AVX512, which run where the processor was asked. */
+#ifndef HONE_MATH_AVX512_H
+#define HONE_MATH_AVX512_H
+
+#include <immintrin.h>
+
+#include "math/bf16_kernel.h"
+
+#define AVX512_FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16"
+#define AVX512 __attribute__((target(AVX512_FEATURES)))
+#define AVX512_INLINE static inline __attribute__((always_inline, target(AVX512_FEATURES)))
+
+/* The low n of 16 or of 32 lanes. */
+static inline __mmask16
+lanes16(int n)
+{
+	return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1u << n) - 1);
+}
+
+static inline __mmask32
+lanes32(int n)
+{
+	return (__mmask32)(n >= 32 ? 0xffffffff : n <= 0 ? 0 : (1u << n) - 1);
+}
+
+AVX512_INLINE __m512i
+bf16_pair(__m512 low, __m512 high)
+{
+	return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+AVX512_INLINE __m512
+bf16_widen(__m256i h)
+{
+	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+AVX512_INLINE void
+store_row_bf16(const struct tile_out *o, uint16_t *c, __m512 low, __m512 high)
+{
+	__mmask32 m = lanes32(o->columns);
+	if (o->beta != 0) {
+		__m512i old = _mm512_maskz_loadu_epi16(m, c);
+		__m512 beta = _mm512_set1_ps(o->beta);
+		low = _mm512_fmadd_ps(beta, bf16_widen(_mm512_castsi512_si256(old)), low);
+		high = _mm512_fmadd_ps(beta, bf16_widen(_mm512_extracti64x4_epi64(old, 1)), high);
+	}
+	_mm512_mask_storeu_epi16(c, m, bf16_pair(low, high));
+}
+
+AVX512_INLINE void
+store_row_f32(const struct tile_out *o, float *c, __m512 low, __m512 high)
+{
+	__mmask16 m0 = lanes16(o->columns), m1 = lanes16(o->columns - 16);
+	if (o->beta != 0) {
+		__m512 beta = _mm512_set1_ps(o->beta);
+		low = _mm512_fmadd_ps(beta, _mm512_maskz_loadu_ps(m0, c), low);
+		high = _mm512_fmadd_ps(beta, _mm512_maskz_loadu_ps(m1, c + 16), high);
+	}
+	_mm512_mask_storeu_ps(c, m0, low);
+	_mm512_mask_storeu_ps(c + 16, m1, high);
+}
+
+/* Row i of the sums [TILE_COLUMNS] to C. */
+AVX512_INLINE void
+store_row(const struct tile_out *o, int i, __m512 low, __m512 high)
+{
+	__m512 alpha = _mm512_set1_ps(o->alpha);
+	low = _mm512_mul_ps(alpha, low);
+	high = _mm512_mul_ps(alpha, high);
+	if (o->c.type == NUM_BF16)
+		store_row_bf16(o, (uint16_t *)o->c.data + (ptrdiff_t)i * o->c.ld, low, high);
+	else
+		store_row_f32(o, (float *)o->c.data + (ptrdiff_t)i * o->c.ld, low, high);
+}
+
+#endif

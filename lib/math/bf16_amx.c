@@ -1,0 +1,161 @@
+/* A tile of C is 2 x 2 of the processor's tiles, 16 x 16 fp32 each. A step of 32 along k loads two tiles of A, two of
+ * B and multiplies each with each, so that loading takes half the time of multiplying when it comes from the first-
+ * and second-level caches.
+ *
+ * The sums must pass through memory on their way to C (a tile can only be stored as it is). They are scaled, rounded
+ * and stored while the next tile is being multiplied, some rows at every step: the vector units have nothing else to
+ * do then.
+ *
+ * Instructions: Intel Architecture Instruction Set Extensions, chapter 3. The test compiles this file a second time
+ * with tiles emulated in C (tests/unit/tiles_emulated.h). */
+#include "math/bf16_kernel.h"
+
+#if defined __x86_64__
+
+#include "math/avx512.h"
+
+#ifndef TILES_EMULATED
+
+#define AMX_KERNEL bf16_amx
+#define AMX __attribute__((target(AVX512_FEATURES ",amx-tile,amx-bf16")))
+#define AMX_INLINE static inline __attribute__((always_inline, target(AVX512_FEATURES ",amx-tile,amx-bf16")))
+#define tile_config(c) _tile_loadconfig(c)
+#define tile_release() _tile_release()
+#define tile_zero(t) _tile_zero(t)
+#define tile_load(t, p, stride) _tile_loadd(t, p, stride)
+#define tile_store(t, p, stride) _tile_stored(t, p, stride)
+#define tile_multiply(c, a, b) _tile_dpbf16ps(c, a, b)
+
+#endif
+
+enum { STEP = 32 };  /* along k */
+
+/* Rows of the last tile's sums to C, up to but not including `upto`. */
+AMX_INLINE void
+store_pending(struct tile_state *s, int upto)
+{
+	if (upto > s->out.rows)
+		upto = s->out.rows;
+	for (; s->stored < upto; s->stored++) {
+		const float *sum = s->sum[s->at] + s->stored * TILE_COLUMNS;
+		store_row(&s->out, s->stored, _mm512_load_ps(sum), _mm512_load_ps(sum + PANEL));
+	}
+}
+
+/* The sums are tiles 0 and 1 above 2 and 3. */
+AMX_INLINE void
+zero_sums(void)
+{
+	tile_zero(0);
+	tile_zero(1);
+	tile_zero(2);
+	tile_zero(3);
+}
+
+AMX_INLINE void
+load_sums(const float *from, size_t ld, bool two_rows, bool two_columns)
+{
+	size_t stride = ld * sizeof *from;
+	tile_load(0, from, stride);
+	if (two_columns)
+		tile_load(1, from + PANEL, stride);
+	if (two_rows)
+		tile_load(2, from + 16 * ld, stride);
+	if (two_rows && two_columns)
+		tile_load(3, from + 16 * ld + PANEL, stride);
+}
+
+AMX_INLINE void
+store_sums(float *to, size_t ld, bool two_rows, bool two_columns)
+{
+	size_t stride = ld * sizeof *to;
+	tile_store(0, to, stride);
+	if (two_columns)
+		tile_store(1, to + PANEL, stride);
+	if (two_rows)
+		tile_store(2, to + 16 * ld, stride);
+	if (two_rows && two_columns)
+		tile_store(3, to + 16 * ld + PANEL, stride);
+}
+
+AMX_INLINE void
+multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
+{
+	const uint16_t *a0 = t->a, *a1 = t->a + 16 * t->lda, *b0 = t->b, *b1 = t->b + t->panel;
+	size_t stride = t->lda * sizeof *a0;
+	int steps = t->k / STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
+	for (int i = 0; i < steps; i++) {
+		tile_load(4, a0 + i * STEP, stride);
+		tile_load(6, b0 + (size_t)i * STEP * PANEL, 64);
+		tile_multiply(0, 4, 6);
+		if (two_columns) {
+			tile_load(7, b1 + (size_t)i * STEP * PANEL, 64);
+			tile_multiply(1, 4, 7);
+		}
+		if (two_rows) {
+			tile_load(5, a1 + i * STEP, stride);
+			tile_multiply(2, 5, 6);
+		}
+		if (two_rows && two_columns)
+			tile_multiply(3, 5, 7);
+		store_pending(s, (i + 1) * each);
+	}
+}
+
+/* Both conditions are constants where this is expanded. */
+AMX_INLINE void
+tile(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
+{
+	if (t->first)
+		zero_sums();
+	else
+		load_sums(t->partial, t->ld_partial, two_rows, two_columns);
+	multiply(s, t, two_rows, two_columns);
+	if (!t->last) {
+		store_sums(t->partial, t->ld_partial, two_rows, two_columns);
+		return;
+	}
+	s->at ^= 1;
+	s->out = t->out;
+	s->stored = 0;
+	store_sums(s->sum[s->at], TILE_COLUMNS, two_rows, two_columns);
+}
+
+AMX static void
+run(struct tile_state *s, const struct tile_job *t)
+{
+	bool two_rows = t->out.rows > 16, two_columns = t->out.columns > PANEL;
+	if (two_rows && two_columns)
+		tile(s, t, true, true);
+	else if (two_rows)
+		tile(s, t, true, false);
+	else if (two_columns)
+		tile(s, t, false, true);
+	else
+		tile(s, t, false, false);
+}
+
+/* Eight tiles of 16 rows of 64 bytes. */
+AMX static void
+begin(struct tile_state *s)
+{
+	static const struct {
+		uint8_t palette, start_row, reserved[14];
+		uint16_t row_bytes[16];
+		uint8_t rows[16];
+	} config = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+	tile_config(&config);
+	s->at = 0;
+	s->stored = s->out.rows = 0;
+}
+
+AMX static void
+end(struct tile_state *s)
+{
+	store_pending(s, TILE_ROWS_MAX);
+	tile_release();
+}
+
+const struct bf16_kernel AMX_KERNEL = {"amx", TILE_ROWS_MAX, STEP, true, begin, run, end};
+
+#endif

@@ -1,0 +1,221 @@
+#include "math/bf16_pack.h"
+
+#ifdef __x86_64__
+
+#include "math/avx512.h"
+
+enum {
+	BLOCK = 32,    /* elements along k that are turned at a time */
+	STRETCH = 256, /* converted at a time, where a conversion is needed */
+};
+
+size_t
+bf16_pack_scratch(int nn)
+{
+	int widest = nn > STRETCH ? nn : STRETCH;
+	return (size_t)(widest + 64) * 3 * BLOCK / 2;  /* fp32 and bf16 of BLOCK rows */
+}
+
+AVX512 static void
+round_row(uint16_t *to, const float *from, int n)
+{
+	for (int i = 0; i < n; i += 32) {
+		__m512 low = _mm512_maskz_loadu_ps(lanes16(n - i), from + i);
+		__m512 high = _mm512_maskz_loadu_ps(lanes16(n - i - 16), from + i + 16);
+		_mm512_mask_storeu_epi16(to + i, lanes32(n - i), bf16_pair(low, high));
+	}
+}
+
+/* Stored rows r .. r+n-1 and columns c .. c+nc-1 as bf16: where they lie, or converted into scratch; n <= BLOCK. */
+static const uint16_t *
+fetch(const struct operand *o, int r, int n, int c, int nc, float *scratch, size_t *ld)
+{
+	if (!o->w && o->rows.type == NUM_BF16) {
+		*ld = (size_t)o->rows.ld;
+		return rows_at(o->rows, r, c).data;
+	}
+	struct rows from = o->w ? rows_f32(scratch, nc) : rows_at(o->rows, r, c);
+	uint16_t *to = (uint16_t *)(scratch + (size_t)nc * BLOCK);
+	if (o->w)
+		matrix_expand(scratch, nc, o->w, r, n, c, nc);
+	for (int i = 0; i < n; i++)
+		round_row(to + (size_t)i * (size_t)nc, rows_at(from, i, 0).data, nc);
+	*ld = (size_t)nc;
+	return to;
+}
+
+/* Four rows of 16 bytes, one a lane. */
+AVX512_INLINE __m512i
+four_rows(const uint16_t *from, size_t step)
+{
+	__m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)from));
+	v = _mm512_mask_broadcast_i32x4(v, 0x00f0, _mm_loadu_si128((const void *)(from + step)));
+	v = _mm512_mask_broadcast_i32x4(v, 0x0f00, _mm_loadu_si128((const void *)(from + 2 * step)));
+	return _mm512_mask_broadcast_i32x4(v, 0xf000, _mm_loadu_si128((const void *)(from + 3 * step)));
+}
+
+/* 16 rows of 32 elements to 16 pairs of k for each: a 16 x 16 turn of pairs, in lanes of 4 x 4. */
+AVX512_INLINE void
+turn_pairs(uint16_t *to, const uint16_t *from, size_t ld)
+{
+#pragma GCC unroll 4
+	for (int g = 0; g < 4; g++) {
+		__m512i r0 = four_rows(from + 8 * g, 4 * ld), r1 = four_rows(from + 8 * g + ld, 4 * ld);
+		__m512i r2 = four_rows(from + 8 * g + 2 * ld, 4 * ld), r3 = four_rows(from + 8 * g + 3 * ld, 4 * ld);
+		__m512i a = _mm512_unpacklo_epi32(r0, r1), b = _mm512_unpacklo_epi32(r2, r3);
+		__m512i c = _mm512_unpackhi_epi32(r0, r1), d = _mm512_unpackhi_epi32(r2, r3);
+		uint16_t *at = to + g * 4 * 2 * PANEL;
+		_mm512_storeu_si512(at, _mm512_unpacklo_epi64(a, b));
+		_mm512_storeu_si512(at + 2 * PANEL, _mm512_unpackhi_epi64(a, b));
+		_mm512_storeu_si512(at + 4 * PANEL, _mm512_unpacklo_epi64(c, d));
+		_mm512_storeu_si512(at + 6 * PANEL, _mm512_unpackhi_epi64(c, d));
+	}
+}
+
+/* 32 rows (along k) of 8 elements to 8 rows of 32: in lanes of 8 x 8. */
+AVX512_INLINE void
+turn_elements(uint16_t *to, size_t lda, const uint16_t *from, size_t ld)
+{
+	__m512i r[8], s[8];
+#pragma GCC unroll 8
+	for (int i = 0; i < 8; i++)
+		r[i] = four_rows(from + (size_t)i * ld, 8 * ld);
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		s[2 * i] = _mm512_unpacklo_epi16(r[2 * i], r[2 * i + 1]);
+		s[2 * i + 1] = _mm512_unpackhi_epi16(r[2 * i], r[2 * i + 1]);
+	}
+#pragma GCC unroll 2
+	for (int i = 0; i < 8; i += 4) {
+		r[i] = _mm512_unpacklo_epi32(s[i], s[i + 2]);
+		r[i + 1] = _mm512_unpackhi_epi32(s[i], s[i + 2]);
+		r[i + 2] = _mm512_unpacklo_epi32(s[i + 1], s[i + 3]);
+		r[i + 3] = _mm512_unpackhi_epi32(s[i + 1], s[i + 3]);
+	}
+#pragma GCC unroll 4
+	for (int i = 0; i < 4; i++) {
+		_mm512_storeu_si512(to + (size_t)(2 * i) * lda, _mm512_unpacklo_epi64(r[i], r[i + 4]));
+		_mm512_storeu_si512(to + (size_t)(2 * i + 1) * lda, _mm512_unpackhi_epi64(r[i], r[i + 4]));
+	}
+}
+
+/* A corner of fewer rows or columns in the middle of zeros. */
+AVX512 static void
+copy_corner(uint16_t *to, int width, const uint16_t *from, size_t ld, int rows, int columns)
+{
+	memset(to, 0, BLOCK * BLOCK * sizeof *to);
+	for (int i = 0; i < rows; i++)
+		_mm512_mask_storeu_epi16(to + i * width, lanes32(columns),
+			_mm512_maskz_loadu_epi16(lanes32(columns), from + (size_t)i * ld));
+}
+
+/* One panel from rows of k. */
+AVX512 static void
+panel_of_rows(uint16_t *to, const uint16_t *from, size_t ld, int n, int kn, int k_pad)
+{
+	_Alignas(64) uint16_t corner[BLOCK * BLOCK], turned[BLOCK * PANEL];
+	for (int k = 0; k < k_pad; k += BLOCK) {
+		uint16_t *at = to + (size_t)k * PANEL;
+		if (n == PANEL && kn - k >= BLOCK) {
+			turn_pairs(at, from + k, ld);
+			continue;
+		}
+		copy_corner(corner, BLOCK, from + k, ld, n, kn - k);
+		turn_pairs(turned, corner, BLOCK);
+		memcpy(at, turned, (size_t)(k_pad - k < BLOCK ? k_pad - k : BLOCK) * PANEL * sizeof *at);
+	}
+}
+
+/* Two rows along k become a row of pairs in each of the panels. `second` may be missing. */
+AVX512_INLINE void
+pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int nn)
+{
+	const __m512i to0 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), to1 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+	for (int n = 0; n < nn; n += 2 * PANEL) {
+		__mmask32 m = lanes32(nn - n);
+		__m512i a = _mm512_maskz_loadu_epi16(m, first + n);
+		__m512i b = second ? _mm512_maskz_loadu_epi16(m, second + n) : _mm512_setzero_si512();
+		__m512i low = _mm512_unpacklo_epi16(a, b), high = _mm512_unpackhi_epi16(a, b);
+		uint16_t *at = to + (size_t)(n / PANEL) * panel;
+		_mm512_storeu_si512(at, _mm512_permutex2var_epi64(low, to0, high));
+		if (nn - n > PANEL)
+			_mm512_storeu_si512(at + panel, _mm512_permutex2var_epi64(low, to1, high));
+	}
+}
+
+AVX512 static void
+panels_of_columns(uint16_t *to, size_t panel, const uint16_t *from, size_t ld, int nn, int kn)
+{
+	for (int k = 0; k < kn; k += 2, to += 2 * PANEL) {
+		const uint16_t *first = from + (size_t)k * ld;
+		pairs_of_rows(to, panel, first, k + 1 < kn ? first + ld : NULL, nn);
+	}
+}
+
+AVX512 void
+bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch)
+{
+	size_t ld;
+	if (b->k_rows) {
+		for (int k = 0; k < kn; k += BLOCK) {
+			int some = kn - k < BLOCK ? kn - k : BLOCK;
+			const uint16_t *from = fetch(b, k0 + k, some, n0, nn, scratch, &ld);
+			panels_of_columns(to + (size_t)k * PANEL, panel, from, ld, nn, some);
+		}
+		int done = (kn + 1) / 2 * 2;
+		for (int n = 0; n < nn; n += PANEL)
+			memset(to + (size_t)(n / PANEL) * panel + (size_t)done * PANEL, 0, (size_t)(k_pad - done) * PANEL * sizeof *to);
+		return;
+	}
+	for (int n = 0; n < nn; n += PANEL, to += panel)
+		for (int k = 0; k < kn; k += STRETCH) {
+			int rows = nn - n < PANEL ? nn - n : PANEL, some = kn - k < STRETCH ? kn - k : STRETCH;
+			const uint16_t *from = fetch(b, n0 + n, rows, k0 + k, some, scratch, &ld);
+			panel_of_rows(to + (size_t)k * PANEL, from, ld, rows, some, k + some < kn ? some : k_pad - k);
+		}
+}
+
+/* nn rows of A from rows along k: 8 at a time. */
+AVX512 static void
+rows_of_columns(uint16_t *to, size_t lda, const uint16_t *from, size_t ld, int nn, int kn, int k_pad)
+{
+	_Alignas(64) uint16_t corner[BLOCK * BLOCK], turned[8 * BLOCK];
+	for (int n = 0; n < nn; n += 8) {
+		uint16_t *at = to + (size_t)n * lda;
+		if (nn - n >= 8 && kn == BLOCK) {
+			turn_elements(at, lda, from + n, ld);
+			continue;
+		}
+		copy_corner(corner, 8, from + n, ld, kn, nn - n < 8 ? nn - n : 8);
+		turn_elements(turned, BLOCK, corner, 8);
+		for (int i = 0; i < 8 && n + i < nn; i++)
+			memcpy(at + (size_t)i * lda, turned + i * BLOCK, (size_t)k_pad * sizeof *at);
+	}
+}
+
+AVX512 void
+bf16_pack_a(uint16_t *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
+	float *scratch)
+{
+	size_t ld;
+	if (a->k_rows) {
+		for (int k = 0; k < kn; k += BLOCK) {
+			int some = kn - k < BLOCK ? kn - k : BLOCK;
+			const uint16_t *from = fetch(a, k0 + k, some, n0, nn, scratch, &ld);
+			rows_of_columns(to + k, lda, from, ld, nn, some, k_pad - k < BLOCK ? k_pad - k : BLOCK);
+		}
+	} else {
+		for (int i = 0; i < nn; i++)
+			for (int k = 0; k < kn; k += STRETCH) {
+				int some = kn - k < STRETCH ? kn - k : STRETCH;
+				const uint16_t *from = fetch(a, n0 + i, 1, k0 + k, some, scratch, &ld);
+				memcpy(to + (size_t)i * lda + k, from, (size_t)some * sizeof *to);
+			}
+		for (int i = 0; i < nn; i++)
+			memset(to + (size_t)i * lda + kn, 0, (size_t)(k_pad - kn) * sizeof *to);
+	}
+	for (int i = nn; i < n_pad; i++)
+		memset(to + (size_t)i * lda, 0, (size_t)k_pad * sizeof *to);
+}
+
+#endif

@@ -1,0 +1,263 @@
+/* The bf16 products against sums in double precision of what was rounded to bf16, with each kernel: those that the
+ * processor has, and tiles emulated in C. */
+#include "numeric.h"
+
+#include "math/gemm.h"
+#include "math/product.h"
+
+#ifdef __x86_64__
+#include "tiles_emulated.h"
+
+#include "math/bf16_amx.c"
+
+extern const struct bf16_kernel bf16_amx_emulated;
+#else
+#include "math/bf16_kernel.h"
+#endif
+
+/* The kernels that can run here, the fallback (NULL) among them. */
+static const struct bf16_kernel *kernels[4];
+static int n_kernels;
+
+static void
+find_kernels(void)
+{
+	const struct bf16_kernel *best = bf16_kernel();
+	kernels[n_kernels++] = NULL;
+#ifdef __x86_64__
+	if (best) {
+		kernels[n_kernels++] = &bf16_avx512;
+		kernels[n_kernels++] = &bf16_amx_emulated;
+	}
+#endif
+	if (best && strcmp(best->name, "amx") == 0)
+		kernels[n_kernels++] = best;
+}
+
+static void
+set_kernel(int i)
+{
+	bf16_set_kernel(kernels[i]);
+}
+
+/* n numbers, rounded to bf16, held. */
+static uint16_t *
+to_bf16(const float *x, size_t n)
+{
+	uint16_t *h = hold(xreallocarray(NULL, n, sizeof *h));
+	for (size_t i = 0; i < n; i++)
+		h[i] = bf16_from_f32(x[i]);
+	return h;
+}
+
+/* One case: C[M,N] = beta C + alpha A B^T with rows longer than what is used of them. */
+struct product_case {
+	int M, N, K, gap;
+	bool a_rows_k, b_rows_k;
+	enum num a_type, b_type, c_type;
+	float alpha, beta;
+};
+
+struct side {
+	struct operand o;
+	double *value;  /* [n][k], rounded */
+};
+
+static struct side
+make_side(int n, int k, int gap, bool k_rows, enum num type, uint64_t seed)
+{
+	int rows = k_rows ? k : n, columns = k_rows ? n : k, ld = columns + gap;
+	size_t size = (size_t)rows * (size_t)ld;
+	float *x = random_floats(size, 1, seed);
+	struct side s = {{.k_rows = k_rows, .rows = {x, ld, type}}, hold(xreallocarray(NULL, (size_t)n * (size_t)k, sizeof(double)))};
+	for (int i = 0; i < rows; i++)  /* what lies between rows must not be read as part of them */
+		for (int j = columns; j < ld; j++)
+			x[i * ld + j] = NAN;
+	if (type == NUM_BF16)
+		s.o.rows.data = to_bf16(x, size);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < k; j++)
+			s.value[i * k + j] = (double)bf16_to_f32(bf16_from_f32(k_rows ? x[j * ld + i] : x[i * ld + j]));
+	return s;
+}
+
+static float
+element(struct rows r, int i, int j)
+{
+	float buf;
+	return *row_load(r, i, j, 1, &buf);
+}
+
+/* Products of two bf16 are exact in fp32. So the sum of K of them, in any order, is off by at most K units of 2^-24 of
+ * the sum of their sizes (Higham, Accuracy and Stability of Numerical Algorithms, 3.1: gamma_K), to which come alpha,
+ * beta and their sum, and for a bf16 result half a unit of its 8 digits. */
+static void
+check_element(const struct product_case *c, float got, float before, const double *a, const double *b)
+{
+	double sum = 0, size = 0, u = 0x1p-24;
+	for (int k = 0; k < c->K; k++) {
+		sum += a[k] * b[k];
+		size += fabs(a[k] * b[k]);
+	}
+	double kept = c->beta == 0 ? 0 : (double)c->beta * (double)before;
+	double want = (double)c->alpha * sum + kept;
+	double tolerance = 1.01 * u * ((c->K + 2) * fabs((double)c->alpha) * size + 2 * fabs(kept));
+	if (c->c_type == NUM_BF16)
+		tolerance += 0x1p-8 * (fabs(want) + tolerance);
+	assert_near((double)got, want, tolerance);
+}
+
+static void
+check_product(const struct product_case *c)
+{
+	struct side a = make_side(c->M, c->K, c->gap, c->a_rows_k, c->a_type, 1);
+	struct side b = make_side(c->N, c->K, c->gap, c->b_rows_k, c->b_type, 2);
+	int ld = c->N + c->gap;
+	size_t size = (size_t)c->M * (size_t)ld, bytes = size * num_size(c->c_type);
+	float *before = random_floats(size, 1, 3);
+	void *first = NULL;
+	struct rows old = {c->c_type == NUM_BF16 ? (void *)to_bf16(before, size) : (void *)before, ld, c->c_type};
+	for (int threads = 1; threads <= 5; threads += 2) {
+		struct rows to = {hold(xmalloc(bytes)), ld, c->c_type};
+		memcpy(to.data, old.data, bytes);
+		math_set_threads(threads);
+		bf16_product(to, a.o, b.o, c->M, c->N, c->K, c->alpha, c->beta);
+		if (first)
+			assert_memory_equal(to.data, first, bytes);
+		first = to.data;
+	}
+	struct rows got = {first, ld, c->c_type};
+	for (int i = 0; i < c->M; i++)
+		for (int j = 0; j < ld; j++)
+			if (j < c->N)
+				check_element(c, element(got, i, j), element(old, i, j), a.value + i * c->K, b.value + j * c->K);
+			else
+				assert_true(element(got, i, j) == element(old, i, j));
+	release_all();
+}
+
+/* Every way to lie in memory and every type, over sizes around those of tiles, panels and stretches of k. */
+static void
+test_forms(void **state)
+{
+	static const int sizes[][3] = {{1, 1, 1}, {2, 3, 5}, {16, 16, 32}, {32, 32, 64}, {31, 33, 37}, {14, 48, 30},
+		{17, 15, 96}, {5, 131, 64}, {129, 7, 8}, {67, 64, 16}};
+	(void)state;
+	for (int k = 0; k < n_kernels; k++)
+		for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+			for (int form = 0; form < 32; form++) {
+				bool a_rows = form & 1, b_rows = form & 2;
+				if (a_rows && !b_rows)
+					continue;  /* no layer asks for it */
+				struct product_case c = {sizes[s][0], sizes[s][1], sizes[s][2], form & 4 ? 3 : 0, a_rows, b_rows,
+					form & 8 ? NUM_F32 : NUM_BF16, form & 16 ? NUM_F32 : NUM_BF16, form & 4 ? NUM_F32 : NUM_BF16, 1, 0};
+				set_kernel(k);
+				check_product(&c);
+				c.alpha = -0.375f;
+				c.beta = form & 1 ? 1 : 0.5f;
+				check_product(&c);
+			}
+}
+
+/* Sizes that are cut: several stretches and depths of k, several panels, rows put aside and packed in chunks. */
+static void
+test_cuts(void **state)
+{
+	static const int sizes[][3] = {{70, 300, 700}, {300, 70, 1300}, {40, 33, 2600}, {131, 1100, 65}, {1, 2100, 330}};
+	(void)state;
+	for (int k = 0; k < n_kernels; k++)
+		for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+			for (int form = 0; form < 3; form++) {
+				struct product_case c = {sizes[s][0], sizes[s][1], sizes[s][2], 2, form == 2, form > 0, NUM_BF16, NUM_BF16,
+					form == 1 ? NUM_BF16 : NUM_F32, 2, form == 2};
+				set_kernel(k);
+				check_product(&c);
+			}
+}
+
+/* A product of nothing leaves beta C; of no rows, nothing happens. */
+static void
+test_empty(void **state)
+{
+	(void)state;
+	for (int k = 0; k < n_kernels; k++)
+		for (int type = NUM_F32; type <= NUM_BF16; type++) {
+			struct product_case c = {3, 5, 0, 1, false, false, NUM_BF16, NUM_BF16, (enum num)type, 1, 0.5f};
+			set_kernel(k);
+			check_product(&c);
+			c.beta = 0;
+			check_product(&c);
+			bf16_product(rows_f32(NULL, 1), operand_rows(rows_f32(NULL, 1), false), operand_rows(rows_f32(NULL, 1), false), 0,
+				5, 7, 1, 0);
+		}
+}
+
+/* A NaN and an infinity in the inputs come out; padding does not turn them into others. */
+static void
+test_not_finite(void **state)
+{
+	(void)state;
+	enum { M = 20, N = 20, K = 40 };
+	for (int k = 0; k < n_kernels; k++) {
+		float *a = random_floats(M * K, 1, 1), *b = random_floats(N * K, 1, 2), *c = random_floats(M * N, 1, 3);
+		a[3 * K + 5] = NAN;
+		b[7 * K + 39] = INFINITY;
+		set_kernel(k);
+		bf16_product(rows_f32(c, N), operand_rows((struct rows){to_bf16(a, M * K), K, NUM_BF16}, false),
+			operand_rows(rows_f32(b, K), false), M, N, K, 1, 0);
+		for (int i = 0; i < M; i++)
+			for (int j = 0; j < N; j++)
+				assert_true(i == 3 ? isnan(c[i * N + j]) : j == 7 ? isinf(c[i * N + j]) : isfinite(c[i * N + j]));
+		release_all();
+	}
+}
+
+/* A stored matrix at an odd address, as a mapped checkpoint may have it, and one in half precision. */
+static void
+test_matrices(void **state)
+{
+	(void)state;
+	enum { M = 33, OUT = 50, IN = 70 };
+	for (int k = 0; k < n_kernels; k++)
+		for (int form = 0; form < 8; form++) {
+			float *x = random_floats(M * OUT * 2, 1, 1), *w = random_floats(OUT * IN, 1, 2), *y = random_floats(M * IN, 1, 3);
+			uint16_t *half = to_bf16(w, OUT * IN), *rows = to_bf16(x, M * OUT * 2);
+			unsigned char *odd = hold(xmalloc(OUT * IN * 2 + 1));
+			bool backward = form & 1;
+			for (int i = 0; i < OUT * IN; i++)
+				half[i] = form & 4 ? (uint16_t)(0x3000 | i % 0x700) : half[i];
+			memcpy(odd + 1, half, OUT * IN * 2);
+			struct matrix m = {form & 4 ? MATRIX_F16 : MATRIX_BF16, form & 2, OUT, IN, odd + 1};
+			int n = backward ? IN : OUT, inner = backward ? OUT : IN;
+			set_kernel(k);
+			(backward ? product_backward : product_forward)(rows_f32(y, n), (struct rows){rows, inner, NUM_BF16}, &m, M, 1, 0);
+			for (int i = 0; i < M; i++)
+				for (int j = 0; j < n; j++) {
+					double sum = 0, size = 0;
+					for (int l = 0; l < inner; l++) {
+						int o = backward ? l : j, in = backward ? j : l;
+						float v;
+						matrix_expand(&v, 1, &m, m.transposed ? in : o, 1, m.transposed ? o : in, 1);
+						double p = (double)bf16_to_f32(rows[i * inner + l]) * (double)bf16_to_f32(bf16_from_f32(v));
+						sum += p;
+						size += fabs(p);
+					}
+					assert_near((double)y[i * n + j], sum, 0x1p-24 * 1.01 * inner * size);
+				}
+			release_all();
+		}
+}
+
+int
+main(void)
+{
+	find_kernels();
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_not_finite),
+		cmocka_unit_test(test_matrices),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
