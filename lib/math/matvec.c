@@ -17,14 +17,15 @@ struct task {
 	float alpha, beta;
 };
 
+/* Results o .. o+n-1 of row t, n <= PIECE. */
 static void
-put(const struct task *p, int t, int o, float sum)
+put(const struct task *p, int t, int o, int n, const float *sum)
 {
-	float buf, before = 0, *y = row_begin(p->y, t, o, &buf);
-	if (p->beta != 0)
-		before = p->beta * *row_load(p->y, t, o, 1, &buf);
-	*y = before + p->alpha * sum;
-	row_store(p->y, t, o, 1, y);
+	float buf[PIECE], old[PIECE], *y = row_begin(p->y, t, o, buf);
+	const float *before = p->beta != 0 ? row_load(p->y, t, o, n, old) : NULL;
+	for (int i = 0; i < n; i++)
+		y[i] = before ? p->beta * before[i] + p->alpha * sum[i] : p->alpha * sum[i];
+	row_store(p->y, t, o, n, y);
 }
 
 /* ---- stored [out,in]: a result is the dot product with a row ---- */
@@ -51,18 +52,27 @@ dots_expanded(float *sum, const struct matrix *w, int o, const float *x, int ld,
 }
 
 static void
+few_rows(const struct task *p, int o, int n)
+{
+	float sum[MATVEC_ROWS][PIECE], dots[MATVEC_ROWS];
+	for (int r = 0; r < n; r++) {
+		p->dots(dots, p->w, o + r, p->x, p->ld, p->T);
+		for (int t = 0; t < p->T; t++)
+			sum[t][r] = dots[t];
+	}
+	for (int t = 0; t < p->T; t++)
+		put(p, t, o, n, sum[t]);
+}
+
+static void
 by_rows(const struct task *p)
 {
 	enum { TASK = 1 << 16 };  /* weights that a thread takes at a time */
 	int out = p->w->out, step = TASK / (p->w->in + 1) + 1;
+	step = step < PIECE ? step : PIECE;
 #pragma omp parallel for schedule(dynamic) if (out > step)
-	for (int first = 0; first < out; first += step)
-		for (int o = first; o < out && o < first + step; o++) {
-			float sum[MATVEC_ROWS];
-			p->dots(sum, p->w, o, p->x, p->ld, p->T);
-			for (int t = 0; t < p->T; t++)
-				put(p, t, o, sum[t]);
-		}
+	for (int o = 0; o < out; o += step)
+		few_rows(p, o, out - o < step ? out - o : step);
 }
 
 /* ---- stored [in,out]: the results are a sum of rows ---- */
@@ -84,8 +94,7 @@ few_columns(const struct task *p, int o, int n)
 			add_scaled(sum[t], piece, p->x[(size_t)t * (size_t)p->ld + (size_t)i], n);
 	}
 	for (int t = 0; t < p->T; t++)
-		for (int c = 0; c < n; c++)
-			put(p, t, o + c, sum[t][c]);
+		put(p, t, o, n, sum[t]);
 }
 
 static void

@@ -2,84 +2,8 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
-
-#include "base/mem.h"
 
 enum { PROMPT_CHUNK = 512 };
-
-/* ---- sampling ---- */
-
-void
-sampler_init(struct sampler *s, double temperature, int top_k, double top_p, uint64_t seed)
-{
-	*s = (struct sampler){.temperature = temperature, .top_k = top_k, .top_p = top_p};
-	rng_init(&s->rng, seed, RNG_STREAM(RNG_SAMPLING, 0));
-}
-
-void
-sampler_release(struct sampler *s)
-{
-	free(s->candidate);
-	s->candidate = NULL;
-}
-
-static int32_t
-most_probable(const float *logits, int V)
-{
-	int32_t best = 0;
-	for (int v = 1; v < V; v++)
-		if (logits[v] > logits[best])
-			best = v;
-	return best;
-}
-
-static int
-by_logit(const void *a, const void *b)
-{
-	const struct candidate *x = a, *y = b;
-	if (x->logit != y->logit)
-		return x->logit < y->logit ? 1 : -1;
-	return x->id < y->id ? -1 : 1;
-}
-
-/* How many of n candidates, the most probable first, have top_p of the probability between them. */
-static int
-nucleus(const struct candidate *c, int n, double temperature, double top_p, double *total)
-{
-	double sum = 0, within = 0;
-	int k = 0;
-	for (int i = 0; i < n; i++)
-		sum += exp((double)(c[i].logit - c[0].logit) / temperature);
-	while (k < n && (k == 0 || within < top_p * sum))
-		within += exp((double)(c[k++].logit - c[0].logit) / temperature);
-	*total = within;
-	return k;
-}
-
-int32_t
-sampler_choose(struct sampler *s, const float *logits, int V)
-{
-	if (s->temperature == 0)
-		return most_probable(logits, V);
-	if (!s->candidate)
-		s->candidate = xreallocarray(NULL, (size_t)V, sizeof *s->candidate);
-	struct candidate *c = s->candidate;
-	for (int v = 0; v < V; v++)
-		c[v] = (struct candidate){logits[v], v};
-	qsort(c, (size_t)V, sizeof *c, by_logit);
-	double total;
-	int n = nucleus(c, s->top_k > 0 && s->top_k < V ? s->top_k : V, s->temperature, s->top_p, &total);
-	double left = rng_uniform(&s->rng) * total;
-	for (int i = 0; i < n; i++) {
-		left -= exp((double)(c[i].logit - c[0].logit) / s->temperature);
-		if (left < 0)
-			return c[i].id;
-	}
-	return c[n - 1].id;
-}
-
-/* ---- the cache ---- */
 
 void
 generator_init(struct generator *g, struct model *m, int capacity)
