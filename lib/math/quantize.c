@@ -139,6 +139,17 @@ nearest_codes(uint8_t *code, const float *x, int n, float max)
 	}
 }
 
+/* Pairs of codes, the first one in the high half. */
+HONE_SIMD static void
+pack(uint8_t *to, const uint8_t *code, int n)
+{
+	for (int i = 0; i < n; i++) {
+		uint16_t pair;  /* little-endian: the first is the low half of it */
+		memcpy(&pair, code + 2 * i, sizeof pair);
+		to[i] = (uint8_t)(pair << 4 | pair >> 8);
+	}
+}
+
 static bool
 encode_block(uint8_t *to, const float *x, int n, float *max)
 {
@@ -146,8 +157,7 @@ encode_block(uint8_t *to, const float *x, int n, float *max)
 	if (!magnitude(largest(x, n), max))
 		return false;
 	nearest_codes(code, x, n, *max > 0 ? *max : 1);
-	for (int i = 0; i < n; i += 2)
-		to[i / 2] = (uint8_t)(code[i] << 4 | code[i + 1]);
+	pack(to, code, (n + 1) / 2);
 	return true;
 }
 
