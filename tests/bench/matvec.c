@@ -1,5 +1,4 @@
 /* How fast a matrix is read by a product with one row, in each form, against how fast memory can be read at all. */
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "math/gemm.h"
 #include "math/matvec.h"
 #include "math/quantize.h"
+#include "read_rate.h"
 
 enum { OUT = 4864, IN = 896, MATRICES = 24, REPEAT = 7 };  /* the widest of Qwen2.5-0.5B, of each layer its own */
 
@@ -45,26 +45,6 @@ make(enum matrix_form form, struct arena *a)
 	else
 		memset((void *)(uintptr_t)m.data, 0x3c, bytes_of(form));
 	return m;
-}
-
-/* Sums of all 64-bit words, on all threads: the least that a program can do with what it reads. */
-static double
-read_rate(void)
-{
-	const size_t n = (size_t)1 << 26;
-	uint64_t *p = xreallocarray(NULL, n, sizeof *p), sum = 0;
-	memset(p, 1, n * sizeof *p);
-	double best = 1e30;
-	for (int i = 0; i < REPEAT; i++) {
-		double start = clock_seconds();
-#pragma omp parallel for reduction(+ : sum) schedule(dynamic, 1 << 17)
-		for (size_t j = 0; j < n; j++)
-			sum += p[j];
-		double took = clock_seconds() - start;
-		best = took < best ? took : best;
-	}
-	free(p);
-	return sum ? (double)(n * sizeof *p) / best : 0;
 }
 
 static double
