@@ -11,7 +11,7 @@ typedef void matvec_dots(float *sum, const struct matrix *w, int o, const float 
  * matvec_turn puts it, for rows of a whole number of blocks. */
 matvec_dots *matvec_avx512(const struct matrix *w);
 
-enum { MATVEC_TURN = 2 * NF4_BLOCK };  /* turned rows have a whole number of these, with zeros behind their n elements */
+enum { MATVEC_TURN = 2 * NF4_BLOCK };  /* turned rows have a whole number of these, filled up with zeros */
 void matvec_turn(float *to, const float *x, int n);
 
 #endif

@@ -76,7 +76,7 @@ magnitude(uint32_t bits, float *max)
 HONE_SIMD static void
 encode_int8(int8_t *to, const float *x, int n, float max)
 {
-	const float magic = 12582912.0f;  /* 1.5 * 2^23: adding it rounds to a whole number, which its low bits then are */
+	const float magic = 12582912.0f;  /* 1.5 * 2^23: adding it rounds to a whole number, its low bits */
 	for (int i = 0; i < n; i++) {
 		float t = x[i] / max * 127 + magic;
 		uint32_t bits;

@@ -33,7 +33,8 @@ param_quantize(struct param *p, enum matrix_form form, struct arena *a, struct e
 	if (!a->base)
 		return 0;
 	if (quantize(&p->matrix, read_tensor, (void *)(uintptr_t)p->tensor) < 0)
-		return err_set(e, ERR_CONFIG, "tensor '%s' holds an infinity or a NaN, so it cannot be quantised", p->name);
+		return err_set(e, ERR_CONFIG, "tensor '%s' holds an infinity or a NaN and cannot be quantised",
+			p->name);
 	st_forget(p->tensor);
 	return 0;
 }

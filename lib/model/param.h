@@ -33,8 +33,8 @@ void param_place(struct param *p, float *value);
 /* Puts a matrix in another form in their place. */
 void param_place_matrix(struct param *p, enum matrix_form form, const void *data);
 
-/* Quantises a matrix out of its tensor, in memory of the arena; while the arena counts, nothing but that. ERR_CONFIG when
- * it holds something that is no number. The tensor's pages are given back: they were read for the last time. */
+/* Quantises a matrix out of its tensor, in memory of the arena; while the arena counts, nothing but that. ERR_CONFIG
+ * when it holds something that is no number. The tensor's pages are given back: they were read for the last time. */
 int param_quantize(struct param *p, enum matrix_form form, struct arena *a, struct err *e);
 
 /* Copies n values from element `first` on, whatever their form. */

@@ -73,18 +73,19 @@ main(int argc, char **argv)
 		return ERR_USAGE;
 	}
 	math_set_threads(0);
-	const struct model_options opt = {.bits = argc > 2 ? atoi(argv[2]) : 0, .compute = math_compute(argc > 3 ? argv[3] : "auto")};
+	const char *dtype = argc > 3 ? argv[3] : "auto";
+	const struct model_options opt = {.bits = argc > 2 ? atoi(argv[2]) : 0, .compute = math_compute(dtype)};
 	double start = clock_seconds();
 	if (model_open(&m, argv[1], &opt, &e) < 0) {
 		fprintf(stderr, "generate: %s\n", e.msg);
 		return e.code;
 	}
-	double opened = clock_seconds() - start, rate = generate(&m, argc > 4 ? atoi(argv[4]) : 64), before = read_rate();
-	double bytes = (double)bytes_a_token(&m), share = rate * bytes / before;
-	json_t *o = json_pack("{s:s, s:i, s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "model", argv[1], "bits", opt.bits, "dtype",
-		opt.compute == NUM_BF16 ? "bfloat16" : "float32", "threads", math_threads(), "open_seconds", opened,
-		"tokens_per_second", rate, "mb_per_token", bytes / 1e6, "gb_per_second", rate * bytes / 1e9, "memory_gb_per_second",
-		before / 1e9, "share", share);
+	double opened = clock_seconds() - start, tokens = generate(&m, argc > 4 ? atoi(argv[4]) : 64);
+	double memory = read_rate(), bytes = (double)bytes_a_token(&m);
+	json_t *o = json_pack("{s:s, s:i, s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "model", argv[1], "bits", opt.bits,
+		"dtype", opt.compute == NUM_BF16 ? "bfloat16" : "float32", "threads", math_threads(), "open_seconds", opened,
+		"tokens_per_second", tokens, "mb_per_token", bytes / 1e6, "gb_per_second", tokens * bytes / 1e9,
+		"memory_gb_per_second", memory / 1e9, "share", tokens * bytes / memory);
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(4));
 	putchar('\n');
 	json_decref(o);
