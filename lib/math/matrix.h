@@ -19,7 +19,7 @@ struct matrix {
 	const void *data;      /* rows without gaps; any alignment for BF16 and F16 */
 
 	/* The two quantised forms, which math/quantize.h makes and explains. */
-	const float *scale;    /* INT8: the step of each stored row; NF4: the mean magnitude, then for each 256 blocks */
+	const float *scale;    /* INT8: the step of each stored row; NF4: the mean magnitude, then 256 blocks' each */
 	const uint8_t *block;  /* NF4: of each block, how far its magnitude is from the mean */
 };
 

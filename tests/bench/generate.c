@@ -83,8 +83,8 @@ main(int argc, char **argv)
 	double opened = clock_seconds() - start, tokens = generate(&m, argc > 4 ? atoi(argv[4]) : 64);
 	double memory = read_rate(), bytes = (double)bytes_a_token(&m);
 	json_t *o = json_pack("{s:s, s:i, s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "model", argv[1], "bits", opt.bits,
-		"dtype", opt.compute == NUM_BF16 ? "bfloat16" : "float32", "threads", math_threads(), "open_seconds", opened,
-		"tokens_per_second", tokens, "mb_per_token", bytes / 1e6, "gb_per_second", tokens * bytes / 1e9,
+		"dtype", opt.compute == NUM_BF16 ? "bfloat16" : "float32", "threads", math_threads(),
+		"open_seconds", opened, "tokens_per_second", tokens, "mb_per_token", bytes / 1e6, "gb_per_second", tokens * bytes / 1e9,
 		"memory_gb_per_second", memory / 1e9, "share", tokens * bytes / memory);
 	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(4));
 	putchar('\n');

@@ -269,7 +269,8 @@ test_products(void **state)
 			struct shape s = shapes[i];
 			struct arena a;
 			struct matrix m = quantized(weights(s), s, k % 2 ? MATRIX_NF4 : MATRIX_INT8, k / 2, &a);
-			const struct matrix plain = {.transposed = m.transposed, .out = m.out, .in = m.in, .data = expanded(&m)};
+			struct matrix plain = {.transposed = m.transposed, .out = m.out, .in = m.in};
+			plain.data = expanded(&m);
 			size_t nx = (size_t)(T * m.in), ny = (size_t)(T * m.out);
 			float *x = random_floats(nx, 1, 2), *dy = random_floats(ny, 1, 3), *y = copy_floats(dy, ny);
 			float *want = copy_floats(dy, ny), *dx = copy_floats(x, nx), *want_dx = copy_floats(x, nx);
