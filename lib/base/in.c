@@ -29,22 +29,23 @@ int
 file_read(const char *path, size_t max, struct buf *b, struct err *e)
 {
 	struct in in;
+	struct stat st;
+	size_t start = b->len;
+	long n;
 	if (in_open(&in, path, e) < 0)
 		return -1;
-	const uint8_t *p;
-	long n;
-	size_t total = 0;
-	while ((n = in_peek(&in, &p, 1 << 16, e)) > 0) {
-		total += (size_t)n;
-		if (total > max) {
-			in_close(&in);
-			return err_set(e, ERR_DATA, "'%s': larger than the %zu bytes that such a file may have", path, max);
-		}
-		buf_append(b, p, (size_t)n);
-		in.pos += (size_t)n;
-	}
-	buf_append(b, "", 0);
+	bool regular = fstat(in.fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+	size_t expected = regular && (uintmax_t)st.st_size <= max ? (size_t)st.st_size : 1 << 16;
+	do {
+		GROW(b->data, b->cap, b->len + expected + 2);  /* a byte to see that there are no more, and the NUL */
+		n = unpack_read_plain(in.fd, in.name, (uint8_t *)b->data + b->len, b->cap - b->len - 1, e);
+		b->len += n > 0 ? (size_t)n : 0;
+		expected = 1;
+	} while (n > 0 && b->len - start <= max);
 	in_close(&in);
+	b->data[b->len] = '\0';
+	if (n > 0)
+		return err_set(e, ERR_DATA, "'%s': larger than the %zu bytes that such a file may have", path, max);
 	return n < 0 ? -1 : 0;
 }
 

@@ -21,7 +21,8 @@ void *xalloc_aligned(size_t n, size_t size);
 /* Grows *p, which holds *cap elements of `size` bytes, until it holds at least `need`. */
 void mem_grow(void **p, size_t *cap, size_t need, size_t size);
 
-#define GROW(p, cap, need) mem_grow((void **)&(p), &(cap), (need), sizeof *(p))
+/* The same where there is room already costs no call; `need` may be evaluated twice. */
+#define GROW(p, cap, need) ((need) > (cap) ? mem_grow((void **)&(p), &(cap), (need), sizeof *(p)) : (void)0)
 
 /* A growable byte string; always followed by a NUL that len does not count. Zero-initialise. */
 struct buf {

@@ -29,29 +29,40 @@ struct scratch {
 	void *k_turned;                  /* [D,len] */
 	void *q, *dout;                  /* on the left, [BLOCK,D] */
 	void *q_turned, *dout_turned;    /* on the left, [D,BLOCK] */
-	void *left;                      /* probabilities or their gradients on the left, [BLOCK,CHUNK] */
-	void *right;                     /* on the right, [CHUNK,BLOCK] */
+	void *P, *dP;                    /* probabilities and gradients of scores on the left, [BLOCK,CHUNK] */
+	void *right;                     /* either on the right, [CHUNK,BLOCK] */
 	float *S, *dS;                   /* [BLOCK,CHUNK] */
 	float *sum;                      /* [BLOCK,D] */
+	float *dk, *dv;                  /* [D,len] of one query head, turned */
 };
+
+/* What a product writes is whole vectors. */
+static int
+padded(int n)
+{
+	return (n + PACKED_N - 1) / PACKED_N * PACKED_N;
+}
 
 static void
 take_scratch(struct scratch *w, struct arena *a, const struct attn_shape *s, int len)
 {
 	int D = s->D;
 	w->gathered = ARENA_TAKE(a, uint16_t, (size_t)len * (size_t)D);
-	w->k = arena_take(a, 1, packed_size(RIGHT, len, D));
-	w->v = arena_take(a, 1, packed_size(RIGHT, D, len) + packed_size(RIGHT, len, D));
-	w->k_turned = arena_take(a, 1, packed_size(RIGHT, D, len));
-	w->q = arena_take(a, 1, packed_size(LEFT, ATTN_BLOCK, D));
-	w->dout = arena_take(a, 1, packed_size(LEFT, ATTN_BLOCK, D));
-	w->q_turned = arena_take(a, 1, packed_size(LEFT, D, ATTN_BLOCK));
-	w->dout_turned = arena_take(a, 1, packed_size(LEFT, D, ATTN_BLOCK));
-	w->left = arena_take(a, 1, packed_size(LEFT, ATTN_BLOCK, CHUNK));
-	w->right = arena_take(a, 1, packed_size(RIGHT, CHUNK, ATTN_BLOCK));
+	w->k = arena_take(a, 1, packed_right_size(len, D));
+	w->v = arena_take(a, 1, packed_right_size(D, len) + packed_right_size(len, D));
+	w->k_turned = arena_take(a, 1, packed_right_size(D, len));
+	w->q = arena_take(a, 1, packed_left_size(ATTN_BLOCK, D));
+	w->dout = arena_take(a, 1, packed_left_size(ATTN_BLOCK, D));
+	w->q_turned = arena_take(a, 1, packed_left_size(D, ATTN_BLOCK));
+	w->dout_turned = arena_take(a, 1, packed_left_size(D, ATTN_BLOCK));
+	w->P = arena_take(a, 1, packed_left_size(ATTN_BLOCK, CHUNK));
+	w->dP = arena_take(a, 1, packed_left_size(ATTN_BLOCK, CHUNK));
+	w->right = arena_take(a, 1, packed_right_size(CHUNK, ATTN_BLOCK));
 	w->S = ARENA_TAKE(a, float, ATTN_BLOCK * CHUNK);
 	w->dS = ARENA_TAKE(a, float, ATTN_BLOCK * CHUNK);
-	w->sum = ARENA_TAKE(a, float, (size_t)ATTN_BLOCK * (size_t)D);
+	w->sum = ARENA_TAKE(a, float, (size_t)ATTN_BLOCK * (size_t)padded(D));
+	w->dk = ARENA_TAKE(a, float, (size_t)padded(D) * (size_t)padded(len));
+	w->dv = ARENA_TAKE(a, float, (size_t)padded(D) * (size_t)padded(len));
 }
 
 /* Bytes of one thread's scratch, or the scratch of this thread in memory that has it for each. */
@@ -111,20 +122,28 @@ all_keys(const struct heads *x, const struct attn_doc *doc, int kh, int D, uint1
 	return to;
 }
 
-static struct packed
-pack(void *memory, enum side side, struct rows x, bool turned, int n, int k)
+static struct packed_left
+left(void *memory, struct rows x, bool turned, int n, int k)
 {
-	return packed_make(memory, side, operand_rows(x, turned), n, k);
+	return packed_left(memory, operand_rows(x, turned), n, k);
+}
+
+static struct packed_right
+right(void *memory, struct rows x, bool turned, int n, int k)
+{
+	return packed_right(memory, operand_rows(x, turned), n, k);
 }
 
 /* ---- forward ---- */
 
-/* Exponentials of the visible scores against the maximum so far, zeros elsewhere; returns what sums of before must be
- * multiplied with. */
+/* P = exponentials of the visible scores, row times scale, against the maximum so far, zeros elsewhere; returns what sums
+ * of before must be multiplied with. */
 HONE_SIMD static float
-softmax_chunk(float *row, int from, int to, int n, float *max, float *sum)
+softmax_chunk(uint16_t *P, float *row, float scale, int from, int to, int n, float *max, float *sum)
 {
 	float factor = 1, m = *max;
+	for (int j = from; j < to; j++)
+		row[j] *= scale;
 	if (from < to) {
 		float most = row_max(row + from, to - from);
 		m = most > m ? most : m;
@@ -132,10 +151,9 @@ softmax_chunk(float *row, int from, int to, int n, float *max, float *sum)
 		*sum = *sum * factor + row_exp_sum(row + from, m, to - from);
 		*max = m;
 	}
-	for (int j = 0; j < from && j < n; j++)
-		row[j] = 0;
-	for (int j = to > from ? to : from; j < n; j++)
-		row[j] = 0;
+	memset(P, 0, (size_t)n * sizeof *P);
+	for (int j = from; j < to; j++)
+		P[j] = bf16_from_f32(row[j]);
 	return factor;
 }
 
@@ -156,7 +174,7 @@ visible_in_chunk(const struct attn_block *b, const struct attn_shape *s, int i, 
 }
 
 struct keys {
-	struct packed k, v, k_turned;
+	struct packed_right k, v, k_turned;
 	int len;
 };
 
@@ -172,7 +190,7 @@ store_out(const struct attn *a, float *lse, const struct attn_block *b, const st
 {
 	for (int i = 0; i < b->n; i++) {
 		int row = b->doc->q + b->i0 + i;
-		float *sum = sums + (size_t)i * (size_t)s->D;
+		float *sum = sums + (size_t)i * (size_t)padded(s->D);
 		scale_row(sum, 1.0f / total[i], s->D);
 		rows_copy(head_rows(&a->out, row, b->h), rows_f32(sum, s->D), 1, s->D);
 		if (lse)
@@ -184,9 +202,9 @@ static void
 forward_block(const struct attn *a, float *lse, const struct attn_block *b, const struct attn_shape *s,
 	const struct keys *keys, const struct scratch *w)
 {
-	int D = s->D;
+	int D = s->D, ld = padded(D);
 	float max[ATTN_BLOCK], total[ATTN_BLOCK];
-	struct packed q = pack(w->q, LEFT, head_rows(&a->q, b->doc->q + b->i0, b->h), false, b->n, D);
+	struct packed_left q = left(w->q, head_rows(&a->q, b->doc->q + b->i0, b->h), false, b->n, D);
 	for (int i = 0; i < b->n; i++) {
 		max[i] = -1e30f;
 		total[i] = 0;
@@ -194,16 +212,17 @@ forward_block(const struct attn *a, float *lse, const struct attn_block *b, cons
 	int first = b->j0 / PACKED_K * PACKED_K;
 	for (int c0 = first; c0 < b->j1; c0 += CHUNK) {
 		int n = chunk_length(b, c0);
-		packed_product(rows_f32(w->S, CHUNK), &q, &keys->k, c0, n, 0, s->scale, 0);
+		struct packed_left P = packed_left_rows(w->P, b->n, n);
+		packed_product(w->S, CHUNK, &q, &keys->k, c0, n, 0, false);
 		for (int i = 0; i < b->n; i++) {
 			int from, to;
 			visible_in_chunk(b, s, i, c0, n, &from, &to);
-			float factor = softmax_chunk(w->S + i * CHUNK, from, to, n, &max[i], &total[i]);
+			float factor = softmax_chunk(rows_at(P.rows, i, 0).data, w->S + i * CHUNK, s->scale, from, to, n, &max[i],
+				&total[i]);
 			if (c0 > first && factor != 1)
-				scale_row(w->sum + (size_t)i * (size_t)D, factor, D);
+				scale_row(w->sum + (size_t)i * (size_t)ld, factor, D);
 		}
-		struct packed p = pack(w->left, LEFT, rows_f32(w->S, CHUNK), false, b->n, n);
-		packed_product(rows_f32(w->sum, D), &p, &keys->v, 0, D, c0, 1, c0 > first);
+		packed_product(w->sum, ld, &P, &keys->v, 0, D, c0, c0 > first);
 	}
 	store_out(a, lse, b, s, w->sum, max, total);
 }
@@ -290,8 +309,8 @@ forward_part(const struct attn *a, float *lse, const struct attn_doc *doc, const
 {
 	struct keys keys = {.len = doc->n_prefix + doc->n};
 	if (doc->n > FEW) {
-		keys.k = pack(w->k, RIGHT, all_keys(&a->k, doc, kh, s->D, w->gathered), false, keys.len, s->D);
-		keys.v = pack(w->v, RIGHT, all_keys(&a->v, doc, kh, s->D, w->gathered), true, s->D, keys.len);
+		keys.k = right(w->k, all_keys(&a->k, doc, kh, s->D, w->gathered), false, keys.len, s->D);
+		keys.v = right(w->v, all_keys(&a->v, doc, kh, s->D, w->gathered), true, s->D, keys.len);
 	}
 	for (int h = h0; h < h1; h++)
 		for (int i0 = 0; i0 < doc->n; i0 += ATTN_BLOCK) {
@@ -323,112 +342,107 @@ attn_bf16_forward(const struct attn *a, float *lse, const struct attn_doc *docs,
 
 /* ---- backward ---- */
 
-/* Probabilities again from scores and the log-sum-exp that forward kept, and dS = P (dP - delta); zeros elsewhere. */
+/* Probabilities again from products of queries and keys and the log-sum-exp that forward kept, and the gradient at those
+ * products, scale P (dP - delta), out of dP, that at the probabilities; zeros where nothing is visible. */
 HONE_SIMD static void
-gradient_row(float *P, float *dS, float lse, float delta, int from, int to, int n)
+gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, float lse, float delta, int from,
+	int to, int n)
 {
-	for (int j = 0; j < from; j++)
-		P[j] = dS[j] = 0;
+	memset(P, 0, (size_t)n * sizeof *P);
+	memset(dS, 0, (size_t)n * sizeof *dS);
 	for (int j = from; j < to; j++) {
-		P[j] = exp_f32(P[j] - lse);
-		dS[j] = P[j] * (dS[j] - delta);
+		float p = exp_f32(scale * S[j] - lse);
+		P[j] = bf16_from_f32(p);
+		dS[j] = bf16_from_f32(scale * p * (dP[j] - delta));
 	}
-	for (int j = to; j < n; j++)
-		P[j] = dS[j] = 0;
 }
-
-/* One query head's gradients at keys and values, turned: [D,len]. */
-struct turned {
-	float *dk, *dv;
-	int len;
-};
 
 static void
 backward_block(const struct attn *d, const struct attn *a, const float *lse, const struct attn_block *b,
-	const struct attn_shape *s, const struct keys *keys, const struct turned *g, const struct scratch *w)
+	const struct attn_shape *s, const struct keys *keys, const struct scratch *w)
 {
-	int D = s->D, row = b->doc->q + b->i0;
+	int D = s->D, ld = padded(keys->len), row = b->doc->q + b->i0;
 	struct rows q_rows = head_rows(&a->q, row, b->h), dout_rows = head_rows(&d->out, row, b->h);
 	struct rows out_rows = head_rows(&a->out, row, b->h);
-	struct packed q = pack(w->q, LEFT, q_rows, false, b->n, D), dout = pack(w->dout, LEFT, dout_rows, false, b->n, D);
-	struct packed q_turned = pack(w->q_turned, LEFT, q_rows, true, D, b->n);
-	struct packed dout_turned = pack(w->dout_turned, LEFT, dout_rows, true, D, b->n);
+	struct packed_left q = left(w->q, q_rows, false, b->n, D), dout = left(w->dout, dout_rows, false, b->n, D);
+	struct packed_left q_turned = left(w->q_turned, q_rows, true, D, b->n);
+	struct packed_left dout_turned = left(w->dout_turned, dout_rows, true, D, b->n);
 	float delta[ATTN_BLOCK], *buf = math_scratch();
 	for (int i = 0; i < b->n; i++)
 		delta[i] = dot(row_load(dout_rows, i, 0, D, buf), row_load(out_rows, i, 0, D, buf + D), D);
 	int first = b->j0 / PACKED_K * PACKED_K;
 	for (int c0 = first; c0 < b->j1; c0 += CHUNK) {
 		int n = chunk_length(b, c0);
-		packed_product(rows_f32(w->S, CHUNK), &q, &keys->k, c0, n, 0, s->scale, 0);
-		packed_product(rows_f32(w->dS, CHUNK), &dout, &keys->v, c0, n, 0, 1, 0);
+		struct packed_left P = packed_left_rows(w->P, b->n, n), dS = packed_left_rows(w->dP, b->n, n);
+		packed_product(w->S, CHUNK, &q, &keys->k, c0, n, 0, false);
+		packed_product(w->dS, CHUNK, &dout, &keys->v, c0, n, 0, false);
 		for (int i = 0; i < b->n; i++) {
 			int from, to;
 			visible_in_chunk(b, s, i, c0, n, &from, &to);
-			gradient_row(w->S + i * CHUNK, w->dS + i * CHUNK, lse[(size_t)(row + i) * (size_t)s->H + (size_t)b->h], delta[i],
-				from, to, n);
+			gradient_row(rows_at(P.rows, i, 0).data, rows_at(dS.rows, i, 0).data, w->S + i * CHUNK, w->dS + i * CHUNK,
+				s->scale, lse[(size_t)(row + i) * (size_t)s->H + (size_t)b->h], delta[i], from, to, n);
 		}
-		struct packed p = pack(w->right, RIGHT, rows_f32(w->S, CHUNK), true, n, b->n);
-		packed_product(rows_f32(g->dv + c0, g->len), &dout_turned, &p, 0, n, 0, 1, 1);
-		struct packed ds = pack(w->right, RIGHT, rows_f32(w->dS, CHUNK), true, n, b->n);
-		packed_product(rows_f32(g->dk + c0, g->len), &q_turned, &ds, 0, n, 0, s->scale, 1);
-		ds = pack(w->left, LEFT, rows_f32(w->dS, CHUNK), false, b->n, n);
-		packed_product(rows_f32(w->sum, D), &ds, &keys->k_turned, 0, D, c0, s->scale, c0 > first);
+		struct packed_right turned = right(w->right, P.rows, true, n, b->n);
+		packed_product(w->dv + c0, ld, &dout_turned, &turned, 0, n, 0, true);
+		turned = right(w->right, dS.rows, true, n, b->n);
+		packed_product(w->dk + c0, ld, &q_turned, &turned, 0, n, 0, true);
+		packed_product(w->sum, padded(D), &dS, &keys->k_turned, 0, D, c0, c0 > first);
 	}
-	rows_copy(head_rows(&d->q, row, b->h), rows_f32(w->sum, D), b->n, D);
+	rows_copy(head_rows(&d->q, row, b->h), rows_f32(w->sum, padded(D)), b->n, D);
 }
 
-static struct turned
-partial_of(float *partial, const struct attn_doc *doc, const struct attn_shape *s, int T, int h)
+/* One query head's gradients at keys, [len,D], or values: in [T,H,D] twice, a document's heads one after the other. */
+static float *
+partial_of(float *partial, const struct attn_doc *doc, const struct attn_shape *s, int T, int h, bool values)
 {
 	size_t D = (size_t)s->D, all = (size_t)T * (size_t)s->H * D;
-	float *dk = partial + (size_t)doc->k * (size_t)s->H * D + (size_t)h * (size_t)doc->n * D;
-	return (struct turned){dk, dk + all, doc->n};
+	return partial + (values ? all : 0) + (size_t)doc->k * (size_t)s->H * D + (size_t)h * (size_t)doc->n * D;
+}
+
+/* to[n,D] out of from[D,n], ld from row to row. */
+HONE_SIMD static void
+turn_back(float *to, const float *from, int ld, int n, int D)
+{
+	enum { SIDE = 16 };
+	for (int j0 = 0; j0 < n; j0 += SIDE)
+		for (int c0 = 0; c0 < D; c0 += SIDE)
+			for (int j = j0; j < n && j < j0 + SIDE; j++)
+				for (int c = c0; c < D && c < c0 + SIDE; c++)
+					to[(size_t)j * (size_t)D + (size_t)c] = from[(size_t)c * (size_t)ld + (size_t)j];
 }
 
 static void
 backward_part(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *doc,
 	const struct attn_shape *s, int kh, int h0, int h1, float *partial, int T, const struct scratch *w)
 {
-	int D = s->D;
+	int D = s->D, ld = padded(doc->n);
+	size_t size = (size_t)padded(D) * (size_t)ld * sizeof(float);
 	struct rows k = head_rows(&a->k, doc->k, kh), v = head_rows(&a->v, doc->k, kh);
-	struct keys keys = {pack(w->k, RIGHT, k, false, doc->n, D), pack(w->v, RIGHT, v, false, doc->n, D),
-		pack(w->k_turned, RIGHT, k, true, D, doc->n), doc->n};
+	struct keys keys = {right(w->k, k, false, doc->n, D), right(w->v, v, false, doc->n, D),
+		right(w->k_turned, k, true, D, doc->n), doc->n};
 	for (int h = h0; h < h1; h++) {
-		struct turned g = partial_of(partial, doc, s, T, h);
-		memset(g.dk, 0, (size_t)doc->n * (size_t)D * sizeof *g.dk);
-		memset(g.dv, 0, (size_t)doc->n * (size_t)D * sizeof *g.dv);
+		memset(w->dk, 0, size);
+		memset(w->dv, 0, size);
 		for (int i0 = 0; i0 < doc->n; i0 += ATTN_BLOCK) {
 			struct attn_block b = attn_block_at(doc, s, h, i0);
-			backward_block(d, a, lse, &b, s, &keys, &g, w);
+			backward_block(d, a, lse, &b, s, &keys, w);
 		}
+		turn_back(partial_of(partial, doc, s, T, h, false), w->dk, ld, doc->n, D);
+		turn_back(partial_of(partial, doc, s, T, h, true), w->dv, ld, doc->n, D);
 	}
 }
 
-/* n rows from j0 on: out = the sum over query heads, turned back. */
-HONE_SIMD static void
-turn_and_add(float *out, const float *turned, int len, int j0, int n, int D)
-{
-	for (int c = 0; c < D; c++)
-		for (int j = 0; j < n; j++)
-			out[j * D + c] += turned[(size_t)c * (size_t)len + (size_t)(j0 + j)];
-}
-
-/* The gradients of a key head's keys and values, of rows j0 .. j0+n-1, out of those of its query heads. */
+/* Gradients of a key head's keys or values, of rows j0 .. j0+n-1: the sum of those of its query heads. */
 static void
-gather_heads(const struct attn *d, const struct attn_doc *doc, const struct attn_shape *s, int kh, int j0, int n,
-	float *partial, int T)
+sum_heads(const struct heads *out, const struct attn_doc *doc, const struct attn_shape *s, int kh, int j0, int n,
+	float *partial, int T, bool values)
 {
 	int group = s->H / s->K, D = s->D;
-	size_t size = (size_t)n * (size_t)D;
-	float *dk = math_scratch(), *dv = dk + size;
-	memset(dk, 0, 2 * size * sizeof *dk);
-	for (int h = kh * group; h < (kh + 1) * group; h++) {
-		struct turned g = partial_of(partial, doc, s, T, h);
-		turn_and_add(dk, g.dk, g.len, j0, n, D);
-		turn_and_add(dv, g.dv, g.len, j0, n, D);
-	}
-	rows_copy(head_rows(&d->k, doc->k + j0, kh), rows_f32(dk, D), n, D);
-	rows_copy(head_rows(&d->v, doc->k + j0, kh), rows_f32(dv, D), n, D);
+	size_t at = (size_t)j0 * (size_t)D;
+	float *sum = partial_of(partial, doc, s, T, kh * group, values) + at;
+	for (int h = kh * group + 1; h < (kh + 1) * group; h++)
+		add_scaled(sum, partial_of(partial, doc, s, T, h, values) + at, 1, n * D);
+	rows_copy(head_rows(out, doc->k + j0, kh), rows_f32(sum, D), n, D);
 }
 
 void
@@ -452,6 +466,9 @@ attn_bf16_backward(const struct attn *d, const struct attn *a, const float *lse,
 #pragma omp parallel for collapse(2) schedule(dynamic)
 	for (int i = 0; i < n_docs; i++)
 		for (int kh = 0; kh < s->K; kh++)
-			for (int j0 = 0; j0 < docs[i].n; j0 += ATTN_BLOCK)
-				gather_heads(d, &docs[i], s, kh, j0, docs[i].n - j0 < ATTN_BLOCK ? docs[i].n - j0 : ATTN_BLOCK, scratch, T);
+			for (int j0 = 0; j0 < docs[i].n; j0 += ATTN_BLOCK) {
+				int n = docs[i].n - j0 < ATTN_BLOCK ? docs[i].n - j0 : ATTN_BLOCK;
+				sum_heads(&d->k, &docs[i], s, kh, j0, n, scratch, T, false);
+				sum_heads(&d->v, &docs[i], s, kh, j0, n, scratch, T, true);
+			}
 }

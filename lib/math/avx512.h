@@ -61,7 +61,6 @@ store_row_f32(const struct tile_out *o, float *c, __m512 low, __m512 high)
 	_mm512_mask_storeu_ps(c + 16, m1, high);
 }
 
-/* Row i of the sums [TILE_COLUMNS] to C. */
 AVX512_INLINE void
 store_row(const struct tile_out *o, int i, __m512 low, __m512 high)
 {
@@ -72,6 +71,29 @@ store_row(const struct tile_out *o, int i, __m512 low, __m512 high)
 		store_row_bf16(o, (uint16_t *)o->c.data + (ptrdiff_t)i * o->c.ld, low, high);
 	else
 		store_row_f32(o, (float *)o->c.data + (ptrdiff_t)i * o->c.ld, low, high);
+}
+
+/* Rows i .. end-1 of sums [][TILE_COLUMNS] to C. What training does most, plain results in bf16 and gradients added in
+ * fp32, takes as few instructions as can be. */
+AVX512_INLINE void
+store_rows(const struct tile_out *o, const float *sums, int i, int end)
+{
+	bool whole = o->columns == TILE_COLUMNS && o->alpha == 1;
+	sums += i * TILE_COLUMNS;
+	if (whole && o->c.type == NUM_BF16 && o->beta == 0) {
+		uint16_t *c = (uint16_t *)o->c.data + (ptrdiff_t)i * o->c.ld;
+		for (; i < end; i++, sums += TILE_COLUMNS, c += o->c.ld)
+			_mm512_storeu_si512(c, bf16_pair(_mm512_load_ps(sums), _mm512_load_ps(sums + PANEL)));
+	} else if (whole && o->c.type == NUM_F32 && o->beta == 1) {
+		float *c = (float *)o->c.data + (ptrdiff_t)i * o->c.ld;
+		for (; i < end; i++, sums += TILE_COLUMNS, c += o->c.ld) {
+			_mm512_storeu_ps(c, _mm512_add_ps(_mm512_loadu_ps(c), _mm512_load_ps(sums)));
+			_mm512_storeu_ps(c + PANEL, _mm512_add_ps(_mm512_loadu_ps(c + PANEL), _mm512_load_ps(sums + PANEL)));
+		}
+	} else {
+		for (; i < end; i++, sums += TILE_COLUMNS)
+			store_row(o, i, _mm512_load_ps(sums), _mm512_load_ps(sums + PANEL));
+	}
 }
 
 #endif

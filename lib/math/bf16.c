@@ -1,20 +1,18 @@
 #include "math/bf16.h"
 
 #include <omp.h>
-#include <stdlib.h>
 
-#include "base/mem.h"
 #include "math/bf16_kernel.h"
 #include "math/bf16_pack.h"
 #include "math/gemm.h"
+#include "math/scratch.h"
 
 /* How a product is cut. A panel of B, [depth][width], is packed once and stays in the second-level cache while rows of
- * A pass by; of A, a tile's rows over a stretch of k stay in the first-level cache while the panel passes by. None of
- * it changes a bit of the result: sums that are put aside are fp32, as in the registers. */
+ * A pass by. That changes no bit of the result: sums that are put aside are fp32, as in the registers. But it takes
+ * time, and so k is cut only where panels would get too narrow. */
 enum {
 	PANEL_ELEMENTS = 640 << 10,    /* most of depth x width */
-	DEPTH = 1280,                  /* most of k at a time, so that width does not get small */
-	STRETCH = 320,                 /* most of k for a tile */
+	DEPTH = 2048,                  /* most of k at a time, so that width does not get small */
 	WIDTH = 256,                   /* width where N has that much for each thread */
 	WIDTH_MAX = 1024,
 	CHUNK = 128,                   /* rows of A that are packed at a time */
@@ -23,7 +21,7 @@ enum {
 };
 
 struct cut {
-	int depth, width, stretch;
+	int depth, width;
 	int panels, tiles;  /* across N, down M */
 };
 
@@ -37,21 +35,17 @@ struct product {
 	struct cut cut;
 };
 
-struct scratch {
+struct memory {
 	struct tile_state state;
-	_Alignas(64) uint16_t b[PANEL_ELEMENTS + 32 * DEPTH];
+	_Alignas(64) uint16_t b[PANEL_ELEMENTS + 32 * DEPTH + 2 * WIDTH_MAX];
 	_Alignas(64) uint16_t a[CHUNK * (DEPTH + 32)];
 	_Alignas(64) float pack[];
 };
 
-/* The calling thread's own, made when it first asks and then kept. */
-static struct scratch *
-own_scratch(void)
+static struct memory *
+own_memory(void)
 {
-	static _Thread_local struct scratch *own;
-	if (!own)
-		own = xalloc_aligned(1, sizeof *own + bf16_pack_scratch(WIDTH_MAX) * sizeof(float));
-	return own;
+	return thread_scratch(SCRATCH_PANELS, sizeof(struct memory) + bf16_pack_scratch(WIDTH_MAX) * sizeof(float));
 }
 
 static int
@@ -90,7 +84,6 @@ cut_product(const struct product *p, int threads)
 	if (!p->direct && PANEL_ELEMENTS / p->N < DEPTH)
 		deepest = PANEL_ELEMENTS / p->N < 512 ? 512 : PANEL_ELEMENTS / p->N;
 	c.depth = even_piece(p->K, deepest, p->kernel->k_unit);
-	c.stretch = even_piece(c.depth, STRETCH, p->kernel->k_unit);
 	int widest = least(PANEL_ELEMENTS / c.depth / unit * unit, WIDTH_MAX);
 	int share = parts(p->N, threads), width = !p->direct ? p->N : share < WIDTH ? WIDTH : share;
 	c.width = even_piece(p->N, least(width, widest), unit);
@@ -104,10 +97,17 @@ cut_product(const struct product *p, int threads)
 /* The part of a product that a packed panel of B is good for. */
 struct block {
 	const struct product *p;
-	struct scratch *s;
+	struct memory *s;
 	float *sums;
 	int m0, n0, nn, k0, kn, k_pad;  /* m0: the row whose sums are put aside first */
 };
+
+/* From one panel of 16 columns to the next: a line more than it takes, lest they all meet in the same sets. */
+static size_t
+panel_step(const struct block *b)
+{
+	return (size_t)b->k_pad * PANEL + 2 * PANEL;
+}
 
 /* Asks for a share of the next tile's rows of A while this one is computed. */
 static void
@@ -124,23 +124,20 @@ tile_row(const struct block *b, const uint16_t *a, size_t lda, int m, int rows, 
 {
 	const struct product *p = b->p;
 	const struct cut *cut = &p->cut;
-	struct tile_job t = {.lda = lda, .panel = (size_t)b->k_pad * PANEL, .ld_partial = (size_t)cut->width};
-	float *sums = b->sums + (cut->depth < p->K ? (size_t)(m - b->m0) * t.ld_partial : 0);
+	struct tile_job t = {.a = a, .lda = lda, .panel = panel_step(b), .k = b->k_pad};
+	float *sums = b->sums + (cut->depth < p->K ? (size_t)(m - b->m0) * (size_t)cut->width : 0);
+	t.ld_partial = (size_t)cut->width;
+	t.first = b->k0 == 0;
+	t.last = b->k0 + b->kn == p->K;
 	t.out = (struct tile_out){.rows = rows, .alpha = p->alpha, .beta = p->beta};
-	for (int k = 0; k < b->k_pad; k += cut->stretch) {
-		t.a = a + k;
-		t.k = least(cut->stretch, b->k_pad - k);
-		t.first = b->k0 + k == 0;
-		t.last = b->k0 + k + t.k >= p->K;
-		for (int n = 0; n < b->nn; n += TILE_COLUMNS) {
-			t.b = b->s->b + (size_t)(n / PANEL) * t.panel + (size_t)k * PANEL;
-			t.partial = sums + n;
-			t.out.columns = least(TILE_COLUMNS, b->nn - n);
-			t.out.c = rows_at(p->c, m, b->n0 + n);
-			p->kernel->tile(&b->s->state, &t);
-			if (k == 0 && next)
-				prefetch(b, a + (size_t)rows * lda, lda, next, n, b->nn);
-		}
+	for (int n = 0; n < b->nn; n += TILE_COLUMNS) {
+		t.b = b->s->b + (size_t)(n / PANEL) * t.panel;
+		t.partial = sums + n;
+		t.out.columns = least(TILE_COLUMNS, b->nn - n);
+		t.out.c = rows_at(p->c, m, b->n0 + n);
+		p->kernel->tile(&b->s->state, &t);
+		if (next)
+			prefetch(b, a + (size_t)rows * lda, lda, next, n, b->nn);
 	}
 }
 
@@ -163,7 +160,7 @@ chunk(const struct block *b, int m, int n, int more)
 
 /* Rows m0 .. m1-1 of one panel's width of C. */
 static void
-panel_product(const struct product *p, struct scratch *s, int panel, int m0, int m1)
+panel_product(const struct product *p, struct memory *s, int panel, int m0, int m1)
 {
 	const struct cut *cut = &p->cut;
 	struct block b = {.p = p, .s = s, .sums = math_scratch(), .m0 = m0, .n0 = panel * cut->width};
@@ -172,7 +169,7 @@ panel_product(const struct product *p, struct scratch *s, int panel, int m0, int
 	for (b.k0 = 0; b.k0 < p->K; b.k0 += cut->depth) {
 		b.kn = least(cut->depth, p->K - b.k0);
 		b.k_pad = parts(b.kn, p->kernel->k_unit) * p->kernel->k_unit;
-		bf16_pack_b(s->b, (size_t)b.k_pad * PANEL, &p->b, b.n0, b.nn, b.k0, b.kn, b.k_pad, s->pack);
+		bf16_pack_b(s->b, panel_step(&b), &p->b, b.n0, b.nn, b.k0, b.kn, b.k_pad, s->pack);
 		for (int m = m0; m < m1; m += rows)
 			chunk(&b, m, least(rows, m1 - m), m + rows < m1 ? m1 - m - rows : 0);
 	}
@@ -183,8 +180,9 @@ static void
 thread_share(const struct product *p, int thread, int threads)
 {
 	const struct cut *cut = &p->cut;
-	struct scratch *s = own_scratch();
-	long long all = (long long)cut->panels * cut->tiles, at = all * thread / threads, end = all * (thread + 1) / threads;
+	struct memory *s = own_memory();
+	long long all = (long long)cut->panels * cut->tiles;
+	long long at = all * thread / threads, end = all * (thread + 1) / threads;
 	int most = p->K > cut->depth ? SUMS / cut->width / p->kernel->rows : cut->tiles;
 	p->kernel->begin(&s->state);
 	while (at < end) {

@@ -17,8 +17,9 @@
 #ifndef TILES_EMULATED
 
 #define AMX_KERNEL bf16_amx
-#define AMX __attribute__((target(AVX512_FEATURES ",amx-tile,amx-bf16")))
-#define AMX_INLINE static inline __attribute__((always_inline, target(AVX512_FEATURES ",amx-tile,amx-bf16")))
+#define AMX_FEATURES AVX512_FEATURES ",amx-tile,amx-bf16"
+#define AMX __attribute__((target(AMX_FEATURES)))
+#define AMX_INLINE static inline __attribute__((always_inline, target(AMX_FEATURES)))
 #define tile_config(c) _tile_loadconfig(c)
 #define tile_release() _tile_release()
 #define tile_zero(t) _tile_zero(t)
@@ -36,9 +37,19 @@ store_pending(struct tile_state *s, int upto)
 {
 	if (upto > s->out.rows)
 		upto = s->out.rows;
-	for (; s->stored < upto; s->stored++) {
-		const float *sum = s->sum[s->at] + s->stored * TILE_COLUMNS;
-		store_row(&s->out, s->stored, _mm512_load_ps(sum), _mm512_load_ps(sum + PANEL));
+	if (s->stored < upto) {
+		store_rows(&s->out, s->sum[s->at], s->stored, upto);
+		s->stored = upto;
+	}
+}
+
+/* Asks the second-level cache for two tiles of B, half of what a step reads. */
+AMX_INLINE void
+prefetch(const uint16_t *b0, const uint16_t *b1)
+{
+	for (int i = 0; i < 16; i++) {
+		_mm_prefetch((const void *)(b0 + 2 * PANEL * i), _MM_HINT_T0);
+		_mm_prefetch((const void *)(b1 + 2 * PANEL * i), _MM_HINT_T0);
 	}
 }
 
@@ -78,27 +89,42 @@ store_sums(float *to, size_t ld, bool two_rows, bool two_columns)
 		tile_store(3, to + 16 * ld + PANEL, stride);
 }
 
+/* Tiles 4 and 5 hold A, 6 and 7 B. Each is loaded for the next step as soon as this one is done with it, so that
+ * little depends on how far the processor looks ahead: not far, when another program runs on the other half of the
+ * core. */
 AMX_INLINE void
 multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
 {
 	const uint16_t *a0 = t->a, *a1 = t->a + 16 * t->lda, *b0 = t->b, *b1 = t->b + t->panel;
-	size_t stride = t->lda * sizeof *a0;
+	const size_t stride = t->lda * sizeof *a0, b_step = STEP * PANEL;
 	int steps = t->k / STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
-	for (int i = 0; i < steps; i++) {
-		tile_load(4, a0 + i * STEP, stride);
-		tile_load(6, b0 + (size_t)i * STEP * PANEL, 64);
+	tile_load(4, a0, stride);
+	tile_load(6, b0, 64);
+	if (two_columns)
+		tile_load(7, b1, 64);
+	if (two_rows)
+		tile_load(5, a1, stride);
+	for (int i = 1;; i++) {
+		a0 += STEP, a1 += STEP, b0 += b_step, b1 += b_step;
 		tile_multiply(0, 4, 6);
-		if (two_columns) {
-			tile_load(7, b1 + (size_t)i * STEP * PANEL, 64);
+		if (two_columns)
 			tile_multiply(1, 4, 7);
-		}
-		if (two_rows) {
-			tile_load(5, a1 + i * STEP, stride);
+		if (i < steps)
+			tile_load(4, a0, stride);
+		if (two_rows)
 			tile_multiply(2, 5, 6);
-		}
+		if (i < steps)
+			tile_load(6, b0, 64);
 		if (two_rows && two_columns)
 			tile_multiply(3, 5, 7);
-		store_pending(s, (i + 1) * each);
+		if (i < steps && two_rows)
+			tile_load(5, a1, stride);
+		if (i < steps && two_columns)
+			tile_load(7, b1, 64);
+		prefetch(b0 + b_step, two_columns ? b1 + b_step : b0 + b_step);
+		store_pending(s, i * each);
+		if (i == steps)
+			break;
 	}
 }
 

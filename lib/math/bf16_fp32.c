@@ -1,6 +1,7 @@
 /* Products in bf16 on a processor that has no instructions for them: what is bf16, or rounded to it, is multiplied in
  * fp32, which is exact, and summed in fp32 as the others do, by BLAS in blocks that the caches hold. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "math/bf16_kernel.h"
 #include "math/gemm.h"
@@ -10,7 +11,9 @@ enum {
 	DEPTH = 512,                /* of k at a time */
 };
 
-_Static_assert(ROWS * DEPTH + COLUMNS * DEPTH + ROWS * COLUMNS <= MATH_SCRATCH, "blocks fit the scratch");
+/* Of A, B and C; behind them, room for a part of B. */
+enum { BLOCKS = ROWS * DEPTH + COLUMNS * DEPTH + ROWS * COLUMNS };
+_Static_assert(BLOCKS + COLUMNS * DEPTH <= MATH_SCRATCH, "blocks fit the scratch");
 
 struct product {
 	struct rows c;
@@ -25,10 +28,33 @@ least(int a, int b)
 	return a < b ? a : b;
 }
 
+static int fetch(float *to, const struct operand *o, int n0, int n, int k0, int k);
+
+/* The same of an operand of parts, [n][k]. */
+static int
+fetch_parts(float *to, const struct operand *o, int n0, int n, int k0, int k)
+{
+	float *buf = math_scratch() + BLOCKS;
+	memset(to, 0, (size_t)n * (size_t)k * sizeof *to);
+	for (int i = 0; i < o->parts; i++) {
+		struct operand_part p;
+		if (!operand_part_within(&o->part[i], n0, n, k0, k, &p))
+			continue;
+		int ld = fetch(buf, &p.x, p.n0 - o->part[i].n0, p.n, p.k0 - o->part[i].k0, p.k);
+		for (int r = 0; r < p.n; r++)
+			for (int c = 0; c < p.k; c++)
+				to[(size_t)(p.n0 - n0 + r) * (size_t)k + (size_t)(p.k0 - k0 + c)] =
+					p.x.k_rows ? buf[(size_t)c * (size_t)ld + (size_t)r] : buf[(size_t)r * (size_t)ld + (size_t)c];
+	}
+	return k;
+}
+
 /* X[n0..,k0..] as it is stored, rounded to bf16 and widened again; returns the distance between rows. */
 static int
 fetch(float *to, const struct operand *o, int n0, int n, int k0, int k)
 {
+	if (o->part)
+		return fetch_parts(to, o, n0, n, k0, k);
 	int r = o->k_rows ? k0 : n0, rows = o->k_rows ? k : n, c = o->k_rows ? n0 : k0, columns = o->k_rows ? n : k;
 	if (o->w)
 		matrix_expand(to, columns, o->w, r, rows, c, columns);

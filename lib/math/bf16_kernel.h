@@ -55,6 +55,7 @@ const struct bf16_kernel *bf16_kernel(void);
 void bf16_set_kernel(const struct bf16_kernel *k);
 
 /* The same products with what the C compiler and BLAS have. */
-void bf16_product_fp32(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta);
+void bf16_product_fp32(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha,
+	float beta);
 
 #endif

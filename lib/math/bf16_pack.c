@@ -54,6 +54,14 @@ four_rows(const uint16_t *from, size_t step)
 	return _mm512_mask_broadcast_i32x4(v, 0xf000, _mm_loadu_si128((const void *)(from + 3 * step)));
 }
 
+/* Asks for the lines from `from` on of n rows, which will be packed soon. */
+AVX512_INLINE void
+ask(const uint16_t *from, size_t ld, int n)
+{
+	for (int i = 0; i < n; i++)
+		_mm_prefetch((const void *)(from + (size_t)i * ld), _MM_HINT_T1);
+}
+
 /* 16 rows of 32 elements to 16 pairs of k for each: a 16 x 16 turn of pairs, in lanes of 4 x 4. */
 AVX512_INLINE void
 turn_pairs(uint16_t *to, const uint16_t *from, size_t ld)
@@ -116,6 +124,7 @@ panel_of_rows(uint16_t *to, const uint16_t *from, size_t ld, int n, int kn, int 
 	_Alignas(64) uint16_t corner[BLOCK * BLOCK], turned[BLOCK * PANEL];
 	for (int k = 0; k < k_pad; k += BLOCK) {
 		uint16_t *at = to + (size_t)k * PANEL;
+		ask(from + (size_t)PANEL * ld + k, ld, PANEL);
 		if (n == PANEL && kn - k >= BLOCK) {
 			turn_pairs(at, from + k, ld);
 			continue;
@@ -126,34 +135,37 @@ panel_of_rows(uint16_t *to, const uint16_t *from, size_t ld, int n, int kn, int 
 	}
 }
 
-/* Two rows along k become a row of pairs in each of the panels. `second` may be missing. */
+/* Two rows along k of up to 32 columns become a row of pairs in each of two panels. `second` may be missing. */
 AVX512_INLINE void
-pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int nn)
+pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int columns)
 {
-	const __m512i to0 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), to1 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-	for (int n = 0; n < nn; n += 2 * PANEL) {
-		__mmask32 m = lanes32(nn - n);
-		__m512i a = _mm512_maskz_loadu_epi16(m, first + n);
-		__m512i b = second ? _mm512_maskz_loadu_epi16(m, second + n) : _mm512_setzero_si512();
-		__m512i low = _mm512_unpacklo_epi16(a, b), high = _mm512_unpackhi_epi16(a, b);
-		uint16_t *at = to + (size_t)(n / PANEL) * panel;
-		_mm512_storeu_si512(at, _mm512_permutex2var_epi64(low, to0, high));
-		if (nn - n > PANEL)
-			_mm512_storeu_si512(at + panel, _mm512_permutex2var_epi64(low, to1, high));
+	const __m512i to0 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+	const __m512i to1 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+	__mmask32 m = lanes32(columns);
+	__m512i a = _mm512_maskz_loadu_epi16(m, first);
+	__m512i b = second ? _mm512_maskz_loadu_epi16(m, second) : _mm512_setzero_si512();
+	__m512i low = _mm512_unpacklo_epi16(a, b), high = _mm512_unpackhi_epi16(a, b);
+	_mm512_storeu_si512(to, _mm512_permutex2var_epi64(low, to0, high));
+	if (columns > PANEL)
+		_mm512_storeu_si512(to + panel, _mm512_permutex2var_epi64(low, to1, high));
+}
+
+/* kn <= BLOCK rows along k. Two panels at a time: the processor writes to few pages at once faster. */
+AVX512 static void
+panels_of_columns(uint16_t *to, size_t panel, const uint16_t *from, size_t ld, int nn, int kn)
+{
+	for (int n = 0; n < nn; n += 2 * PANEL, from += 2 * PANEL, to += 2 * panel) {
+		ask(from + (size_t)BLOCK * ld, ld, kn);
+		for (int k = 0; k < kn; k += 2) {
+			const uint16_t *first = from + (size_t)k * ld;
+			pairs_of_rows(to + (size_t)k * PANEL, panel, first, k + 1 < kn ? first + ld : NULL, nn - n);
+		}
 	}
 }
 
 AVX512 static void
-panels_of_columns(uint16_t *to, size_t panel, const uint16_t *from, size_t ld, int nn, int kn)
-{
-	for (int k = 0; k < kn; k += 2, to += 2 * PANEL) {
-		const uint16_t *first = from + (size_t)k * ld;
-		pairs_of_rows(to, panel, first, k + 1 < kn ? first + ld : NULL, nn);
-	}
-}
-
-AVX512 void
-bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch)
+pack_whole(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
+	float *scratch)
 {
 	size_t ld;
 	if (b->k_rows) {
@@ -164,7 +176,8 @@ bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn,
 		}
 		int done = (kn + 1) / 2 * 2;
 		for (int n = 0; n < nn; n += PANEL)
-			memset(to + (size_t)(n / PANEL) * panel + (size_t)done * PANEL, 0, (size_t)(k_pad - done) * PANEL * sizeof *to);
+			memset(to + (size_t)(n / PANEL) * panel + (size_t)done * PANEL, 0,
+				(size_t)(k_pad - done) * PANEL * sizeof *to);
 		return;
 	}
 	for (int n = 0; n < nn; n += PANEL, to += panel)
@@ -175,6 +188,40 @@ bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn,
 		}
 }
 
+/* Zeros where no part is, in one panel of columns n .. n+15. */
+static void
+clear_gaps(uint16_t *to, const struct operand *b, int n, int k0, int kn, int k_pad)
+{
+	int at = 0;
+	for (int i = 0; i < b->parts; i++) {
+		struct operand_part p;
+		if (!operand_part_within(&b->part[i], n, 1, k0, kn, &p))
+			continue;
+		memset(to + (size_t)at * PANEL, 0, (size_t)(p.k0 - k0 - at) * PANEL * sizeof *to);
+		at = p.k0 - k0 + (p.k + 1) / 2 * 2;
+	}
+	memset(to + (size_t)at * PANEL, 0, (size_t)(k_pad - at) * PANEL * sizeof *to);
+}
+
+void
+bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
+	float *scratch)
+{
+	if (!b->part) {
+		pack_whole(to, panel, b, n0, nn, k0, kn, k_pad, scratch);
+		return;
+	}
+	for (int n = 0; n < nn; n += PANEL)
+		clear_gaps(to + (size_t)(n / PANEL) * panel, b, n0 + n, k0, kn, k_pad);
+	for (int i = 0; i < b->parts; i++) {
+		struct operand_part p;
+		const struct operand_part *whole = &b->part[i];
+		if (operand_part_within(whole, n0, nn, k0, kn, &p))
+			pack_whole(to + (size_t)((p.n0 - n0) / PANEL) * panel + (size_t)(p.k0 - k0) * PANEL, panel, &p.x,
+				p.n0 - whole->n0, p.n, p.k0 - whole->k0, p.k, (p.k + 1) / 2 * 2, scratch);
+	}
+}
+
 /* nn rows of A from rows along k: 8 at a time. */
 AVX512 static void
 rows_of_columns(uint16_t *to, size_t lda, const uint16_t *from, size_t ld, int nn, int kn, int k_pad)
@@ -182,6 +229,8 @@ rows_of_columns(uint16_t *to, size_t lda, const uint16_t *from, size_t ld, int n
 	_Alignas(64) uint16_t corner[BLOCK * BLOCK], turned[8 * BLOCK];
 	for (int n = 0; n < nn; n += 8) {
 		uint16_t *at = to + (size_t)n * lda;
+		if (n % 32 == 0)
+			ask(from + (size_t)BLOCK * ld + n, ld, kn);
 		if (nn - n >= 8 && kn == BLOCK) {
 			turn_elements(at, lda, from + n, ld);
 			continue;

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "math/bf16_kernel.h"
+#include "math/scratch.h"
 
 static int threads = 1;
 
@@ -161,10 +162,7 @@ math_threads(void)
 float *
 math_scratch(void)
 {
-	static _Thread_local float *scratch;
-	if (!scratch)
-		scratch = xreallocarray(NULL, MATH_SCRATCH, sizeof *scratch);
-	return scratch;
+	return thread_scratch(SCRATCH_FLOATS, MATH_SCRATCH * sizeof(float));
 }
 
 /* The kernels that OpenBLAS should take, where it does not know the processor (a newer one than itself) and falls

@@ -1,4 +1,5 @@
-/* RMSNorm (Zhang and Sennrich 2019): y = x / rms(x) * w, rms over C elements.
+/* Norms of a row: RMSNorm (Zhang and Sennrich 2019), y = x / rms(x) * w; the same with 1 + w in the place of w, as Gemma
+ * stores it; and LayerNorm (Ba et al. 2016), y = (x - mean(x)) / deviation(x) * w + b.
  *
  * A row holds `groups` times C elements, each group normalised by itself with the same w: 1 for the whole row, the
  * number of heads for a norm of each head. */
@@ -7,14 +8,35 @@
 
 #include "math/rows.h"
 
-/* out[T,groups*C] from x and w[C]; rstd[T,groups] receives 1/sqrt(mean(x^2) + eps) for backward. out may be x. */
-void rmsnorm_forward(struct rows out, float *rstd, struct rows x, const float *w, int T, int groups, int C, float eps);
+enum norm_kind { NORM_RMS, NORM_RMS_OFFSET, NORM_LAYER };
 
-/* The same again from the rstd that forward kept. */
-void rmsnorm_again(struct rows out, const float *rstd, struct rows x, const float *w, int T, int groups, int C);
+struct norm {
+	enum norm_kind kind;
+	float eps;               /* added to the mean square, or to the variance */
+	const float *w;          /* [C] */
+	const float *b;          /* [C]; NULL: none */
+};
 
-/* dx = beta dx + the gradient at x (dx may be dout when beta is 0 and dw NULL); dw[C] += that at w unless dw is NULL. */
-void rmsnorm_backward(struct rows dx, float beta, float *dw, struct rows dout, struct rows x, const float *w,
-	const float *rstd, int T, int groups, int C);
+/* What backward needs of a group: y = (x - mean) * rstd * w + b. */
+struct norm_stat {
+	float mean;              /* 0 for both kinds of RMSNorm */
+	float rstd;
+};
+
+/* Gradients that backward adds to; NULL: not wanted. */
+struct norm_grad {
+	float *w, *b;            /* [C] */
+};
+
+/* out[T,groups*C] from x; stat[T,groups] is set. out may be x. */
+void norm_forward(struct rows out, struct norm_stat *stat, struct rows x, const struct norm *n, int T, int groups, int C);
+
+/* The same again from the stat that forward kept. */
+void norm_again(struct rows out, const struct norm_stat *stat, struct rows x, const struct norm *n, int T, int groups,
+	int C);
+
+/* dx = beta dx + the gradient at x (dx may be dout when beta is 0 and g wants nothing); adds to g. */
+void norm_backward(struct rows dx, float beta, const struct norm_grad *g, struct rows dout, struct rows x,
+	const struct norm *n, const struct norm_stat *stat, int T, int groups, int C);
 
 #endif

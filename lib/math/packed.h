@@ -5,25 +5,35 @@
 
 #include "math/operand.h"
 
-/* An operand X[n,k] in the order in which the kernel reads it. */
-struct packed {
+/* The left side of a product: X[n,k] as bf16 rows, with zeros behind them up to a multiple of PACKED_K. */
+struct packed_left {
+	struct rows rows;
+	int n, k;
+};
+
+/* The right side, in the order in which the kernel reads it. A part of it can be taken: one that begins at a multiple of
+ * PACKED_N and of PACKED_K. */
+struct packed_right {
 	void *data;
 	int n, k;
 };
 
-/* The left side reads whole rows; of the right side a part can be taken. */
-enum side { LEFT, RIGHT };
-
-enum { PACKED_N = 16, PACKED_K = 32 };  /* a part of a right side begins at a multiple of these */
+enum { PACKED_N = 16, PACKED_K = 32 };
 
 /* Bytes of memory that an operand takes, a multiple of 64. */
-size_t packed_size(enum side side, int n, int k);
+size_t packed_left_size(int n, int k);
+size_t packed_right_size(int n, int k);
 
-/* Packs X into memory aligned to 64. */
-struct packed packed_make(void *memory, enum side side, struct operand x, int n, int k);
+/* Packs X into memory that is aligned to 64. */
+struct packed_left packed_left(void *memory, struct operand x, int n, int k);
+struct packed_right packed_right(void *memory, struct operand x, int n, int k);
 
-/* C[a.n,n] = beta C + alpha A B^T for rows n0 .. n0+n-1 and elements k0 .. k0+a.k-1 of B. */
-void packed_product(struct rows c, const struct packed *a, const struct packed *b, int n0, int n, int k0, float alpha,
-	float beta);
+/* A left side whose rows are still to be written, up to k; what is behind them is zero. */
+struct packed_left packed_left_rows(void *memory, int n, int k);
+
+/* C[a.n,n] = A B^T, or with `add` C += A B^T, for rows n0 .. n0+n-1 and elements k0 .. k0+a.k-1 of B. C is fp32, ldc from
+ * row to row, and what is behind it up to whole PACKED_N of rows and columns is overwritten, too. */
+void packed_product(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0,
+	bool add);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/worktime.h"
 #include "math/bf16.h"
 #include "math/gemm.h"
+#include "math/product_few.h"
 
 /* A product with a matrix: N and K are the result's columns and the inner dimension, whichever of the matrix's two they
  * are; `nt`: the matrix is stored [N,K], otherwise [K,N]. */
@@ -41,6 +42,10 @@ static void
 run(const struct task *t)
 {
 	enum { N_STEP = 64 };  /* columns of the result a thread takes at a time; wide enough for BLAS */
+	if (product_is_few(t->T, t->K)) {
+		product_few(t->y, t->x, t->w, t->nt, t->T, t->N, t->K, t->alpha, t->beta);
+		return;
+	}
 	if (t->x.type == NUM_BF16 || t->y.type == NUM_BF16) {
 		bf16_product(t->y, operand_rows(t->x, false), operand_matrix(t->w, !t->nt), t->T, t->N, t->K, t->alpha,
 			t->beta);

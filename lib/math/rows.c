@@ -2,11 +2,15 @@
 
 #include "math/simd.h"
 
+/* From any address: rows may be a weight, as a checkpoint has it. */
 HONE_SIMD static void
-widen(float *to, const uint16_t *from, int n)
+widen(float *to, const unsigned char *from, int n)
 {
-	for (int i = 0; i < n; i++)
-		to[i] = bf16_to_f32(from[i]);
+	for (int i = 0; i < n; i++) {
+		uint16_t h;
+		memcpy(&h, from + 2 * (size_t)i, sizeof h);
+		to[i] = bf16_to_f32(h);
+	}
 }
 
 HONE_SIMD static void
@@ -51,4 +55,15 @@ rows_copy(struct rows to, struct rows from, int T, int n)
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)n > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
 		copy_row(to, from, t, n);
+}
+
+void
+heads_copy(struct rows to, struct heads from, int T, int n, int D)
+{
+	if (from.stride == D) {
+		rows_copy(to, from.rows, T, n * D);
+		return;
+	}
+	for (int h = 0; h < n; h++)
+		rows_copy(rows_at(to, 0, h * D), rows_at(from.rows, 0, h * from.stride), T, D);
 }

@@ -77,4 +77,7 @@ void row_store(struct rows r, int t, int c, int n, const float *buf);
 /* to[T,n] = from[T,n], converting where the types differ; in parallel. */
 void rows_copy(struct rows to, struct rows from, int T, int n);
 
+/* n heads of D elements, side by side: to[T,n*D] = from, likewise. */
+void heads_copy(struct rows to, struct heads from, int T, int n, int D);
+
 #endif

@@ -26,6 +26,13 @@ add_block(float *out, const float *x, int n)
 		out[i] += x[i];
 }
 
+HONE_SIMD static void
+scale_block(float *to, const float *x, float by, int n)
+{
+	for (int i = 0; i < n; i++)
+		to[i] = x[i] * by;
+}
+
 HONE_SIMD static float
 squares_block(const float *x, int n)
 {
@@ -87,6 +94,26 @@ rows_add(struct rows out, struct rows x, int T, int C)
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
 		add_row(out, t, x, t, C);
+}
+
+static void
+scale_row(struct rows x, float by, int t, int C)
+{
+	float buf[BLOCK];
+	for (int c = 0; c < C; c += BLOCK) {
+		int n = C - c < BLOCK ? C - c : BLOCK;
+		float *to = row_begin(x, t, c, buf);
+		scale_block(to, row_load(x, t, c, n, buf), by, n);
+		row_store(x, t, c, n, to);
+	}
+}
+
+void
+rows_scale(struct rows x, float by, int T, int C)
+{
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int t = 0; t < T; t++)
+		scale_row(x, by, t, C);
 }
 
 void
@@ -176,6 +203,26 @@ embedding_forward(struct rows out, const struct matrix *table, const int32_t *id
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)matrix_columns(table) > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
 		expand_to_row(out, t, table, ids[t]);
+}
+
+static void
+add_table_row(struct rows out, int t, const struct matrix *table, int id)
+{
+	int C = matrix_columns(table);
+	float buf[BLOCK];
+	for (int c = 0; c < C; c += BLOCK) {
+		int n = C - c < BLOCK ? C - c : BLOCK;
+		matrix_expand(buf, n, table, id, 1, c, n);
+		add_to_row(out, t, c, n, buf);
+	}
+}
+
+void
+embedding_add(struct rows out, const struct matrix *table, const int32_t *ids, int T)
+{
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)matrix_columns(table) > PARALLEL_MIN)
+	for (int t = 0; t < T; t++)
+		add_table_row(out, t, table, ids[t]);
 }
 
 /* An id may occur twice, so threads share out the columns, not the rows. */

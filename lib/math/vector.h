@@ -14,13 +14,15 @@ double vec_sum_squares(const float *x, size_t n);                    /* in a fix
 void rows_add(struct rows out, struct rows x, int T, int C);         /* out[T,C] += x */
 void rows_add_row(struct rows out, const float *row, int T, int C);  /* out[T,C] += row[C] */
 void rows_sum(float *out, struct rows x, int T, int C);              /* out[C] += sum over t of x[T,C] */
+void rows_scale(struct rows x, float by, int T, int C);              /* x[T,C] *= by */
 
 /* out[T,C] = x with each element zeroed with probability p, the rest divided by 1 - p; out may be x. Which ones is a
  * function of (key of the row, salt, column), so that backward draws the same mask again, wherever the row lies. */
 void rows_dropout(struct rows out, struct rows x, int T, int C, float p, const uint64_t *key, uint64_t salt);
 
-/* Rows of a table [V,C]: out[T,C] = table[ids[t]], and its backward dtable[ids[t]] += dout[t]. */
+/* Rows of a table [V,C]: out[T,C] = table[ids[t]], or += for _add, and the backward of both, dtable[ids[t]] += dout[t]. */
 void embedding_forward(struct rows out, const struct matrix *table, const int32_t *ids, int T);
+void embedding_add(struct rows out, const struct matrix *table, const int32_t *ids, int T);
 void embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int T, int C);
 
 /* Rows chosen by index: out[n,C] = x[index[i]]; the backward adds: dx[index[i]] += dout[i]; indices are distinct. */

@@ -10,32 +10,6 @@
 
 enum { CONFIG_MAX_BYTES = 1 << 20, MAX_DIM = 1 << 24, MAX_HIDDEN = 1 << 17, MAX_LAYERS = 1 << 12 };
 
-/* What differs between families; what is not here is in config.json. -1: the file says, with the default given
- * by read_switches. */
-struct family {
-	const char *model_type;
-	int qkv_bias, o_bias, mlp_bias;
-	bool qk_norm;
-	enum { WINDOW_NEVER, WINDOW_ALWAYS, WINDOW_SWITCH } window;  /* SWITCH: only with use_sliding_window */
-	int window_default;
-};
-
-static const struct family families[] = {
-	{"llama", -1, -1, -1, false, WINDOW_NEVER, 0},
-	{"mistral", 0, 0, 0, false, WINDOW_ALWAYS, 4096},
-	{"qwen2", 1, 0, 0, false, WINDOW_SWITCH, 4096},
-	{"qwen3", -1, -1, 0, true, WINDOW_SWITCH, 4096},
-};
-
-static const struct family *
-find_family(const char *model_type)
-{
-	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-		if (strcmp(families[i].model_type, model_type) == 0)
-			return &families[i];
-	return NULL;
-}
-
 /* ---- reading ---- */
 
 /* A dimension that must be there (dflt 0) or has a default; within [1, max]. */
@@ -51,47 +25,109 @@ get_dim(const json_t *o, const char *key, int dflt, int max, int *out, struct er
 	return 0;
 }
 
+/* A head size where the file gives none. */
+static int
+read_head_dim(struct config *c, const json_t *o, struct err *e)
+{
+	const struct family *f = c->family;
+	if (!f->head_dim && !json_is_integer(json_object_get(o, "head_dim")) && c->C % c->H != 0)
+		return err_set(e, ERR_CONFIG, "%s %d is not a multiple of %s %d", f->keys->hidden, c->C, f->keys->heads, c->H);
+	return get_dim(o, "head_dim", f->head_dim ? f->head_dim : c->C / c->H, MAX_DIM, &c->D, e);
+}
+
 static int
 read_dims(struct config *c, const json_t *o, struct err *e)
 {
-	if (get_dim(o, "vocab_size", 0, MAX_DIM, &c->V, e) < 0 || get_dim(o, "hidden_size", 0, MAX_HIDDEN, &c->C, e) < 0 ||
-		get_dim(o, "num_hidden_layers", 0, MAX_LAYERS, &c->L, e) < 0 ||
-		get_dim(o, "num_attention_heads", 0, MAX_DIM, &c->H, e) < 0 ||
-		get_dim(o, "num_key_value_heads", c->H, MAX_DIM, &c->K, e) < 0 ||
-		get_dim(o, "intermediate_size", 0, MAX_DIM, &c->F, e) < 0 ||
-		get_dim(o, "max_position_embeddings", 2048, 1 << 30, &c->max_position, e) < 0)
+	const struct family_keys *k = c->family->keys;
+	if (get_dim(o, "vocab_size", 0, MAX_DIM, &c->V, e) < 0 || get_dim(o, k->hidden, 0, MAX_HIDDEN, &c->C, e) < 0 ||
+		get_dim(o, k->layers, 0, MAX_LAYERS, &c->L, e) < 0 || get_dim(o, k->heads, 0, MAX_DIM, &c->H, e) < 0 ||
+		get_dim(o, k->feed_forward, c->family->names->positions ? 4 * c->C : 0, MAX_DIM, &c->F, e) < 0 ||
+		get_dim(o, k->max_position, 2048, 1 << 30, &c->max_position, e) < 0 || read_head_dim(c, o, e) < 0)
 		return -1;
-	if (!json_is_integer(json_object_get(o, "head_dim")) && c->C % c->H != 0)
-		return err_set(e, ERR_CONFIG, "hidden_size %d is not a multiple of num_attention_heads %d", c->C, c->H);
-	if (get_dim(o, "head_dim", c->C / c->H, MAX_DIM, &c->D, e) < 0)
+	c->K = c->H;
+	if (k->kv_heads && get_dim(o, k->kv_heads, c->H, MAX_DIM, &c->K, e) < 0)
 		return -1;
 	if (c->H % c->K != 0)
-		return err_set(e, ERR_CONFIG, "num_attention_heads %d is not a multiple of num_key_value_heads %d", c->H,
-			c->K);
-	if (c->D % 2 != 0)
-		return err_set(e, ERR_CONFIG, "head_dim %d is odd; rotary embedding turns pairs", c->D);
+		return err_set(e, ERR_CONFIG, "%s %d is not a multiple of %s %d", k->heads, c->H, k->kv_heads, c->K);
 	if ((int64_t)c->H * c->D > MAX_DIM)
 		return err_set(e, ERR_CONFIG, "%d heads of %d are more than %d", c->H, c->D, MAX_DIM);
 	return 0;
 }
 
 static int
-read_switches(struct config *c, const json_t *o, const struct family *f, struct err *e)
+read_activation(struct config *c, const json_t *o, struct err *e)
 {
-	bool attention_bias = false, mlp_bias = false;
+	static const struct {
+		const char *name;
+		enum activation f;
+	} known[] = {{"silu", ACT_SILU}, {"swish", ACT_SILU}, {"gelu", ACT_GELU}, {"gelu_python", ACT_GELU},
+		{"gelu_new", ACT_GELU_TANH}, {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_TANH},
+		{"quick_gelu", ACT_QUICK_GELU}, {"relu", ACT_RELU}};
+	const char *key = c->family->keys->activation, *name = c->family->activation;
+	if (json_get_string(o, key, &name, e) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strcmp(name, known[i].name) == 0) {
+			c->activation = known[i].f;
+			return 0;
+		}
+	return err_set(e, ERR_CONFIG, "'%s' is '%s', which is not supported (silu, gelu, gelu_new, gelu_pytorch_tanh, "
+		"gelu_fast, quick_gelu, relu are)", key, name);
+}
+
+/* What a file may ask for and we do not compute. */
+static int
+refuse(const json_t *o, struct err *e)
+{
+	static const char *const keys[] = {"quantization_config", "attn_logit_softcapping", "final_logit_softcapping",
+		"use_bidirectional_attention", "add_cross_attention"};
+	if (json_object_get(o, keys[0]))
+		return err_set(e, ERR_CONFIG, "the checkpoint is quantised ('%s'); use the original one", keys[0]);
+	for (size_t i = 1; i < sizeof keys / sizeof *keys; i++) {
+		const json_t *v = json_object_get(o, keys[i]);
+		if (v && !json_is_null(v) && !json_is_false(v))
+			return err_set(e, ERR_CONFIG, "'%s' is set, which is not supported", keys[i]);
+	}
+	return 0;
+}
+
+static int
+read_switches(struct config *c, const json_t *o, struct err *e)
+{
+	const struct family *f = c->family;
+	bool attention_bias = f->attention_bias, mlp_bias = false;
+	c->tied = f->tied;
+	c->parallel = f->parallel;
+	c->norm_eps = f->norm_eps;
+	c->embedding_scale = f->scaled_embedding ? sqrt(c->C) : 1;
+	c->initializer_range = 0.02;
 	if (json_get_bool(o, "attention_bias", &attention_bias, e) < 0 || json_get_bool(o, "mlp_bias", &mlp_bias, e) < 0 ||
-		json_get_bool(o, "tie_word_embeddings", &c->tied, e) < 0)
+		json_get_bool(o, "tie_word_embeddings", &c->tied, e) < 0 ||
+		(f->parallel && json_get_bool(o, "use_parallel_residual", &c->parallel, e) < 0) ||
+		json_get_double(o, f->keys->norm_eps, &c->norm_eps, e) < 0 ||
+		json_get_double(o, "initializer_range", &c->initializer_range, e) < 0)
 		return -1;
-	c->qkv_bias = f->qkv_bias < 0 ? attention_bias : f->qkv_bias;
-	c->o_bias = f->o_bias < 0 ? attention_bias : f->o_bias;
-	c->mlp_bias = f->mlp_bias < 0 ? mlp_bias : f->mlp_bias;
-	c->qk_norm = f->qk_norm;
-	c->attention_scale = 1.0f / sqrtf((float)c->D);
-	const char *act = "silu";
-	if (json_get_string(o, "hidden_act", &act, e) < 0)
+	c->qkv_bias = f->qkv_bias == BIAS_ALWAYS || (f->qkv_bias == BIAS_ASKED && attention_bias);
+	c->o_bias = f->o_bias == BIAS_ALWAYS || (f->o_bias == BIAS_ASKED && attention_bias);
+	c->mlp_bias = f->mlp_bias == BIAS_ALWAYS || (f->mlp_bias == BIAS_ASKED && mlp_bias);
+	return 0;
+}
+
+/* ---- what differs from layer to layer ---- */
+
+/* The score of a query and a key is their product times this. */
+static int
+read_scale(struct config *c, const json_t *o, struct err *e)
+{
+	bool scaled = true, by_layer = false;
+	int scalar = c->D;
+	if (json_get_bool(o, "scale_attn_weights", &scaled, e) < 0 ||
+		json_get_bool(o, "scale_attn_by_inverse_layer_idx", &by_layer, e) < 0 ||
+		(c->family->score_scalar &&
+			get_dim(o, "query_pre_attn_scalar", c->family->score_scalar, MAX_DIM, &scalar, e) < 0))
 		return -1;
-	if (strcmp(act, "silu") != 0 && strcmp(act, "swish") != 0)
-		return err_set(e, ERR_CONFIG, "'hidden_act' is '%s'; only 'silu' is supported", act);
+	for (int l = 0; l < c->L; l++)
+		c->layer[l].attention_scale = (scaled ? 1.0f / sqrtf((float)scalar) : 1) / (float)(by_layer ? l + 1 : 1);
 	return 0;
 }
 
@@ -110,78 +146,64 @@ is_sliding(const json_t *types, int layer, bool dflt, bool *out, struct err *e)
 	return 0;
 }
 
-/* mistral: every layer, unless sliding_window is null. qwen: with use_sliding_window, layers from
- * max_window_layers on. */
+/* The window of layers that slide, and, where these turn by a rope of their own, which. */
 static int
-read_window(struct config *c, const json_t *o, const struct family *f, struct err *e)
+read_window(struct config *c, const json_t *o, struct err *e)
 {
-	bool on = f->window == WINDOW_ALWAYS;
-	int64_t window = f->window_default, from = f->window == WINDOW_SWITCH ? 28 : 0;
-	c->window = xcalloc((size_t)c->L, sizeof *c->window);
+	const struct family *f = c->family;
+	bool on = f->window != WINDOW_SWITCH;
+	int64_t window = f->window_size, from = 28, pattern = 6;
 	if (f->window == WINDOW_NEVER)
 		return 0;
 	if (json_get_bool(o, "use_sliding_window", &on, e) < 0 ||
 		json_get_int(o, "max_window_layers", 0, MAX_LAYERS, &from, e) < 0 ||
+		json_get_int(o, "sliding_window_pattern", 1, MAX_LAYERS, &pattern, e) < 0 ||
 		json_get_int(o, "sliding_window", 1, 1 << 30, &window, e) < 0)
 		return -1;
-	if (!on || json_is_null(json_object_get(o, "sliding_window")))
-		return 0;
-	for (int l = 0; l < c->L; l++) {
+	if (json_is_null(json_object_get(o, "sliding_window")))
+		window = 0;
+	for (int l = 0; l < c->L && on; l++) {
+		bool dflt = f->window == WINDOW_ALWAYS || (f->window == WINDOW_PATTERN ? (l + 1) % pattern != 0 : l >= from);
 		bool sliding;
-		if (is_sliding(json_object_get(o, "layer_types"), l, l >= from, &sliding, e) < 0)
+		if (is_sliding(json_object_get(o, "layer_types"), l, dflt, &sliding, e) < 0)
 			return -1;
-		c->window[l] = sliding ? (int)window : 0;
+		c->layer[l].window = sliding ? (int)window : 0;
+		c->layer[l].rope = sliding && f->local_theta ? 1 : 0;
+	}
+	return 0;
+}
+
+/* Layers without rotary embedding: those of a list of 0 and 1, or every fourth. */
+static int
+read_no_rope(struct config *c, const json_t *o, struct err *e)
+{
+	const json_t *list = json_object_get(o, "no_rope_layers");
+	int64_t interval = 4;
+	if (c->family->names->positions)
+		for (int l = 0; l < c->L; l++)
+			c->layer[l].rope = -1;
+	if (!c->family->no_rope_layers)
+		return 0;
+	if (json_get_int(o, "no_rope_layer_interval", 1, MAX_LAYERS, &interval, e) < 0)
+		return -1;
+	if (json_is_array(list) && json_array_size(list) != (size_t)c->L)
+		return err_set(e, ERR_CONFIG, "'no_rope_layers' has %zu members, the model has %d layers", json_array_size(list),
+			c->L);
+	for (int l = 0; l < c->L; l++) {
+		bool turns = (l + 1) % interval != 0;
+		if (json_is_array(list))
+			turns = json_integer_value(json_array_get(list, (size_t)l)) != 0;
+		if (!turns)
+			c->layer[l].rope = -1;
 	}
 	return 0;
 }
 
 static int
-read_rope_scaling(struct rope *r, const json_t *o, int max_position, struct err *e)
+read_layers(struct config *c, const json_t *o, struct err *e)
 {
-	const char *type = "default";
-	if (json_get_string(o, "type", &type, e) < 0 || json_get_string(o, "rope_type", &type, e) < 0)
-		return -1;
-	if (strcmp(type, "default") == 0)
-		return 0;
-	if (strcmp(type, "linear") != 0 && strcmp(type, "llama3") != 0)
-		return err_set(e, ERR_CONFIG, "rope scaling '%s' is not supported (default, linear, llama3 are)", type);
-	r->type = strcmp(type, "linear") == 0 ? ROPE_LINEAR : ROPE_LLAMA3;
-	int64_t original = max_position;
-	if (json_get_double(o, "factor", &r->factor, e) < 0 ||
-		json_get_double(o, "low_freq_factor", &r->low_freq_factor, e) < 0 ||
-		json_get_double(o, "high_freq_factor", &r->high_freq_factor, e) < 0 ||
-		json_get_int(o, "original_max_position_embeddings", 1, 1 << 30, &original, e) < 0)
-		return -1;
-	r->original_max_position = (int)original;
-	if (!(r->factor >= 1) ||
-		(r->type == ROPE_LLAMA3 && !(r->low_freq_factor > 0 && r->high_freq_factor > r->low_freq_factor)))
-		return err_set(e, ERR_CONFIG, "rope scaling '%s' lacks a sensible factor, low_freq_factor or high_freq_factor",
-			type);
-	return 0;
-}
-
-/* Old files have rope_theta and rope_scaling, new ones rope_parameters with both. */
-static int
-read_rope(struct config *c, const json_t *o, struct err *e)
-{
-	c->rope = (struct rope){.type = ROPE_DEFAULT, .theta = 10000, .rotary = c->D, .factor = 1};
-	const json_t *scaling = json_object_get(o, "rope_parameters");
-	if (!json_is_object(scaling))
-		scaling = json_object_get(o, "rope_scaling");
-	if (json_get_double(o, "rope_theta", &c->rope.theta, e) < 0)
-		return -1;
-	if (json_is_object(scaling) &&
-		(json_get_double(scaling, "rope_theta", &c->rope.theta, e) < 0 ||
-			read_rope_scaling(&c->rope, scaling, c->max_position, e) < 0))
-		return -1;
-	double partial = 1;
-	if (json_get_double(o, "partial_rotary_factor", &partial, e) < 0)
-		return -1;
-	if (partial != 1)
-		return err_set(e, ERR_CONFIG, "'partial_rotary_factor' %g is not supported", partial);
-	if (!(c->rope.theta > 0))
-		return err_set(e, ERR_CONFIG, "'rope_theta' is %g", c->rope.theta);
-	return 0;
+	c->layer = xcalloc((size_t)c->L, sizeof *c->layer);
+	return read_scale(c, o, e) < 0 || read_window(c, o, e) < 0 || read_no_rope(c, o, e) < 0 ? -1 : 0;
 }
 
 /* An id, or a list of ids of which the first counts. */
@@ -206,17 +228,11 @@ read_all(struct config *c, const json_t *o, struct err *e)
 		return -1;
 	if (!type)
 		return err_set(e, ERR_CONFIG, "'model_type' is missing");
-	const struct family *f = find_family(type);
-	if (!f)
-		return err_set(e, ERR_CONFIG, "model_type '%s' is not supported (llama, mistral, qwen2, qwen3 are)", type);
-	if (json_object_get(o, "quantization_config"))
-		return err_set(e, ERR_CONFIG, "the checkpoint is quantised ('quantization_config'); use the original one");
-	memcpy(c->model_type, type, strlen(type) + 1);
-	c->norm_eps = 1e-6;
-	c->initializer_range = 0.02;
-	if (read_dims(c, o, e) < 0 || read_switches(c, o, f, e) < 0 || read_window(c, o, f, e) < 0 ||
-		read_rope(c, o, e) < 0 || json_get_double(o, "rms_norm_eps", &c->norm_eps, e) < 0 ||
-		json_get_double(o, "initializer_range", &c->initializer_range, e) < 0)
+	c->family = family_find(type);
+	if (!c->family)
+		return err_set(e, ERR_CONFIG, "model_type '%s' is not supported (%s are)", type, family_list());
+	if (refuse(o, e) < 0 || read_dims(c, o, e) < 0 || read_switches(c, o, e) < 0 || read_activation(c, o, e) < 0 ||
+		read_layers(c, o, e) < 0 || config_read_ropes(c, o, e) < 0)
 		return -1;
 	c->bos_id = token_id(o, "bos_token_id", c->V);
 	c->eos_id = token_id(o, "eos_token_id", c->V);
@@ -242,17 +258,10 @@ void
 config_release(struct config *c)
 {
 	json_decref(c->root);
-	free(c->window);
-	c->root = NULL;
-	c->window = NULL;
-}
-
-size_t
-config_parameters(const struct config *c)
-{
-	size_t C = (size_t)c->C, HD = (size_t)c->H * (size_t)c->D, KD = (size_t)c->K * (size_t)c->D, F = (size_t)c->F;
-	size_t layer = 2 * C + C * (HD + 2 * KD) + HD * C + 3 * C * F;
-	layer += (c->qkv_bias ? HD + 2 * KD : 0) + (c->o_bias ? C : 0) + (c->mlp_bias ? 2 * F + C : 0);
-	layer += c->qk_norm ? 2 * (size_t)c->D : 0;
-	return (size_t)c->V * C * (c->tied ? 1 : 2) + C + (size_t)c->L * layer;
+	free(c->layer);
+	for (int i = 0; i < c->n_ropes; i++) {
+		free((void *)(uintptr_t)c->rope[i].short_factor);
+		free((void *)(uintptr_t)c->rope[i].long_factor);
+	}
+	*c = (struct config){0};
 }

@@ -1,5 +1,5 @@
-/* config.json of a Hub model directory as the facts that the kernels need. One architecture is one table of
- * such facts; docs/architecture.md and CONTRIBUTING say how to add the next. */
+/* config.json of a Hub model directory as the facts that the kernels need: what the file says, where it is silent what
+ * its family has (model/family.h). */
 #ifndef HONE_MODEL_CONFIG_H
 #define HONE_MODEL_CONFIG_H
 
@@ -7,21 +7,34 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "math/activation.h"
 #include "math/rope.h"
+#include "model/family.h"
+
+enum { MAX_ROPES = 2 };
+
+/* What differs from layer to layer. */
+struct config_layer {
+	int window;                 /* sliding window, the token itself counted; 0: none */
+	int rope;                   /* which of the ropes turns its queries and keys; -1: none */
+	float attention_scale;      /* of the products q.k: as a rule 1/sqrt(D) */
+};
 
 /* Letters used in shapes everywhere: T tokens (rows), C hidden size, L layers, H query heads, K key heads,
  * D head size, F feed-forward size, V vocabulary. */
 struct config {
-	char model_type[32];
+	const struct family *family;
 	int V, C, L, H, K, D, F;
-	int max_position;           /* max_position_embeddings: a limit that is warned about, not enforced */
+	int max_position;           /* a limit with learned positions; otherwise only warned about */
 	double norm_eps;
-	bool tied;                  /* lm_head is embed_tokens */
+	enum activation activation;
+	bool tied;                  /* the head is the table of embeddings */
+	bool parallel;              /* attention and feed-forward read the same residual stream */
 	bool qkv_bias, o_bias, mlp_bias;
-	bool qk_norm;               /* RMSNorm per head on q and k, before rope */
-	float attention_scale;      /* of the products q.k: 1/sqrt(D) */
-	int *window;                /* [L] each layer's sliding window, the token itself counted; 0: none. Owned */
-	struct rope rope;
+	double embedding_scale;     /* 1: none */
+	struct config_layer *layer; /* [L]; owned */
+	struct rope rope[MAX_ROPES];
+	int n_ropes;                /* 0 with learned positions */
 	double initializer_range;   /* standard deviation of random weights */
 	int bos_id, eos_id;         /* -1 when absent; the first when the file lists several */
 	json_t *root;               /* the whole file; owned */
@@ -31,7 +44,7 @@ struct config {
 int config_read(struct config *c, const char *dir, struct err *e);
 void config_release(struct config *c);
 
-/* Parameters of the whole model, embeddings once when tied. */
-size_t config_parameters(const struct config *c);
+/* config_rope.c: the rotary embeddings, c->rope and c->n_ropes. */
+int config_read_ropes(struct config *c, const json_t *o, struct err *e);
 
 #endif

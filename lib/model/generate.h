@@ -10,10 +10,13 @@ struct generator {
 	int length;           /* tokens in the cache */
 	int capacity;         /* of the cache */
 	int chunk;            /* rows of a prompt computed at once */
+	int32_t *ids;         /* [capacity] the sequence */
 };
 
-/* Reserves the model's working memory for sequences of up to `capacity` tokens. */
+/* Reserves the model's working memory for sequences of up to `capacity` tokens. A generator of another capacity, or all
+ * zero, may be there before. */
 void generator_init(struct generator *g, struct model *m, int capacity);
+void generator_release(struct generator *g);
 
 /* Forgets the sequence; the memory stays. */
 void generator_reset(struct generator *g);

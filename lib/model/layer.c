@@ -3,30 +3,52 @@
 #include "base/worktime.h"
 #include "math/activation.h"
 #include "math/norm.h"
-#include "math/rope.h"
 #include "math/vector.h"
+#include "model/norms.h"
 
 static const struct rows none;
 
 /* ---- views ---- */
 
+/* Heads from column `first` on; `stride` apart. */
 static struct heads
-heads(const struct config *c, struct rows r, int first)
+heads(struct rows r, int first, int stride)
 {
-	return (struct heads){rows_at(r, 0, first * c->D), c->D};
+	return (struct heads){rows_at(r, 0, first), stride};
 }
 
-/* Queries, keys and values as attention reads them: out of the layer's rows, or keys and values out of the cache. */
+/* Queries, keys and values in the rows of the fused projection, whose order of heads is the family's. */
+static struct attn
+qkv_views(const struct config *c, struct rows qkv)
+{
+	int D = c->D;
+	if (c->family->interleaved)
+		return (struct attn){heads(qkv, 0, 3 * D), heads(qkv, D, 3 * D), heads(qkv, 2 * D, 3 * D)};
+	return (struct attn){heads(qkv, 0, D), heads(qkv, c->H * D, D), heads(qkv, (c->H + c->K) * D, D)};
+}
+
+/* Queries, keys and values of the batch, as they become when normed and turned. */
+static struct attn
+batch_views(const struct model *m, const struct layer *l)
+{
+	const struct config *c = &m->config;
+	struct attn v = qkv_views(c, l->act.qkv);
+	if (l->q_norm.w) {
+		v.q = heads(l->act.qk, 0, c->D);
+		v.k = heads(l->act.qk, c->H * c->D, c->D);
+	}
+	v.out = heads(l->act.att, 0, c->D);
+	return v;
+}
+
+/* The same as attention reads them: in generation, keys and values are those of the cache. */
 static struct attn
 attention_views(const struct model *m, const struct layer *l)
 {
-	const struct config *c = &m->config;
-	const struct activations *a = &l->act;
-	struct rows qk = l->q_norm ? a->qk : a->qkv;
-	struct attn v = {heads(c, qk, 0), heads(c, qk, c->H), heads(c, a->qkv, c->H + c->K), heads(c, a->att, 0)};
+	struct attn v = batch_views(m, l);
 	if (l->cache.data) {
-		v.k = heads(c, l->cache, 0);
-		v.v = heads(c, l->cache, c->K);
+		v.k = heads(l->cache, 0, m->config.D);
+		v.v = heads(l->cache, m->config.K * m->config.D, m->config.D);
 	}
 	return v;
 }
@@ -34,25 +56,39 @@ attention_views(const struct model *m, const struct layer *l)
 static struct attn
 gradient_views(const struct model *m)
 {
-	const struct config *c = &m->config;
-	struct rows d = m->work.dqkv;
-	return (struct attn){heads(c, d, 0), heads(c, d, c->H), heads(c, d, c->H + c->K), heads(c, m->work.datt, 0)};
+	struct attn d = qkv_views(&m->config, m->work.dqkv);
+	d.out = heads(m->work.datt, 0, m->config.D);
+	return d;
 }
 
 static struct attn_shape
 shape_of(const struct config *c, const struct layer *l)
 {
-	return (struct attn_shape){c->H, c->K, c->D, c->attention_scale, l->window};
+	const struct config_layer *own = &c->layer[l->index];
+	return (struct attn_shape){c->H, c->K, c->D, own->attention_scale, own->window};
 }
+
+/* ---- projections ---- */
 
 static void
-rope(struct model *m, struct heads x, int n, const struct batch *b, float sign)
+project(const struct projection *p, struct rows out, struct rows x, int T, const struct linear_pass *pass)
 {
-	struct workspace *w = &m->work;
-	rope_apply(x, w->cos, w->sin, b->pos, b->T, n, m->config.rope.rotary, sign);
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
+		linear_forward(&p->first[i], rows_at(out, 0, column), x, T, 0, pass);
 }
 
-/* Keeps the residual stream for the backward pass of the norm that reads it. */
+/* dx[T,C] is set unless its data is NULL. */
+static void
+project_backward(const struct projection *p, struct rows dx, struct rows dout, struct rows x, int T,
+	const struct linear_pass *pass)
+{
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
+		linear_backward(&p->first[i], dx, rows_at(dout, 0, column), x, T, i > 0, pass);
+}
+
+/* ---- the residual stream ---- */
+
+/* Keeps it for the backward pass of the norm that reads it. */
 static void
 keep(struct model *m, struct rows to, int T)
 {
@@ -70,30 +106,36 @@ residual_gradient(struct model *m, int T)
 	return w->dy;
 }
 
+/* work.x += l(in), or += norm(l(in)), for which `out` keeps l(in). */
+static void
+add_to_stream(struct model *m, const struct linear *l, struct rows in, const struct norm_params *post, struct rows out,
+	struct norm_stat *stat, int T)
+{
+	struct workspace *w = &m->work;
+	if (!post->w) {
+		linear_forward(l, w->x, in, T, 1, &w->pass);
+		return;
+	}
+	linear_forward(l, out, in, T, 0, &w->pass);
+	norms_forward(m, post, w->xn, stat, out, T, 1, m->config.C);
+	rows_add(w->x, w->xn, T, m->config.C);
+}
+
+/* din from work.dx, which stays as it is. */
+static void
+add_to_stream_backward(struct model *m, const struct linear *l, struct rows din, struct rows in,
+	const struct norm_params *post, struct rows out, const struct norm_stat *stat, int T)
+{
+	struct workspace *w = &m->work;
+	if (!post->w) {
+		linear_backward(l, din, residual_gradient(m, T), in, T, 0, &w->pass);
+		return;
+	}
+	norms_backward(m, post, w->dxn, 0, w->dx, out, stat, T, 1, m->config.C);
+	linear_backward(l, din, w->dxn, in, T, 0, &w->pass);
+}
+
 /* ---- attention ---- */
-
-static void
-project_qkv(struct model *m, struct layer *l, int T)
-{
-	struct workspace *w = &m->work;
-	const struct config *c = &m->config;
-	struct rows qkv = l->act.qkv;
-	linear_forward(l->q, qkv, w->xn, T, 0, &w->pass);
-	linear_forward(l->k, rows_at(qkv, 0, c->H * c->D), w->xn, T, 0, &w->pass);
-	linear_forward(l->v, rows_at(qkv, 0, (c->H + c->K) * c->D), w->xn, T, 0, &w->pass);
-}
-
-/* dxn from dqkv, unless it is not needed. */
-static void
-project_qkv_backward(struct model *m, struct layer *l, int T, bool need_dx)
-{
-	struct workspace *w = &m->work;
-	const struct config *c = &m->config;
-	struct rows dxn = need_dx ? w->dxn : none;
-	linear_backward(l->q, dxn, w->dqkv, w->xn, T, 0, &w->pass);
-	linear_backward(l->k, dxn, rows_at(w->dqkv, 0, c->H * c->D), w->xn, T, 1, &w->pass);
-	linear_backward(l->v, dxn, rows_at(w->dqkv, 0, (c->H + c->K) * c->D), w->xn, T, 1, &w->pass);
-}
 
 static void
 norm_heads(struct model *m, struct layer *l, int T)
@@ -101,9 +143,8 @@ norm_heads(struct model *m, struct layer *l, int T)
 	const struct config *c = &m->config;
 	struct activations *a = &l->act;
 	int q = c->H * c->D;
-	float eps = (float)c->norm_eps;
-	rmsnorm_forward(a->qk, a->q_rstd, a->qkv, l->q_norm->value, T, c->H, c->D, eps);
-	rmsnorm_forward(rows_at(a->qk, 0, q), a->k_rstd, rows_at(a->qkv, 0, q), l->k_norm->value, T, c->K, c->D, eps);
+	norms_forward(m, &l->q_norm, a->qk, a->q_stat, a->qkv, T, c->H, c->D);
+	norms_forward(m, &l->k_norm, rows_at(a->qk, 0, q), a->k_stat, rows_at(a->qkv, 0, q), T, c->K, c->D);
 }
 
 /* From gradients after the norms of queries and keys to those before, in place. */
@@ -113,8 +154,19 @@ norm_heads_backward(struct model *m, struct layer *l, int T)
 	const struct config *c = &m->config;
 	struct activations *a = &l->act;
 	struct rows dq = m->work.dqkv, dk = rows_at(dq, 0, c->H * c->D), k = rows_at(a->qkv, 0, c->H * c->D);
-	rmsnorm_backward(dq, 0, l->q_norm->grad, dq, a->qkv, l->q_norm->value, a->q_rstd, T, c->H, c->D);
-	rmsnorm_backward(dk, 0, l->k_norm->grad, dk, k, l->k_norm->value, a->k_rstd, T, c->K, c->D);
+	norms_backward(m, &l->q_norm, dq, 0, dq, a->qkv, a->q_stat, T, c->H, c->D);
+	norms_backward(m, &l->k_norm, dk, 0, dk, k, a->k_stat, T, c->K, c->D);
+}
+
+/* By each row's position; sign +1 forward, -1 backward. */
+static void
+turn(struct model *m, struct layer *l, const struct attn *v, const struct batch *b, float sign)
+{
+	int rope = m->config.layer[l->index].rope;
+	if (rope < 0)
+		return;
+	rotary_apply(&m->work.rotary[rope], v->q, b, m->config.H, sign);
+	rotary_apply(&m->work.rotary[rope], v->k, b, m->config.K, sign);
 }
 
 /* Puts the batch's keys and values behind what the cache holds. */
@@ -122,96 +174,133 @@ static void
 fill_cache(struct model *m, struct layer *l, const struct batch *b)
 {
 	const struct config *c = &m->config;
-	struct rows qk = l->q_norm ? l->act.qk : l->act.qkv, cache = rows_at(l->cache, b->kv_row, 0);
-	rows_copy(cache, rows_at(qk, 0, c->H * c->D), b->T, c->K * c->D);
-	rows_copy(rows_at(cache, 0, c->K * c->D), rows_at(l->act.qkv, 0, (c->H + c->K) * c->D), b->T, c->K * c->D);
+	struct attn v = batch_views(m, l);
+	struct rows cache = rows_at(l->cache, b->kv_row, 0);
+	heads_copy(cache, v.k, b->T, c->K, c->D);
+	heads_copy(rows_at(cache, 0, c->K * c->D), v.v, b->T, c->K, c->D);
 }
 
+/* act.att from work.x. */
 static void
-attention_part(struct model *m, struct layer *l, const struct batch *b)
+attend(struct model *m, struct layer *l, const struct batch *b)
 {
 	struct workspace *w = &m->work;
-	struct activations *a = &l->act;
-	const struct config *c = &m->config;
-	rmsnorm_forward(w->xn, a->attn_rstd, w->x, l->attn_norm->value, b->T, 1, c->C, (float)c->norm_eps);
-	project_qkv(m, l, b->T);
-	if (l->q_norm)
+	norms_forward(m, &l->attn_norm, w->xn, l->act.attn_stat, w->x, b->T, 1, m->config.C);
+	project(&l->qkv, l->act.qkv, w->xn, b->T, &w->pass);
+	if (l->q_norm.w)
 		norm_heads(m, l, b->T);
-	rope(m, heads(c, l->q_norm ? a->qk : a->qkv, 0), c->H + c->K, b, 1);
+	struct attn v = batch_views(m, l);
+	turn(m, l, &v, b, 1);
 	if (l->cache.data)
 		fill_cache(m, l, b);
-	struct attn v = attention_views(m, l);
-	struct attn_shape s = shape_of(c, l);
+	v = attention_views(m, l);
+	struct attn_shape s = shape_of(&m->config, l);
 	enum work before = work_switch(WORK_ATTENTION);
-	attention_forward(&v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
+	attention_forward(&v, l->act.lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
 	work_switch(before);
-	linear_forward(l->o, w->x, a->att, b->T, 1, &w->pass);
 }
 
+/* Adds to work.dx from work.datt. */
 static void
-attention_part_backward(struct model *m, struct layer *l, const struct batch *b, bool need_dx)
+attend_backward(struct model *m, struct layer *l, const struct batch *b, bool need_dx)
 {
 	struct workspace *w = &m->work;
 	struct activations *a = &l->act;
-	const struct config *c = &m->config;
 	struct attn v = attention_views(m, l), d = gradient_views(m);
-	struct attn_shape s = shape_of(c, l);
-	linear_backward(l->o, w->datt, residual_gradient(m, b->T), a->att, b->T, 0, &w->pass);
+	struct attn_shape s = shape_of(&m->config, l);
 	enum work before = work_switch(WORK_ATTENTION);
 	attention_backward(&d, &v, a->lse, b->docs, b->n_docs, &s, w->max_len, w->attn);
 	work_switch(before);
-	rope(m, d.q, c->H + c->K, b, -1);
-	if (l->q_norm)
+	turn(m, l, &d, b, -1);
+	if (l->q_norm.w)
 		norm_heads_backward(m, l, b->T);
-	rmsnorm_again(w->xn, a->attn_rstd, a->x, l->attn_norm->value, b->T, 1, c->C);
-	project_qkv_backward(m, l, b->T, need_dx);
+	norms_again(m, &l->attn_norm, w->xn, a->attn_stat, a->x, b->T, 1, m->config.C);
+	project_backward(&l->qkv, need_dx ? w->dxn : none, w->dqkv, w->xn, b->T, &w->pass);
 	if (need_dx)
-		rmsnorm_backward(w->dx, 1, l->attn_norm->grad, w->dxn, a->x, l->attn_norm->value, a->attn_rstd, b->T, 1, c->C);
+		norms_backward(m, &l->attn_norm, w->dx, 1, w->dxn, a->x, a->attn_stat, b->T, 1, m->config.C);
 }
 
 /* ---- feed-forward ---- */
 
+/* work.act from act.up. */
 static void
-mlp_part(struct model *m, struct layer *l, const struct batch *b)
+activate(struct model *m, struct layer *l, int T)
 {
-	struct workspace *w = &m->work;
 	const struct config *c = &m->config;
-	struct rows gate = l->act.gate_up, up = rows_at(gate, 0, c->F);
-	rmsnorm_forward(w->xn, l->act.mlp_rstd, w->x, l->mlp_norm->value, b->T, 1, c->C, (float)c->norm_eps);
-	linear_forward(l->gate, gate, w->xn, b->T, 0, &w->pass);
-	linear_forward(l->up, up, w->xn, b->T, 0, &w->pass);
-	swiglu_forward(w->act, gate, up, b->T, c->F);
-	linear_forward(l->down, w->x, w->act, b->T, 1, &w->pass);
+	struct rows up = l->act.up;
+	if (c->family->gated)
+		gated_forward(c->activation, m->work.act, up, rows_at(up, 0, c->F), T, c->F);
+	else
+		activation_forward(c->activation, m->work.act, up, T, c->F);
 }
 
+/* work.dup holds, in its first F columns, the gradient at work.act, and then that at act.up. */
 static void
-mlp_part_backward(struct model *m, struct layer *l, const struct batch *b)
+activate_backward(struct model *m, struct layer *l, int T)
+{
+	const struct config *c = &m->config;
+	struct rows d = m->work.dup, up = l->act.up;
+	if (c->family->gated)
+		gated_backward(c->activation, d, rows_at(d, 0, c->F), d, up, rows_at(up, 0, c->F), T, c->F);
+	else
+		activation_backward(c->activation, d, d, up, T, c->F);
+}
+
+/* work.act from work.x. */
+static void
+feed(struct model *m, struct layer *l, int T)
+{
+	struct workspace *w = &m->work;
+	norms_forward(m, &l->mlp_norm, w->xn, l->act.mlp_stat, w->x, T, 1, m->config.C);
+	project(&l->up, l->act.up, w->xn, T, &w->pass);
+	activate(m, l, T);
+}
+
+/* Adds to work.dx from work.dup. */
+static void
+feed_backward(struct model *m, struct layer *l, int T)
 {
 	struct workspace *w = &m->work;
 	struct activations *a = &l->act;
-	const struct config *c = &m->config;
-	struct rows gate = a->gate_up, up = rows_at(gate, 0, c->F), dgate = w->dgate_up, dup = rows_at(dgate, 0, c->F);
-	swiglu_forward(w->act, gate, up, b->T, c->F);
-	linear_backward(l->down, dgate, residual_gradient(m, b->T), w->act, b->T, 0, &w->pass);
-	swiglu_backward(dgate, dup, dgate, gate, up, b->T, c->F);
-	rmsnorm_again(w->xn, a->mlp_rstd, a->mid, l->mlp_norm->value, b->T, 1, c->C);
-	linear_backward(l->gate, w->dxn, dgate, w->xn, b->T, 0, &w->pass);
-	linear_backward(l->up, w->dxn, dup, w->xn, b->T, 1, &w->pass);
-	rmsnorm_backward(w->dx, 1, l->mlp_norm->grad, w->dxn, a->mid, l->mlp_norm->value, a->mlp_rstd, b->T, 1, c->C);
+	struct rows x = m->config.parallel ? a->x : a->mid;
+	activate_backward(m, l, T);
+	norms_again(m, &l->mlp_norm, w->xn, a->mlp_stat, x, T, 1, m->config.C);
+	project_backward(&l->up, w->dxn, w->dup, w->xn, T, &w->pass);
+	norms_backward(m, &l->mlp_norm, w->dx, 1, w->dxn, x, a->mlp_stat, T, 1, m->config.C);
 }
 
+/* ---- the block ---- */
+
+/* x += attention(norm(x)), then x += mlp(norm(x)); parallel: x += attention(norm(x)) + mlp(norm(x)). */
 void
 layer_forward(struct model *m, struct layer *l, const struct batch *b)
 {
-	keep(m, l->act.x, b->T);
-	attention_part(m, l, b);
-	keep(m, l->act.mid, b->T);
-	mlp_part(m, l, b);
+	struct activations *a = &l->act;
+	bool parallel = m->config.parallel;
+	keep(m, a->x, b->T);
+	attend(m, l, b);
+	if (parallel)
+		feed(m, l, b->T);
+	add_to_stream(m, l->o, a->att, &l->attn_post_norm, a->attn_out, a->attn_post_stat, b->T);
+	if (!parallel) {
+		keep(m, a->mid, b->T);
+		feed(m, l, b->T);
+	}
+	add_to_stream(m, l->down, m->work.act, &l->mlp_post_norm, a->mlp_out, a->mlp_post_stat, b->T);
 }
 
 void
 layer_backward(struct model *m, struct layer *l, const struct batch *b, bool need_dx)
 {
-	mlp_part_backward(m, l, b);
-	attention_part_backward(m, l, b, need_dx);
+	struct activations *a = &l->act;
+	struct workspace *w = &m->work;
+	bool parallel = m->config.parallel;
+	activate(m, l, b->T);
+	add_to_stream_backward(m, l->down, w->dup, w->act, &l->mlp_post_norm, a->mlp_out, a->mlp_post_stat, b->T);
+	if (!parallel)
+		feed_backward(m, l, b->T);
+	add_to_stream_backward(m, l->o, w->datt, a->att, &l->attn_post_norm, a->attn_out, a->attn_post_stat, b->T);
+	if (parallel)
+		feed_backward(m, l, b->T);
+	attend_backward(m, l, b, need_dx);
 }

@@ -1,85 +1,32 @@
-/* The table of parameters: which a configuration has, where they lie in memory, and their values. */
+/* The values of parameters: out of a checkpoint, or random; and the memory of those that are trained. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
 #include "math/vector.h"
-#include "model/model.h"
-
-enum { PARAMS_PER_LAYER = 2 + 2 + MAX_LINEARS * 2 };
-
-static struct param *
-add_param(struct model *m, char *name, int rows, int columns)
-{
-	struct param *p = &m->param[m->n_params++];
-	*p = (struct param){.name = name, .rank = columns ? 2 : 1, .rows = rows, .columns = columns ? columns : 1,
-		.stored = ST_F32};
-	return p;
-}
-
-static struct linear *
-add_linear(struct model *m, struct layer *layer, char *name, int in, int out, bool bias)
-{
-	struct linear *l = &layer->linear[layer->n_linears++];
-	*l = (struct linear){.name = name, .in = in, .out = out};
-	l->w = add_param(m, xasprintf("%s.weight", name), out, in);
-	l->b = bias ? add_param(m, xasprintf("%s.bias", name), out, 0) : NULL;
-	return l;
-}
-
-static void
-add_layer(struct model *m, int i)
-{
-	const struct config *c = &m->config;
-	struct layer *l = &m->layer[i];
-	int HD = c->H * c->D, KD = c->K * c->D;
-	char at[64];
-	snprintf(at, sizeof at, "model.layers.%d", i);
-	l->window = c->window[i];
-	l->q = add_linear(m, l, xasprintf("%s.self_attn.q_proj", at), c->C, HD, c->qkv_bias);
-	l->k = add_linear(m, l, xasprintf("%s.self_attn.k_proj", at), c->C, KD, c->qkv_bias);
-	l->v = add_linear(m, l, xasprintf("%s.self_attn.v_proj", at), c->C, KD, c->qkv_bias);
-	l->o = add_linear(m, l, xasprintf("%s.self_attn.o_proj", at), HD, c->C, c->o_bias);
-	if (c->qk_norm) {
-		l->q_norm = add_param(m, xasprintf("%s.self_attn.q_norm.weight", at), c->D, 0);
-		l->k_norm = add_param(m, xasprintf("%s.self_attn.k_norm.weight", at), c->D, 0);
-	}
-	l->gate = add_linear(m, l, xasprintf("%s.mlp.gate_proj", at), c->C, c->F, c->mlp_bias);
-	l->up = add_linear(m, l, xasprintf("%s.mlp.up_proj", at), c->C, c->F, c->mlp_bias);
-	l->down = add_linear(m, l, xasprintf("%s.mlp.down_proj", at), c->F, c->C, c->mlp_bias);
-	l->attn_norm = add_param(m, xasprintf("%s.input_layernorm.weight", at), c->C, 0);
-	l->mlp_norm = add_param(m, xasprintf("%s.post_attention_layernorm.weight", at), c->C, 0);
-}
-
-static void
-build_table(struct model *m)
-{
-	const struct config *c = &m->config;
-	m->param = xcalloc((size_t)c->L * PARAMS_PER_LAYER + 4, sizeof *m->param);
-	m->layer = xcalloc((size_t)c->L, sizeof *m->layer);
-	m->embed = add_param(m, xstrdup("model.embed_tokens.weight"), c->V, c->C);
-	for (int i = 0; i < c->L; i++)
-		add_layer(m, i);
-	m->norm = add_param(m, xstrdup("model.norm.weight"), c->C, 0);
-	m->head = (struct linear){.name = xstrdup("lm_head"), .in = c->C, .out = c->V, .w = m->embed};
-	if (!c->tied)
-		m->head.w = add_param(m, xstrdup("lm_head.weight"), c->V, c->C);
-}
+#include "model/build.h"
 
 /* ---- values from a checkpoint ---- */
 
-/* A tensor by its name with or without the "model." that checkpoints of the bare decoder lack; a tied model may
- * store its one table under either name. */
-static const struct st_tensor *
-find_tensor(const struct model *m, const struct param *p)
+/* By its name with or without that of the decoder, which checkpoints of the bare decoder lack. The head may have a name
+ * of its own in files, and a tied model may store its one table as the head. */
+const struct st_tensor *
+model_find_tensor(const struct model *m, const struct param *p)
 {
-	static const char prefix[] = "model.";
+	const struct family_names *names = m->config.family->names;
+	size_t n = strlen(names->decoder);
 	const struct st_tensor *t = weights_find(m->weights, p->name);
-	if (!t && strncmp(p->name, prefix, sizeof prefix - 1) == 0)
-		t = weights_find(m->weights, p->name + sizeof prefix - 1);
-	if (!t && p == m->embed && m->config.tied)
-		t = weights_find(m->weights, "lm_head.weight");
+	if (!t && strncmp(p->name, names->decoder, n) == 0 && p->name[n] == '.')
+		t = weights_find(m->weights, p->name + n + 1);
+	if (!t && p == m->head.w) {
+		char *head = xasprintf("%s.weight", names->head);
+		t = weights_find(m->weights, head);
+		free(head);
+	}
+	if (!t && p == m->head.w && names->stored_head)
+		t = weights_find(m->weights, names->stored_head);
 	return t;
 }
 
@@ -114,17 +61,34 @@ place_in_file(struct param *p, const struct st_tensor *t)
 	return true;
 }
 
+/* What files hold besides parameters: buffers of old versions, and the head of a tied model once more. */
+static bool
+is_passed_over(const struct model *m, const char *name)
+{
+	const struct family_names *names = m->config.family->names;
+	size_t n = strlen(name), head = strlen(names->head);
+	if (m->config.tied && ((strncmp(name, names->head, head) == 0 && strcmp(name + head, ".weight") == 0) ||
+		(names->stored_head && strcmp(name, names->stored_head) == 0)))
+		return true;
+	for (size_t i = 0; i < sizeof names->buffers / sizeof *names->buffers && names->buffers[i]; i++) {
+		size_t k = strlen(names->buffers[i]);
+		if (n > k && name[n - k - 1] == '.' && strcmp(name + n - k, names->buffers[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A tensor that no parameter takes would be a part of the model that we do not compute. */
 static int
 refuse_unknown(const struct model *m, const struct st_tensor **taken, struct err *e)
 {
 	for (size_t i = 0; i < weights_count(m->weights); i++) {
 		const struct st_tensor *t = weights_at(m->weights, i);
-		bool known = strstr(t->name, "rotary_emb.inv_freq") || (m->config.tied && strcmp(t->name, "lm_head.weight") == 0);
+		bool known = is_passed_over(m, t->name);
 		for (size_t p = 0; p < m->n_params && !known; p++)
 			known = taken[p]->data == t->data;
 		if (!known)
-			return err_set(e, ERR_CONFIG, "tensor '%s' has no place in a %s model", t->name, m->config.model_type);
+			return err_set(e, ERR_CONFIG, "tensor '%s' has no place in a %s model", t->name, m->config.family->model_type);
 	}
 	return 0;
 }
@@ -161,7 +125,7 @@ load_values(struct model *m, int bits, struct err *e)
 	const struct st_tensor **t = xcalloc(m->n_params, sizeof *t);
 	int rc = 0;
 	for (size_t i = 0; i < m->n_params && rc == 0; i++) {
-		t[i] = find_tensor(m, &m->param[i]);
+		t[i] = model_find_tensor(m, &m->param[i]);
 		if (!t[i])
 			rc = err_set(e, ERR_CONFIG, "tensor '%s' is missing from the checkpoint", m->param[i].name);
 		else
@@ -196,8 +160,19 @@ model_mapped_bytes(const struct model *m)
 
 /* ---- random values ---- */
 
-/* Normal with the configuration's deviation; norms 1, biases 0: what transformers gives a new model. Each
- * parameter has a stream of its own. */
+/* What transformers gives a new model. Each parameter has a stream of its own. */
+static void
+draw(const struct config *c, struct param *p, uint64_t seed, size_t i)
+{
+	struct rng r;
+	rng_init(&r, seed, RNG_STREAM(RNG_WEIGHTS, i));
+	double deviation = c->initializer_range;
+	if (p->init == INIT_RESIDUAL && c->family->scaled_init)
+		deviation /= sqrt(2.0 * c->L);
+	for (size_t j = 0; j < param_size(p); j++)
+		p->value[j] = p->init == INIT_ZERO ? 0 : p->init == INIT_ONE ? 1 : (float)(deviation * rng_normal(&r));
+}
+
 static void
 random_values(struct model *m, uint64_t seed)
 {
@@ -208,15 +183,23 @@ random_values(struct model *m, uint64_t seed)
 			arena_make(&m->value_memory);
 	}
 #pragma omp parallel for schedule(dynamic)
-	for (size_t i = 0; i < m->n_params; i++) {
-		struct param *p = &m->param[i];
-		struct rng r;
-		rng_init(&r, seed, RNG_STREAM(RNG_WEIGHTS, i));
-		size_t n = strlen(p->name);
-		bool norm = p->rank == 1 && n > 7 && strcmp(p->name + n - 7, ".weight") == 0;
-		for (size_t j = 0; j < param_size(p); j++)
-			p->value[j] = p->rank > 1 ? (float)(m->config.initializer_range * rng_normal(&r)) : norm;
-	}
+	for (size_t i = 0; i < m->n_params; i++)
+		draw(&m->config, &m->param[i], seed, i);
+}
+
+/* Gemma's factor is a number of the model's dtype. */
+static float
+embedding_scale(const struct model *m)
+{
+	enum st_dtype dtype = m->embed->stored;
+	float scale = (float)m->config.embedding_scale;
+	uint8_t bytes[8];
+	if (dtype == ST_F64)
+		return scale;
+	st_from_f32(dtype, &scale, 1, bytes);
+	const struct st_tensor one = {.name = "", .dtype = dtype, .rank = 1, .shape = {1}, .data = bytes};
+	st_to_f32(&one, 0, 1, &scale);
+	return scale;
 }
 
 int
@@ -225,15 +208,18 @@ model_open(struct model *m, const char *dir, const struct model_options *opt, st
 	*m = (struct model){.compute = opt->compute};
 	if (config_read(&m->config, dir, e) < 0)
 		return -1;
-	build_table(m);
+	model_build(m);
 	m->lowest = m->config.L;
+	m->embedding_scale = (float)m->config.embedding_scale;
 	if (opt->from_scratch) {
 		random_values(m, opt->seed);
 		return 0;
 	}
 	m->weights = weights_open(dir, e);
-	if (m->weights && load_values(m, opt->bits, e) == 0)
+	if (m->weights && load_values(m, opt->bits, e) == 0) {
+		m->embedding_scale = embedding_scale(m);
 		return 0;
+	}
 	if (m->weights)
 		err_prefix(e, "'%s': ", dir);
 	model_release(m);

@@ -44,7 +44,7 @@ check_saved(const struct model *m, const struct adapter_config *c, struct err *e
 		bool found = false;
 		for (size_t p = 0; name && p < m->n_params && !found; p++)
 			found = names_module(name, m->param[p].name, module_length(&m->param[p]));
-		if (m->config.tied && name && (strcmp(name, "lm_head") == 0 || (found && is_saved(c, m->embed))))
+		if (m->config.tied && name && (strcmp(name, m->head.name) == 0 || (found && is_saved(c, m->embed))))
 			return err_set(e, ERR_CONFIG, "modules_to_save has '%s', which this model ties to another module", name);
 		if (!found)
 			return err_set(e, ERR_CONFIG, "modules_to_save has '%s', which this model does not have",
@@ -73,11 +73,13 @@ static int
 choose(struct model *m, const struct adapter_config *c, struct err *e)
 {
 	size_t chosen = 0;
-	int on = adapter_targets(c, "model.embed_tokens", true, e);
-	if (on < 0)
+	char *embed = xstrndup(m->embed->name, module_length(m->embed));
+	int on = adapter_targets(c, embed, true, e);
+	if (on > 0)
+		err_set(e, ERR_CONFIG, "target_modules chooses '%s': adapters on embeddings are not supported", embed);
+	free(embed);
+	if (on != 0)
 		return -1;
-	if (on)
-		return err_set(e, ERR_CONFIG, "target_modules chooses 'model.embed_tokens': adapters on embeddings are not supported");
 	for (size_t i = 0; model_linear(m, i); i++) {
 		struct linear *l = model_linear(m, i);
 		on = adapter_targets(c, l->name, l == &m->head, e);
@@ -87,7 +89,7 @@ choose(struct model *m, const struct adapter_config *c, struct err *e)
 	}
 	if (!chosen)
 		return err_set(e, ERR_CONFIG,
-			"target_modules chooses no layer of this model (its layers are named like 'model.layers.0.self_attn.q_proj')");
+			"target_modules chooses no layer of this model (its layers are named like '%s')", m->layer[0].linear[0].name);
 	return 0;
 }
 
@@ -131,12 +133,11 @@ init_A(struct lora *a, int in, uint64_t seed, uint64_t stream)
 		a->A.value[j] = (float)((2 * rng_uniform(&r) - 1) * bound);
 }
 
-/* A module of this name is trained. */
+/* Something of this layer is trained. */
 static void
-lower(struct model *m, const char *name)
+lower(struct model *m, int layer)
 {
-	int layer;
-	if (sscanf(name, "model.layers.%d.", &layer) == 1 && layer < m->lowest)
+	if (layer < m->lowest)
 		m->lowest = layer;
 }
 
@@ -152,15 +153,13 @@ list_trained(struct model *m)
 			continue;
 		m->trained[m->n_trained++] = &a->A;
 		m->trained[m->n_trained++] = &a->B;
-		lower(m, model_linear(m, i)->name);
+		lower(m, model_linear(m, i) == &m->head ? m->config.L : model_linear(m, i)->w->layer);
 	}
 	for (size_t i = 0; i < m->n_params; i++) {
 		if (!m->param[i].grad)
 			continue;
 		m->trained[m->n_trained++] = &m->param[i];
-		lower(m, m->param[i].name);
-		if (&m->param[i] == m->embed)
-			m->lowest = -1;
+		lower(m, m->param[i].layer);
 	}
 }
 
@@ -171,8 +170,6 @@ check_config(const struct model *m, const struct adapter_config *c, struct err *
 		return err_set(e, ERR_CONFIG, "DoRA adapters are not supported here (hone-merge merges them)");
 	if (strcmp(c->bias, "none") != 0)
 		return err_set(e, ERR_CONFIG, "adapters with bias '%s' are not supported", c->bias);
-	if (c->fan_in_fan_out)
-		return err_set(e, ERR_CONFIG, "fan_in_fan_out does not fit a %s model", m->config.model_type);
 	return check_saved(m, c, e);
 }
 
@@ -341,12 +338,24 @@ base_metadata(const struct model *m)
 	return o;
 }
 
+static bool
+has_string(const json_t *list, const char *s)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(json_string_value(json_array_get(list, i)), s) == 0)
+			return true;
+	return false;
+}
+
 json_t *
 lora_all_linear(const struct model *m)
 {
 	json_t *names = json_array();
-	for (int i = 0; m->config.L > 0 && i < m->layer[0].n_linears; i++)
-		json_array_append_new(names, json_string(strrchr(m->layer[0].linear[i].name, '.') + 1));
+	for (int i = 0; m->config.L > 0 && i < m->layer[0].n_linears; i++) {
+		const char *name = strrchr(m->layer[0].linear[i].name, '.') + 1;
+		if (!has_string(names, name))
+			json_array_append_new(names, json_string(name));
+	}
 	return names;
 }
 

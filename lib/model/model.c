@@ -6,10 +6,9 @@
 #include "base/worktime.h"
 #include "math/gemm.h"
 #include "math/loss.h"
-#include "math/norm.h"
-#include "math/rope.h"
 #include "math/vector.h"
 #include "model/layer.h"
+#include "model/norms.h"
 
 /* ---- working memory ---- */
 
@@ -41,23 +40,38 @@ take_rows(struct arena *a, enum num type, size_t T, int n)
 	return (struct rows){arena_take(a, T * (size_t)n, num_size(type)), n, type};
 }
 
-static void
-take_activations(struct arena *a, const struct config *c, struct activations *act, const struct workspace *w)
+/* Columns of what the feed-forward's projections give. */
+static int
+up_columns(const struct config *c)
 {
+	return c->family->gated ? 2 * c->F : c->F;
+}
+
+static void
+take_activations(struct model *m, struct arena *a, const struct layer *l, struct activations *act)
+{
+	const struct config *c = &m->config;
+	const struct workspace *w = &m->work;
 	size_t T = (size_t)w->T;
 	bool kept = w->keep != KEEP_NOTHING;
 	act->x = kept ? take_rows(a, w->type, T, c->C) : (struct rows){0};
-	act->mid = kept ? take_rows(a, w->type, T, c->C) : (struct rows){0};
-	act->attn_rstd = ARENA_TAKE(a, float, T);
-	act->mlp_rstd = ARENA_TAKE(a, float, T);
+	act->mid = kept && !c->parallel ? take_rows(a, w->type, T, c->C) : (struct rows){0};
+	act->attn_stat = ARENA_TAKE(a, struct norm_stat, T);
+	act->mlp_stat = ARENA_TAKE(a, struct norm_stat, T);
 	act->qkv = take_rows(a, w->type, T, (c->H + 2 * c->K) * c->D);
 	act->att = take_rows(a, w->type, T, c->H * c->D);
 	act->lse = ARENA_TAKE(a, float, T * (size_t)c->H);
-	act->gate_up = take_rows(a, w->type, T, 2 * c->F);
-	if (c->qk_norm) {
+	act->up = take_rows(a, w->type, T, up_columns(c));
+	if (l->q_norm.w) {
 		act->qk = take_rows(a, w->type, T, (c->H + c->K) * c->D);
-		act->q_rstd = ARENA_TAKE(a, float, T * (size_t)c->H);
-		act->k_rstd = ARENA_TAKE(a, float, T * (size_t)c->K);
+		act->q_stat = ARENA_TAKE(a, struct norm_stat, T * (size_t)c->H);
+		act->k_stat = ARENA_TAKE(a, struct norm_stat, T * (size_t)c->K);
+	}
+	if (l->attn_post_norm.w) {
+		act->attn_out = take_rows(a, w->type, T, c->C);
+		act->mlp_out = take_rows(a, w->type, T, c->C);
+		act->attn_post_stat = ARENA_TAKE(a, struct norm_stat, T);
+		act->mlp_post_stat = ARENA_TAKE(a, struct norm_stat, T);
 	}
 }
 
@@ -76,7 +90,7 @@ take_layers(struct model *m, struct arena *a)
 	for (int i = 0; i < c->L; i++) {
 		struct layer *l = &m->layer[i];
 		if (i == 0 || w->keep == KEEP_ALL)
-			take_activations(a, c, &l->act, w);
+			take_activations(m, a, l, &l->act);
 		else
 			l->act = m->layer[0].act;
 		if (w->keep == KEEP_INPUTS)
@@ -109,16 +123,15 @@ take_workspace(struct model *m, struct arena *a)
 {
 	struct workspace *w = &m->work;
 	const struct config *c = &m->config;
-	size_t T = (size_t)w->T, R = (size_t)w->head_rows, half = (size_t)c->rope.rotary / 2;
-	w->freq = ARENA_TAKE(a, float, half);
-	w->cos = ARENA_TAKE(a, float, (size_t)w->max_len * half);
-	w->sin = ARENA_TAKE(a, float, (size_t)w->max_len * half);
+	size_t T = (size_t)w->T, R = (size_t)w->head_rows;
+	for (int i = 0; i < c->n_ropes; i++)
+		rotary_take(&w->rotary[i], a, &c->rope[i], w->T, w->max_len);
 	w->x = take_rows(a, NUM_F32, T, c->C);
 	w->xn = take_rows(a, w->type, T, c->C);
 	w->act = take_rows(a, w->type, T, c->F);
 	w->hidden = take_rows(a, w->type, R, c->C);
 	w->hidden_x = take_rows(a, NUM_F32, R, c->C);
-	w->rstd = ARENA_TAKE(a, float, R);
+	w->stat = ARENA_TAKE(a, struct norm_stat, R);
 	w->logits = take_rows(a, w->type, R, c->V);
 	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
 	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, w->T, w->max_len, math_threads()));
@@ -133,7 +146,7 @@ take_workspace(struct model *m, struct arena *a)
 	w->dhidden = take_rows(a, w->type, R, c->C);
 	w->dhidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->coef = ARENA_TAKE(a, float, R);
-	w->dgate_up = take_rows(a, w->type, T, 2 * c->F);
+	w->dup = take_rows(a, w->type, T, up_columns(c));
 	w->datt = take_rows(a, w->type, T, c->H * c->D);
 	w->dqkv = take_rows(a, w->type, T, (c->H + 2 * c->K) * c->D);
 }
@@ -151,8 +164,8 @@ model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep kee
 		if (pass == 0)
 			arena_make(&m->work_memory);
 	}
-	rope_frequencies(m->work.freq, &m->config.rope);
-	rope_table(m->work.cos, m->work.sin, m->work.freq, max_len, m->config.rope.rotary);
+	for (int i = 0; i < m->config.n_ropes; i++)
+		rotary_start(&m->work.rotary[i], T, max_len);
 }
 
 size_t
@@ -163,13 +176,40 @@ model_work_bytes(const struct model *m)
 
 /* ---- the stack ---- */
 
+static void
+embed(struct model *m, const struct batch *b)
+{
+	struct workspace *w = &m->work;
+	embedding_forward(w->x, &m->embed->matrix, b->ids, b->T);
+	if (m->embedding_scale != 1)
+		rows_scale(w->x, m->embedding_scale, b->T, m->config.C);
+	if (m->positions)
+		embedding_add(w->x, &m->positions->matrix, b->pos, b->T);
+}
+
+/* Uses work.dx up. */
+static void
+embed_backward(struct model *m, const struct batch *b)
+{
+	struct workspace *w = &m->work;
+	if (m->positions && m->positions->grad)
+		embedding_backward(m->positions->grad, w->dx, b->pos, b->T, m->config.C);
+	if (!m->embed->grad)
+		return;
+	if (m->embedding_scale != 1)
+		rows_scale(w->dx, m->embedding_scale, b->T, m->config.C);
+	embedding_backward(m->embed->grad, w->dx, b->ids, b->T, m->config.C);
+}
+
 void
 model_forward(struct model *m, const struct batch *b)
 {
 	struct workspace *w = &m->work;
 	enum work before = work_switch(WORK_ELEMENTS);
 	w->pass.row_key = b->row_key;
-	embedding_forward(w->x, &m->embed->matrix, b->ids, b->T);
+	embed(m, b);
+	for (int i = 0; i < m->config.n_ropes; i++)
+		rotary_batch(&w->rotary[i], b);
 	for (int i = 0; i < m->config.L; i++) {
 		if (w->keep == KEEP_INPUTS)
 			rows_copy(m->layer[i].act.input, w->x, b->T, m->config.C);
@@ -194,10 +234,9 @@ model_backward(struct model *m, const struct batch *b)
 		struct layer *l = &m->layer[i];
 		if (m->work.keep == KEEP_INPUTS)
 			recompute(m, l, b);
-		layer_backward(m, l, b, i > m->lowest || l->attn_norm->grad);
+		layer_backward(m, l, b, i > m->lowest || norms_trained(&l->attn_norm));
 	}
-	if (m->embed->grad)
-		embedding_backward(m->embed->grad, m->work.dx, b->ids, b->T, m->config.C);
+	embed_backward(m, b);
 	work_switch(before);
 }
 
@@ -224,7 +263,7 @@ head_forward(struct model *m, struct rows logits, const int32_t *rows, int n)
 	int C = m->config.C;
 	struct linear_pass pass = head_pass(m, rows, n);
 	rows_gather(w->hidden_x, w->x, rows, n, C);
-	rmsnorm_forward(w->hidden, w->rstd, w->hidden_x, m->norm->value, n, 1, C, (float)m->config.norm_eps);
+	norms_forward(m, &m->norm, w->hidden, w->stat, w->hidden_x, n, 1, C);
 	linear_forward(&m->head, logits, w->hidden, n, 0, &pass);
 }
 
@@ -236,7 +275,7 @@ head_backward(struct model *m, const int32_t *rows, int n)
 	int C = m->config.C;
 	struct linear_pass pass = head_pass(m, rows, n);
 	linear_backward(&m->head, w->dhidden, w->logits, w->hidden, n, 0, &pass);
-	rmsnorm_backward(w->dhidden_x, 0, m->norm->grad, w->dhidden, w->hidden_x, m->norm->value, w->rstd, n, 1, C);
+	norms_backward(m, &m->norm, w->dhidden_x, 0, w->dhidden, w->hidden_x, w->stat, n, 1, C);
 	rows_scatter_add(w->dx, w->dhidden_x, rows, n, C);
 }
 
@@ -289,6 +328,24 @@ model_grad_norm(const struct model *m)
 	for (size_t i = 0; i < m->n_trained; i++)
 		sum += vec_sum_squares(m->trained[i]->grad, param_size(m->trained[i]));
 	return sqrt(sum);
+}
+
+size_t
+model_parameters(const struct model *m)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->n_params; i++)
+		n += param_size(&m->param[i]);
+	return n;
+}
+
+int
+model_check_length(const struct model *m, int length, struct err *e)
+{
+	if (!m->positions || length <= m->config.max_position)
+		return 0;
+	return err_set(e, ERR_DATA, "%d tokens are too many: this %s model has learned positions for %d", length,
+		m->config.family->model_type, m->config.max_position);
 }
 
 size_t

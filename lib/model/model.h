@@ -11,34 +11,53 @@
 #include "base/err.h"
 #include "fmt/weights.h"
 #include "math/attention.h"
+#include "math/norm.h"
 #include "math/rows.h"
 #include "model/config.h"
 #include "model/linear.h"
+#include "model/rotary.h"
 
 /* What one layer computes on the way forward and backward reads again. Layers share what need not be kept. */
 struct activations {
 	struct rows input;    /* [T,C] with gradient checkpointing: the residual stream as it comes in, of each layer its own */
 	struct rows x;        /* [T,C] the residual stream as the norm before attention sees it */
-	float *attn_rstd;     /* [T] of that norm */
-	struct rows qkv;      /* [T,(H+2K)*D] queries, keys and values; turned and ready for attention without qk_norm */
-	struct rows qk;       /* [T,(H+K)*D] with qk_norm: normed and turned; qkv keeps them as they were before */
-	float *q_rstd, *k_rstd;  /* [T,H], [T,K] */
+	struct norm_stat *attn_stat;   /* [T] of that norm */
+	struct rows qkv;      /* [T,(H+2K)*D] queries, keys and values; turned and ready for attention without norms of heads */
+	struct rows qk;       /* [T,(H+K)*D] with them: normed and turned; qkv keeps them as they were before */
+	struct norm_stat *q_stat, *k_stat;  /* [T,H], [T,K] */
 	struct rows att;      /* [T,H*D] out of attention */
 	float *lse;           /* [T,H] */
-	struct rows mid;      /* [T,C] the residual stream between attention and feed-forward */
-	float *mlp_rstd;
-	struct rows gate_up;  /* [T,2F] gate, then up */
+	struct rows attn_out; /* [T,C] what attention adds to the residual stream, before the norm of it, if there is one */
+	struct norm_stat *attn_post_stat;
+	struct rows mid;      /* [T,C] the residual stream as the norm before the feed-forward sees it */
+	struct norm_stat *mlp_stat;
+	struct rows up;       /* [T,2F] gate, then up; [T,F] without a gate */
+	struct rows mlp_out;  /* [T,C] as attn_out */
+	struct norm_stat *mlp_post_stat;
+};
+
+/* A norm's parameters; w NULL: there is no such norm, b NULL: it has no bias. */
+struct norm_params {
+	struct param *w, *b;
 };
 
 enum { MAX_LINEARS = 7 };  /* of a layer */
 
+/* Matrices side by side, or fused into one, of which each writes its columns of the result. */
+struct projection {
+	struct linear *first;   /* of n that lie together in a layer's `linear` */
+	int n;
+};
+
 struct layer {
-	struct param *attn_norm, *mlp_norm;
-	struct param *q_norm, *k_norm;  /* [D]; NULL without qk_norm */
+	int index;
+	struct norm_params attn_norm, mlp_norm;            /* before attention and feed-forward */
+	struct norm_params attn_post_norm, mlp_post_norm;  /* of what they add to the residual stream */
+	struct norm_params q_norm, k_norm;  /* [D] */
 	struct linear linear[MAX_LINEARS];  /* all of the layer's, in the order of the checkpoint; */
 	int n_linears;
-	struct linear *q, *k, *v, *o, *gate, *up, *down;  /* these point into them */
-	int window;
+	struct projection qkv, up;          /* these point into them: [(H+2K)*D,C]; [2F,C], or [F,C] without a gate */
+	struct linear *o, *down;
 	struct activations act;
 	struct rows cache;              /* [cache_rows,2K*D] in generation: keys and values of all that was seen */
 };
@@ -49,7 +68,9 @@ struct model {
 	struct param *param;          /* every parameter of the base, in the checkpoint's usual order */
 	size_t n_params;
 	enum num compute;             /* what products and activations are in */
-	struct param *embed, *norm;
+	struct param *embed, *positions;  /* [V,C]; [max_position,C] or NULL */
+	float embedding_scale;        /* of rows of `embed`, as transformers rounds it: to the dtype of the checkpoint */
+	struct norm_params norm;      /* before the head */
 	struct layer *layer;          /* [L] */
 	struct linear head;           /* lm_head; its w is `embed` when tied */
 
@@ -64,18 +85,18 @@ struct model {
 		int T, max_len, cache_rows, head_rows;
 		enum keep { KEEP_NOTHING, KEEP_INPUTS, KEEP_ALL } keep;
 		enum num type;                /* of activations and their gradients: m->compute; the residual stream is fp32 */
-		float *freq, *cos, *sin;      /* rope: [D/2], [max_len, D/2] */
+		struct rotary rotary[MAX_ROPES];
 		struct rows x;                /* [T,C] the residual stream, on which each layer adds in place */
 		struct rows dx;               /* [T,C] its gradient */
 		struct rows dy;               /* [T,C] the same as products take it: dx itself, or a copy in bf16 */
 		struct rows xn, dxn;          /* [T,C] a norm's output and its gradient */
 		struct rows hidden, dhidden;  /* [head_rows,C] rows that go to the head */
 		struct rows hidden_x, dhidden_x;  /* [head_rows,C] the same before the final norm */
-		float *rstd;                  /* [head_rows] */
+		struct norm_stat *stat;       /* [head_rows] of the final norm */
 		struct rows logits;           /* [head_rows,V] in training; inference puts fewer there, in fp32 */
 		float *coef;                  /* [head_rows] */
 		uint64_t *row_key;            /* [head_rows] */
-		struct rows act, dgate_up;    /* [T,F], [T,2F] */
+		struct rows act, dup;         /* [T,F], [T,2F] */
 		struct rows dqkv, datt;       /* [T,(H+2K)*D], [T,H*D] */
 		float *attn;                  /* attention's own */
 		struct linear_pass pass;
@@ -102,6 +123,12 @@ size_t model_mapped_bytes(const struct model *m);
 /* Gives every parameter a gradient (--method full). Call before model_reserve, and not with an adapter. */
 void model_train_all(struct model *m);
 
+/* All parameters of the base. */
+size_t model_parameters(const struct model *m);
+
+/* ERR_DATA when a model of learned positions has none for a document of so many tokens. */
+int model_check_length(const struct model *m, int length, struct err *e);
+
 /* All linear layers of the model by number, each layer's in turn, then the head: NULL beyond the last. */
 struct linear *model_linear(const struct model *m, size_t i);
 
@@ -112,6 +139,9 @@ struct linear *model_linear(const struct model *m, size_t i);
 void model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep);
 size_t model_work_bytes(const struct model *m);  /* of what model_reserve took */
 
+/* The tensor of the checkpoint that holds a parameter; NULL when there is none. */
+const struct st_tensor *model_find_tensor(const struct model *m, const struct param *p);
+
 /* ---- passes ---- */
 
 struct batch {
@@ -121,6 +151,7 @@ struct batch {
 	const struct attn_doc *docs;    /* [n_docs] */
 	int n_docs;
 	int kv_row;                     /* where this batch's keys and values go in the cache, if there is one */
+	int length;                     /* of the document in tokens, where the batch has only a part; 0: what docs say */
 	int n_targets;
 	const int32_t *target_row;      /* [n_targets] ascending: the row whose output predicts */
 	const int32_t *target_id;       /* [n_targets] the token it should predict */
@@ -151,8 +182,8 @@ size_t model_trained_parameters(const struct model *m);
 
 /* ---- saving ---- */
 
-/* Writes the base's parameters as a Hub model directory's model.safetensors into an existing directory, as
- * `dtype`, or each in the dtype it was stored in when `as_stored`. */
+/* Writes the base's parameters as a Hub model directory's model.safetensors into an existing directory, by the names
+ * of the checkpoint that they were read from, as `dtype`, or each in the dtype it was stored in when `as_stored`. */
 int model_save_weights(const struct model *m, const char *dir, bool as_stored, enum st_dtype dtype, struct err *e);
 
 /* Copies what a tokenizer needs (vocabulary, templates), those files that exist. */

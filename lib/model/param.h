@@ -9,8 +9,13 @@
 #include "fmt/safetensors.h"
 #include "math/matrix.h"
 
+/* Where random weights come from. */
+enum init { INIT_NORMAL, INIT_RESIDUAL, INIT_ZERO, INIT_ONE };
+
 struct param {
-	char *name;            /* as the checkpoint has it: "model.norm.weight" */
+	char *name;            /* as the full checkpoint has it: "model.norm.weight" */
+	int layer;             /* that it belongs to; -1: what comes before the layers; L: what comes after them */
+	enum init init;
 	int rank;              /* 1: a norm's weight or a bias; 2: a matrix */
 	int rows, columns;     /* as stored; rank 1: rows elements, columns 1 */
 	bool transposed;       /* a linear layer's matrix stored [in,out] */

@@ -32,13 +32,24 @@ saved_dtype(const struct param *p, bool as_stored, enum st_dtype dtype)
 	return p->stored == ST_F64 ? ST_F32 : p->stored;
 }
 
+/* By which name a parameter is written: that of the checkpoint it came from, or what transformers gives it. */
+static const char *
+written_name(const struct model *m, const struct param *p)
+{
+	const struct st_tensor *read = m->weights ? model_find_tensor(m, p) : NULL;
+	const char *head = m->config.family->names->stored_head;
+	if (read)
+		return read->name;
+	return head && p == m->head.w && !m->config.tied ? head : p->name;
+}
+
 int
 model_save_weights(const struct model *m, const char *dir, bool as_stored, enum st_dtype dtype, struct err *e)
 {
 	struct st_tensor *decl = xcalloc(m->n_params, sizeof *decl);
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->param[i];
-		decl[i] = (struct st_tensor){.name = p->name, .dtype = saved_dtype(p, as_stored, dtype), .rank = p->rank,
+		decl[i] = (struct st_tensor){.name = written_name(m, p), .dtype = saved_dtype(p, as_stored, dtype), .rank = p->rank,
 			.shape = {p->rows, p->columns}};
 	}
 	char *path = path_join(dir, "model.safetensors");

@@ -165,8 +165,10 @@ load_token(struct added *a, const json_t *j, const struct vocab *model, bool as_
 	size_t n = json_string_length(content);
 	int64_t declared = -1;
 	struct added_token t = {.normalized = true};
-	if (!json_is_string(content) || !n)
+	if (!json_is_string(content))
 		return err_set(e, ERR_CONFIG, "it has no 'content'");
+	if (!n)
+		return 0;  /* it would be found everywhere: the library passes it over, too */
 	if (json_get_int(j, "id", 0, VOCAB_MAX_ID - 1, &declared, e) < 0 || read_flags(&t, j, e) < 0)
 		return -1;
 	if (vocab_id(&a->names, json_string_value(content), n) >= 0)
@@ -331,6 +333,13 @@ int32_t
 added_id(const struct added *a, const char *name, size_t n)
 {
 	return vocab_id(&a->names, name, n);
+}
+
+bool
+added_says_special(const struct added *a, const struct added_token *t)
+{
+	const struct added_token *named = added_by_id(a, added_id(a, t->normal, t->normal_n));
+	return named && named->special;
 }
 
 int32_t

@@ -47,6 +47,11 @@ bool added_find(const struct added_set *s, const char *text, size_t n, size_t *p
 
 const struct added_token *added_by_id(const struct added *a, int32_t id);  /* or NULL */
 int32_t added_id(const struct added *a, const char *name, size_t n);         /* or -1 */
+
+/* Whether what decoding starts from is the content of a special token: that is what is left out. A special token that
+ * the normalizer changes does not look like one any more. */
+bool added_says_special(const struct added *a, const struct added_token *t);
+
 int32_t added_max_id(const struct added *a);  /* -1 when there are none */
 
 #endif

@@ -7,7 +7,7 @@
 #include "text/unicode.h"
 
 enum {
-	SHORT = 96,             /* symbols up to which merging by search beats the heap */
+	SHORT = 64,             /* symbols up to which merging by search beats the heap */
 	NONE = UINT32_MAX,      /* no such symbol */
 };
 
@@ -24,6 +24,7 @@ bpe_work_release(struct bpe_work *w)
 {
 	wordcache_release(&w->cache);
 	wordcache_release(&w->parts);
+	free(w->pieces);
 	free(w->spelt);
 	free(w->id);
 	free(w->rank);
@@ -303,7 +304,7 @@ encode_merging(
 		return -1;
 	if (w->n > 1) {
 		if (w->n <= SHORT)
-			merge_short(b, w, b->byte_pair ? p : NULL);
+			merge_short(b, w, b->byte_level && w->n == n ? p : NULL);
 		else
 			merge_long(b, w);
 	}
@@ -315,14 +316,12 @@ typedef int encode_fn(
 	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e);
 
 static inline int
-encode_cached(const struct bpe *b, struct bpe_work *w, struct wordcache *cache, encode_fn *encode, const char *p,
-	size_t n, struct ids *out, struct err *e)
+encode_keyed(const struct bpe *b, struct bpe_work *w, struct wordcache *cache, encode_fn *encode,
+	const struct wordcache_key *k, struct ids *out, struct err *e)
 {
-	struct wordcache_key k;
-	if (n > WORDCACHE_KEY)
-		return encode(b, w, p, n, out, e);
-	wordcache_make_key(&k, p, n);
-	const struct wordcache_slot *s = wordcache_get(cache, &k);
+	if (k->n > WORDCACHE_KEY)
+		return encode(b, w, k->p, k->n, out, e);
+	const struct wordcache_slot *s = wordcache_get(cache, k);
 	if (s) {
 		GROW(out->v, out->cap, out->n + WORDCACHE_IDS);
 		memcpy(out->v + out->n, s->ids, sizeof s->ids);
@@ -330,10 +329,43 @@ encode_cached(const struct bpe *b, struct bpe_work *w, struct wordcache *cache, 
 		return 0;
 	}
 	size_t before = out->n;
-	if (encode(b, w, p, n, out, e) < 0)
+	if (encode(b, w, k->p, k->n, out, e) < 0)
 		return -1;
-	wordcache_put(cache, &k, out->v + before, out->n - before);
+	wordcache_put(cache, k, out->v + before, out->n - before);
 	return 0;
+}
+
+/* Words, each from the cache if it is there. Keys are made some words ahead, so that the memory they need has come when
+ * they are looked up: that is most of the time that a word takes. */
+static inline int
+encode_all(const struct bpe *b, struct bpe_work *w, struct wordcache *cache, encode_fn *encode, const char *text,
+	const struct word *words, size_t n, struct ids *out, struct err *e)
+{
+	enum { AHEAD = 8 };
+	struct wordcache_key key[AHEAD];
+	for (size_t i = 0; i < n + AHEAD; i++) {
+		struct wordcache_key *k = &key[i % AHEAD];
+		if (i >= AHEAD && i - AHEAD < n && encode_keyed(b, w, cache, encode, k, out, e) < 0)
+			return -1;
+		if (i >= n)
+			continue;
+		k->p = text + words[i].start;
+		k->n = words[i].n;
+		if (k->n > WORDCACHE_KEY)
+			continue;
+		wordcache_make_key(k, k->p, k->n);
+		wordcache_expect(cache, k);
+	}
+	return 0;
+}
+
+/* ---- seams ---- */
+
+static inline void
+add_piece(struct bpe_work *w, size_t *n, size_t start, size_t end)
+{
+	GROW(w->pieces, w->pieces_cap, *n + 1);
+	w->pieces[(*n)++] = (struct word){(uint32_t)start, (uint32_t)(end - start)};
 }
 
 /* A word of a script without spaces is a phrase, and new nearly every time; what lies between two of its seams is
@@ -342,17 +374,17 @@ static int
 encode_parts(
 	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
 {
-	size_t start = 0;
+	size_t start = 0, pieces = 0;
 	for (size_t i = 1; i < n; i++) {
 		if ((uint8_t)p[i] < 0xc0 || !bpe_is_seam(b->seams, p, i, n))
 			continue;
-		if (encode_cached(b, w, &w->parts, encode_merging, p + start, i - start, out, e) < 0)
-			return -1;
+		add_piece(w, &pieces, start, i);
 		start = i;
 	}
 	if (start == 0)
 		return encode_merging(b, w, p, n, out, e);
-	return encode_cached(b, w, &w->parts, encode_merging, p + start, n - start, out, e);
+	add_piece(w, &pieces, start, n);
+	return encode_all(b, w, &w->parts, encode_merging, p, w->pieces, pieces, out, e);
 }
 
 /* The token that the whole word is, or -1. */
@@ -376,6 +408,16 @@ whole_word(const struct bpe *b, struct bpe_work *w, const char *p, size_t n)
 	return vocab_id(&b->vocab, w->spelt, (size_t)(q - w->spelt));
 }
 
+/* Where a byte vanishes, its neighbours meet over what was a seam. */
+static bool
+some_vanish(const struct bpe *b, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (b->byte_id[(uint8_t)p[i]] < 0)
+			return true;
+	return false;
+}
+
 static int
 encode_word(
 	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
@@ -385,7 +427,7 @@ encode_word(
 		push_all(out, &id, 1);
 		return 0;
 	}
-	if (b->seams && (uint8_t)p[n - 1] >= 0x80)
+	if (b->byte_level && (uint8_t)p[n - 1] >= 0x80 && !(b->bytes_vanish && some_vanish(b, p, n)))
 		return encode_parts(b, w, p, n, out, e);
 	return encode_merging(b, w, p, n, out, e);
 }
@@ -404,24 +446,28 @@ static int
 encode_between_seams(
 	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
 {
-	size_t start = 0, i;
+	size_t start = 0, i, pieces = 0;
 	uint32_t left, right;
 	for (i = uni_decode(p, &left); i < n; left = right) {
 		size_t len = uni_decode(p + i, &right);
 		if (is_seam(b, left, right)) {
-			if (encode_cached(b, w, &w->cache, encode_word, p + start, i - start, out, e) < 0)
-				return -1;
+			add_piece(w, &pieces, start, i);
 			start = i;
 		}
 		i += len;
 	}
-	return encode_cached(b, w, &w->cache, encode_word, p + start, n - start, out, e);
+	add_piece(w, &pieces, start, n);
+	return encode_all(b, w, &w->cache, encode_word, p, w->pieces, pieces, out, e);
 }
 
 int
-bpe_encode(const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e)
+bpe_encode(const struct bpe *b, struct bpe_work *w, const char *text, const struct word *words, size_t n,
+	struct ids *out, struct err *e)
 {
-	if (b->joins)
-		return encode_between_seams(b, w, p, n, out, e);
-	return encode_cached(b, w, &w->cache, encode_word, p, n, out, e);
+	if (!b->joins)
+		return encode_all(b, w, &w->cache, encode_word, text, words, n, out, e);
+	for (size_t i = 0; i < n; i++)
+		if (encode_between_seams(b, w, text + words[i].start, words[i].n, out, e) < 0)
+			return -1;
+	return 0;
 }

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "text/tokenizer.h"
 #include "text/vocab.h"
+#include "text/word.h"
 #include "text/wordcache.h"
 
 enum { BPE_NO_RANK = UINT32_MAX };
@@ -37,13 +38,14 @@ struct bpe {
 	char *unk_token;           /* NULL: unknown characters vanish */
 	int32_t unk;               /* its id, or -1 */
 	char *prefix, *suffix;     /* continuing_subword_prefix, end_of_word_suffix; NULL when empty */
-	int32_t byte_id[256];      /* byte_level: the token of a byte's character; -1: it vanishes */
+	int32_t byte_id[256];      /* byte_level: the token of a byte's character; -1: it vanishes... */
+	bool bytes_vanish;         /* ...as some do */
 	char spelling[256][2];     /* byte_level: the character of a byte; the second byte 0 when it is one */
-	struct bpe_joined *byte_pair;  /* [256][256], of two bytes' tokens; NULL: ask bpe_find_merge */
+	struct bpe_joined *byte_pair;  /* byte_level: [256][256], of two bytes' tokens */
 	int32_t fallback[256];     /* byte_fallback: the <0xXX> tokens; -1: none */
 	bool falls_back;           /* there are some */
 	int32_t *char_id;          /* else, [UNI_MAX]: id + 1 of each token that is one character; 0: none */
-	struct bpe_seams *seams;   /* byte_level, with byte_pair: where words can be cut (text/bpe_seams.h) */
+	struct bpe_seams *seams;   /* byte_level: where words can be cut (text/bpe_seams.h) */
 	uint64_t *joins;           /* pairs of characters that a merge may join, as a hashed bitmap; NULL: unknown */
 };
 
@@ -51,6 +53,8 @@ struct bpe {
 struct bpe_work {
 	struct wordcache cache;
 	struct wordcache parts;    /* of words, for which ignore_merges does not hold */
+	struct word *pieces;       /* of a word, between its seams: of `seams` or of `joins`, of which a model has one */
+	size_t pieces_cap;
 	char *spelt;               /* a word in the byte alphabet */
 	size_t spelt_cap;
 	int32_t *id;               /* symbols: */
@@ -63,9 +67,9 @@ struct bpe_work {
 
 struct bpe_text;
 
-/* Loads the "model" of tokenizer.json. With `text` (text/bpe_text.h) its vocabulary and merges are taken from there,
+/* Loads the "model" of tokenizer.json. With `text` (text/bpe_text.h) its vocabulary and merges are taken out of that,
  * and any error means that they had better be read the other way. */
-int bpe_load(struct bpe *b, const json_t *model, const struct bpe_text *text, struct err *e);
+int bpe_load(struct bpe *b, const json_t *model, struct bpe_text *text, struct err *e);
 void bpe_release(struct bpe *b);
 
 /* Makes the model read bytes instead of their characters in the byte alphabet. False, and nothing is
@@ -76,10 +80,9 @@ bool bpe_use_bytes(struct bpe *b);
 void bpe_work_init(struct bpe_work *w);
 void bpe_work_release(struct bpe_work *w);
 
-/* Appends the ids of one word of n > 0 bytes. ERR_DATA when an unknown token is needed that the vocabulary
- * lacks. */
-int bpe_encode(
-	const struct bpe *b, struct bpe_work *w, const char *p, size_t n, struct ids *out, struct err *e);
+/* Appends the ids of n words of a text. ERR_DATA when an unknown token is needed that the vocabulary lacks. */
+int bpe_encode(const struct bpe *b, struct bpe_work *w, const char *text, const struct word *words, size_t n,
+	struct ids *out, struct err *e);
 
 static inline uint64_t
 bpe_pair_hash(uint64_t pair)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/table.h"
 #include "text/unicode.h"
 
 void
@@ -22,10 +23,18 @@ bpe_rules_release(struct bpe_rules *r)
 
 /* ---- tables ---- */
 
+enum { AHEAD = 16 };  /* merges of which the memory is asked for before they are put in */
+
+static uint64_t
+pair_of(const struct bpe_rule *r)
+{
+	return (uint64_t)(uint32_t)r->left << 32 | (uint32_t)r->right;
+}
+
 static void
 insert_merge(struct bpe *b, const struct bpe_rule *r)
 {
-	uint64_t pair = (uint64_t)(uint32_t)r->left << 32 | (uint32_t)r->right;
+	uint64_t pair = pair_of(r);
 	uint64_t hash = bpe_pair_hash(pair), bit = hash >> bpe_filter_shift(b);
 	uint64_t mask = UINT64_MAX >> b->merge_shift, i = hash >> b->merge_shift;
 	while (b->merge[i].rank != BPE_NO_RANK && b->merge[i].pair != pair)
@@ -98,11 +107,14 @@ bpe_build(struct bpe *b, const struct bpe_rules *r, struct err *e)
 	while (((size_t)1 << (64 - b->merge_shift)) < r->n + r->n / 2 + 1)
 		b->merge_shift--;
 	size_t slots = (size_t)1 << (64 - b->merge_shift);
-	b->merge = xreallocarray(NULL, slots, sizeof *b->merge);
+	b->merge = table_alloc(slots, sizeof *b->merge);
 	memset(b->merge, 0xff, slots * sizeof *b->merge);
 	b->merge_filter = xcalloc(slots, 1);
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->n; i++) {
+		if (i + AHEAD < r->n)
+			__builtin_prefetch(&b->merge[bpe_pair_hash(pair_of(&r->v[i + AHEAD])) >> b->merge_shift], 1);
 		insert_merge(b, &r->v[i]);
+	}
 	if (!b->prefix && !b->suffix && !b->ignore_merges)
 		note_joins(b, r);
 	index_chars(b);

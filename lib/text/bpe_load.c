@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/table.h"
 #include "text/bpe_build.h"
 #include "text/bpe_seams.h"
 #include "text/bpe_text.h"
@@ -111,21 +112,6 @@ load_merges(const struct bpe *b, const json_t *list, struct bpe_rules *rules, st
 	return rc;
 }
 
-struct text_merges {
-	const struct bpe *b;
-	struct bpe_rules *rules;
-	struct buf tmp;
-};
-
-static bool
-add_text_merge(void *ctx, const char *left, size_t left_n, const char *right, size_t right_n, size_t rank)
-{
-	struct text_merges *m = ctx;
-	struct err unused;
-	struct halves h = {left, right, left_n, right_n};
-	return rank < BPE_NO_RANK && add_merge(m->b, &h, m->rules, (uint32_t)rank, &m->tmp, &unused) == 0;
-}
-
 static void
 load_fallback(struct bpe *b, bool byte_fallback)
 {
@@ -182,19 +168,20 @@ index_specials(struct bpe *b, bool byte_fallback)
 }
 
 static int
-load(struct bpe *b, const json_t *j, const struct bpe_text *text, struct err *e)
+load(struct bpe *b, const json_t *j, struct bpe_text *text, struct err *e)
 {
 	bool byte_fallback = false;
 	int rc;
 	if (check_type(j, e) < 0 || load_options(b, j, &byte_fallback, e) < 0)
 		return -1;
 	struct bpe_rules rules = {0};
+	if (text && b->prefix)
+		return err_set(e, ERR_CONFIG, "'merges' are to be read with 'continuing_subword_prefix'");
 	if (text) {
-		struct text_merges m = {b, &rules, {0}};
-		vocab_init(&b->vocab, (size_t)(text->vocab_end - text->vocab) / 16);
-		rc = bpe_text_vocab(text, &b->vocab) && bpe_text_merges(text, add_text_merge, &m) ?
-			0 : err_set(e, ERR_CONFIG, "'vocab' or 'merges' are not as usual");
-		buf_release(&m.tmp);
+		b->vocab = text->vocab;
+		rules = text->rules;
+		*text = (struct bpe_text){0};
+		rc = 0;
 	} else if ((rc = load_vocab(b, json_object_get(j, "vocab"), e)) == 0)
 		rc = load_merges(b, json_object_get(j, "merges"), &rules, e);
 	if (rc == 0) {
@@ -206,7 +193,7 @@ load(struct bpe *b, const json_t *j, const struct bpe_text *text, struct err *e)
 }
 
 int
-bpe_load(struct bpe *b, const json_t *model, const struct bpe_text *text, struct err *e)
+bpe_load(struct bpe *b, const json_t *model, struct bpe_text *text, struct err *e)
 {
 	*b = (struct bpe){0};
 	if (load(b, model, text, e) == 0)
@@ -219,7 +206,8 @@ void
 bpe_release(struct bpe *b)
 {
 	vocab_release(&b->vocab);
-	free(b->merge);
+	if (b->merge)
+		table_free(b->merge, (size_t)1 << (64 - b->merge_shift), sizeof *b->merge);
 	free(b->merge_filter);
 	free(b->unk_token);
 	free(b->prefix);
@@ -236,8 +224,7 @@ static void
 index_byte_pairs(struct bpe *b)
 {
 	for (int i = 0; i < 256; i++)
-		if (b->byte_id[i] < 0)
-			return;
+		b->bytes_vanish |= b->byte_id[i] < 0;
 	b->byte_pair = xcalloc(256 * 256, sizeof *b->byte_pair);
 	for (int i = 0; i < 256; i++)
 		for (int k = 0; k < 256; k++) {

@@ -1,5 +1,6 @@
 #include "text/bpe_seams.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -8,16 +9,22 @@
 /* Up to four bytes of a character and how many, or NOTHING: such a token never ends, or begins, at a boundary. */
 enum { NOTHING = 0 };
 
-static uint64_t
+static inline uint64_t
 key_of(const uint8_t *p, size_t n)
 {
-	uint64_t k = n;
-	for (size_t i = 0; i < n; i++)
-		k = k << 8 | p[i];
-	return k;
+	switch (n) {
+	case 1:
+		return 1u << 8 | p[0];
+	case 2:
+		return 2u << 16 | (uint32_t)p[0] << 8 | p[1];
+	case 3:
+		return 3u << 24 | (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+	default:
+		return (uint64_t)n << 32 | (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+	}
 }
 
-static uint32_t
+static inline uint32_t
 bit_of(uint64_t before, uint64_t after)
 {
 	return (uint32_t)((before * 0x9e3779b97f4a7c15u + after) * 0xbf58476d1ce4e5b9u >> (64 - BPE_SEAM_BITS));
@@ -118,48 +125,97 @@ note_merge(struct bpe_seams *s, const struct shown *left, const struct shown *ri
 		return;
 	uint32_t bit = bit_of(left->before, right->after);
 	s->pair[bit / 64] |= (uint64_t)1 << bit % 64;
-	s->part_before[left->last] |= left->before_part;
-	s->part_after[right->first] |= right->after_part;
+	s->parts[left->last][right->first] |= left->before_part || right->after_part;
+}
+
+/* Whether a token begins with the first byte of a character outside ASCII: such bytes stand for themselves in the byte
+ * alphabet, as U+00C0 to U+00FF. Other boundaries are never asked for. */
+static bool
+begins_character(const struct vocab_token *t)
+{
+	return t->n && (uint8_t)t->text[0] == 0xc3;
+}
+
+/* Merges that are noted together, the memory of their tokens asked for ahead. */
+struct noting {
+	struct bpe_seams *seams;
+	const struct vocab_token *left[64], *right[64];
+	size_t n;
+};
+
+static void
+flush_noted(struct noting *x)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		__builtin_prefetch(x->left[i]->text);
+		__builtin_prefetch(x->right[i]->text);
+	}
+	for (size_t i = 0; i < x->n; i++) {
+		struct shown left = {0}, right = {0};
+		show_before(x->left[i], &left);
+		show_after(x->right[i], &right);
+		note_merge(x->seams, &left, &right);
+	}
+	x->n = 0;
 }
 
 struct bpe_seams *
 bpe_seams_new(const struct bpe *b)
 {
 	struct bpe_seams *s = xcalloc(1, sizeof *s);
-	struct shown *shown = xcalloc(b->vocab.size + 1, sizeof *shown);
+	struct noting x = {.seams = s};
+	uint8_t *begins = xcalloc(b->vocab.size + 1, 1);
 	size_t slots = (size_t)1 << (64 - b->merge_shift);
 	for (size_t id = 0; id < b->vocab.size; id++)
-		if (b->vocab.token[id].text) {
-			show_before(&b->vocab.token[id], &shown[id]);
-			show_after(&b->vocab.token[id], &shown[id]);
-		}
-	for (size_t i = 0; i < slots; i++)
-		if (b->merge[i].rank != BPE_NO_RANK)
-			note_merge(s, &shown[b->merge[i].pair >> 32], &shown[(uint32_t)b->merge[i].pair]);
-	free(shown);
+		begins[id] = b->vocab.token[id].text && begins_character(&b->vocab.token[id]);
+	for (size_t i = 0; i < slots; i++) {
+		uint32_t right = (uint32_t)b->merge[i].pair;
+		if (b->merge[i].rank == BPE_NO_RANK || !begins[right])
+			continue;
+		x.left[x.n] = &b->vocab.token[b->merge[i].pair >> 32];
+		x.right[x.n] = &b->vocab.token[right];
+		__builtin_prefetch(x.left[x.n]);
+		__builtin_prefetch(x.right[x.n]);
+		if (++x.n == sizeof x.left / sizeof *x.left)
+			flush_noted(&x);
+	}
+	flush_noted(&x);
+	free(begins);
 	return s;
 }
 
 /* ---- use ---- */
 
+static inline bool
+are_joined(const struct bpe_seams *s, uint64_t before, uint64_t after)
+{
+	uint32_t bit = bit_of(before, after);
+	return s->pair[bit / 64] >> bit % 64 & 1;
+}
+
+/* As bpe_is_seam, where merges may show parts of the characters: `left` bytes before p and `right` from there. */
+static bool
+is_seam_of_parts(const struct bpe_seams *s, const uint8_t *p, size_t left, size_t right)
+{
+	for (size_t k = 1; k <= left; k++) {
+		uint64_t before = key_of(p - k, k);
+		for (size_t m = 1; m <= right; m++)
+			if (are_joined(s, before, key_of(p, m)))
+				return false;
+	}
+	return true;
+}
+
 bool
 bpe_is_seam(const struct bpe_seams *s, const char *text, size_t i, size_t n)
 {
-	const uint8_t *p = (const uint8_t *)text;
-	size_t start = i - 1, first = 1, last = length_of(p[i]);
-	while (start && is_continuation(p[start]))
-		start--;
-	if (i - start > 4 || last > n - i)
+	const uint8_t *p = (const uint8_t *)text + i;
+	size_t left = 1, right = length_of(p[0]);
+	while (left < i && left <= 4 && is_continuation(p[-(ptrdiff_t)left]))
+		left++;
+	if (left > 4 || right > n - i)
 		return false;
-	size_t longest = i - start;
-	first = s->part_before[p[i - 1]] ? 1 : longest;
-	for (size_t before = longest; before >= first; before--) {
-		uint64_t key = key_of(p + i - before, before);
-		for (size_t after = s->part_after[p[i]] ? 1 : last; after <= last; after++) {
-			uint32_t bit = bit_of(key, key_of(p + i, after));
-			if (s->pair[bit / 64] >> bit % 64 & 1)
-				return false;
-		}
-	}
-	return true;
+	if (s->parts[p[-1]][p[0]])
+		return is_seam_of_parts(s, p, left, right);
+	return !are_joined(s, key_of(p - left, left), key_of(p, right));
 }

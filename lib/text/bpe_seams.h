@@ -10,15 +10,16 @@ enum { BPE_SEAM_BITS = 20 };
  * as a token that is shorter has. Hashed pairs of those that some merge joins. */
 struct bpe_seams {
 	uint64_t pair[(1 << BPE_SEAM_BITS) / 64];
-	bool part_before[256];  /* some left token is the end of a character; by its last byte... */
-	bool part_after[256];   /* ...and some right token the beginning of one; by its first */
+	/* By the bytes on both sides of a boundary: whether some merge of them has a left token that is only the end of a
+	 * character, or a right one that is only the beginning of one. Most pairs of bytes have none. */
+	bool parts[256][256];
 };
 
 /* Works them out from the merges; the model is byte-level. */
 struct bpe_seams *bpe_seams_new(const struct bpe *b);
 
 /* Whether no merge joins what stands before i to what stands behind it: 0 < i < n, between two characters of valid
- * UTF-8. */
+ * UTF-8, the second of them not of ASCII. */
 bool bpe_is_seam(const struct bpe_seams *s, const char *p, size_t i, size_t n);
 
 #endif

@@ -68,12 +68,14 @@ load_strip(struct step *s, const json_t *j, struct err *e)
 static int
 load_metaspace(struct step *s, const json_t *j, struct err *e)
 {
-	const char *scheme = "always";
+	const char *scheme = NULL;
 	bool prefix = true;
 	if (keep_char(s, j, "decoder Metaspace", "replacement", e) < 0 ||
 		json_get_string(j, "prepend_scheme", &scheme, e) < 0 ||
 		json_get_bool(j, "add_prefix_space", &prefix, e) < 0)
 		return -1;
+	if (!scheme)  /* files of before 2023 have add_prefix_space only */
+		scheme = prefix ? "always" : "never";
 	bool never = !strcmp(scheme, "never");
 	if ((!never && strcmp(scheme, "always") && strcmp(scheme, "first")) || (!prefix && !never))
 		return err_set(e, ERR_CONFIG, "decoder Metaspace: 'prepend_scheme' is '%.64s'%s", scheme,

@@ -111,6 +111,7 @@ open_file(struct ingested *in, const char *path, const char *model_dir, const st
 		record.template = &tmpl;
 		json_t *info = describe(path, t, &tmpl, opt, e);
 		rc = info ? tokenise(in, path, opt, &record, info, e) : -1;
+		in->fits = rc == 0;
 		json_decref(info);
 		template_close(&tmpl);
 	}
@@ -176,5 +177,5 @@ ingest_check(const struct ingested *in, const char *path, int V, const char *mod
 	if (dataset_vocab_size(d) > V)
 		return err_set(e, ERR_DATA, "'%s' was made with a vocabulary of %lld, the model's has %d: tokenise it with this model",
 			path, (long long)dataset_vocab_size(d), V);
-	return check_tokenizer(path, dataset_tokenizer(d), model_dir, e);
+	return in->fits ? 0 : check_tokenizer(path, dataset_tokenizer(d), model_dir, e);
 }

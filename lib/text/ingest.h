@@ -15,6 +15,7 @@ struct ingest_options {
 struct ingested {
 	struct dataset *dataset;
 	char *temporary;           /* directory to remove; NULL when there is none */
+	bool fits;                 /* it was made with the tokenizer of the model at hand, or compared with it */
 	struct records_counts counts;  /* of what was tokenised now, for records_complaint; else zero */
 };
 

@@ -140,7 +140,7 @@ eval_args(struct run *r, const struct node *call)
 {
 	struct args a = {0};
 	a.v = jinja_alloc(&r->c, call->n, sizeof *a.v);
-	a.kw = jinja_alloc(&r->c, call->n, sizeof *a.kw);
+	a.kw = jinja_alloc(&r->c, call->n + 1, sizeof *a.kw);
 	for (size_t i = 0; i < call->n; i++) {
 		const struct node *k = call->kid[i];
 		if (k->kind == N_KEYWORD)
@@ -151,11 +151,15 @@ eval_args(struct run *r, const struct node *call)
 	return a;
 }
 
-static struct value
-eval_call(struct run *r, const struct node *n)
+struct value
+jinja_call(struct run *r, const struct node *n, const struct value *caller)
 {
 	struct value f = jinja_eval(r, n->a);
 	struct args a = eval_args(r, n);
+	if (caller && f.kind != V_MACRO)
+		jinja_fail(&r->c, "'call' wants a macro, not %s", jv_kind_name(f));
+	if (caller)
+		a.kw[a.n_kw++] = (struct pair){jv_string(str_lit("caller")), *caller};
 	r->c.line = n->line;
 	switch (f.kind) {
 	case V_METHOD:
@@ -275,6 +279,19 @@ repeat(struct run *r, struct str s, int64_t times)
 }
 
 static struct value
+repeat_list(struct run *r, const struct list *l, int64_t times)
+{
+	size_t n;
+	if (times <= 0 || __builtin_mul_overflow((size_t)times, l->n, &n))
+		n = 0;
+	struct value *v = jinja_alloc(&r->c, n, sizeof *v);
+	jinja_step(&r->c, n);
+	for (size_t i = 0; i < n; i++)
+		v[i] = l->v[i % l->n];
+	return jv_list(&r->c, v, n);
+}
+
+static struct value
 arithmetic(struct run *r, enum op op, struct value a, struct value b)
 {
 	static const char *const verb[] = {
@@ -286,11 +303,19 @@ arithmetic(struct run *r, enum op op, struct value a, struct value b)
 		return real_arithmetic(r, op, jv_number(a), jv_number(b));
 	if (op == OP_ADD && a.kind == b.kind && (a.kind == V_STRING || a.kind == V_LIST))
 		return join_two(r, a, b);
+	if (op == OP_MUL && a.kind == V_LIST && jv_is_int(b, &y))
+		return repeat_list(r, a.list, y);
 	if (op == OP_MUL && a.kind == V_STRING && jv_is_int(b, &y))
 		return repeat(r, a.s, y);
 	if (op == OP_MUL && b.kind == V_STRING && jv_is_int(a, &x))
 		return repeat(r, b.s, x);
 	cannot(r, verb[op], a, b);
+}
+
+struct value
+jinja_add(struct run *r, struct value a, struct value b)
+{
+	return arithmetic(r, OP_ADD, a, b);
 }
 
 static bool
@@ -405,7 +430,7 @@ eval(struct run *r, const struct node *n)
 	case N_SLICE:
 		return eval_slice(r, n);
 	case N_CALL:
-		return eval_call(r, n);
+		return jinja_call(r, n, NULL);
 	case N_FILTER:
 	case N_TEST:
 		return eval_filter(r, n);

@@ -222,14 +222,21 @@ parse_test(struct parser *p, struct node *subject)
 }
 
 struct node *
+jinja_parse_filter(struct parser *p, struct node *subject)
+{
+	struct node *n = binary(p, N_FILTER, 0, subject, NULL);
+	n->v = jv_string(jinja_want_ident(p));
+	if (jinja_at_op(p, "("))
+		parse_args(p, n);
+	return n;
+}
+
+struct node *
 jinja_parse_filters(struct parser *p, struct node *n)
 {
 	for (;;) {
 		if (jinja_take_op(p, "|")) {
-			n = binary(p, N_FILTER, 0, n, NULL);
-			n->v = jv_string(jinja_want_ident(p));
-			if (jinja_at_op(p, "("))
-				parse_args(p, n);
+			n = jinja_parse_filter(p, n);
 		} else if (jinja_at_name(p, "is")) {
 			n = parse_test(p, n);
 		} else if (jinja_at_op(p, "(")) {

@@ -1,27 +1,9 @@
-/* Filters: {{ value|name(arguments) }}. */
+/* Filters: {{ value|name(arguments) }}; those on lists are in jinja_filter_list.c. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "text/jinja_int.h"
-
-/* a.b.c of an item, by names and numbers as attribute= gives them. */
-static struct value
-path_of(struct run *r, struct value v, struct value path)
-{
-	if (path.kind != V_STRING)
-		return jinja_item(r, v, path);
-	struct str s = path.s;
-	for (;;) {
-		const char *dot = s.n ? memchr(s.p, '.', s.n) : NULL;
-		struct str head = {s.p, dot ? (size_t)(dot - s.p) : s.n};
-		v = head.n && head.p[0] >= '0' && head.p[0] <= '9' ? jinja_item(r, v, jv_int(atoi(head.p))) :
-			jinja_item(r, v, jv_string(head));
-		if (!dot)
-			return v;
-		s = (struct str){dot + 1, s.n - head.n - 1};
-	}
-}
 
 static struct str
 text_arg(struct run *r, const struct args *a, size_t i, const char *name, const char *otherwise)
@@ -30,8 +12,8 @@ text_arg(struct run *r, const struct args *a, size_t i, const char *name, const 
 	return v ? jv_str(&r->c, *v) : str_lit(otherwise);
 }
 
-static bool
-flag_arg(const struct args *a, size_t i, const char *name)
+bool
+jinja_flag_arg(const struct args *a, size_t i, const char *name)
 {
 	const struct value *v = jinja_arg(a, i, name);
 	return v && jv_true(*v);
@@ -44,7 +26,7 @@ f_default(struct run *r, struct value v, const struct args *a)
 {
 	(void)r;
 	const struct value *d = jinja_arg(a, 0, "default_value");
-	bool take = v.kind == V_UNDEFINED || (flag_arg(a, 1, "boolean") && !jv_true(v));
+	bool take = v.kind == V_UNDEFINED || (jinja_flag_arg(a, 1, "boolean") && !jv_true(v));
 	return !take ? v : d ? *d : jv_string(str_lit(""));
 }
 
@@ -76,8 +58,9 @@ f_length(struct run *r, struct value v, const struct args *a)
 static struct value
 f_tojson(struct run *r, struct value v, const struct args *a)
 {
-	const struct value *indent = jinja_arg(a, 0, "indent"), *sep = jinja_arg(a, 1, "separators");
-	struct json_style style = {-1, str_lit(", "), str_lit(": "), flag_arg(a, 2, "sort_keys")};
+	const struct value *indent = jinja_arg(a, 1, "indent"), *sep = jinja_arg(a, 2, "separators");
+	struct json_style style = {-1, str_lit(", "), str_lit(": "), jinja_flag_arg(a, 3, "sort_keys"),
+		jinja_flag_arg(a, 0, "ensure_ascii")};
 	int64_t n;
 	if (indent && jv_is_int(*indent, &n)) {
 		style.indent = n < 0 ? 0 : n > 64 ? 64 : (int)n;
@@ -216,7 +199,7 @@ static struct value
 f_indent(struct run *r, struct value v, const struct args *a)
 {
 	const struct value *width = jinja_arg(a, 0, "width");
-	bool first = flag_arg(a, 1, "first"), blank = flag_arg(a, 2, "blank");
+	bool first = jinja_flag_arg(a, 1, "first"), blank = jinja_flag_arg(a, 2, "blank");
 	struct str s = jv_str(&r->c, v), pad;
 	int64_t n = 4;
 	if (width && width->kind != V_STRING)
@@ -236,195 +219,16 @@ f_indent(struct run *r, struct value v, const struct args *a)
 	return jv_string(strbuf_get(&b));
 }
 
-/* ---- on lists ---- */
-
 static struct value
-f_join(struct run *r, struct value v, const struct args *a)
+f_escape(struct run *r, struct value v, const struct args *a)
 {
-	struct str by = text_arg(r, a, 0, "d", "");
-	const struct value *path = jinja_arg(a, 1, "attribute");
-	const struct list *l = jv_iterate(&r->c, v).list;
-	struct strbuf b = {.c = &r->c};
-	for (size_t i = 0; i < l->n; i++) {
-		if (i)
-			strbuf_str(&b, by);
-		strbuf_str(&b, jv_str(&r->c, path ? path_of(r, l->v[i], *path) : l->v[i]));
-	}
-	return jv_string(strbuf_get(&b));
-}
-
-static struct value
-f_first(struct run *r, struct value v, const struct args *a)
-{
+	static const char *const names[][2] = {
+		{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}};
+	struct str s = jv_str(&r->c, v);
 	(void)a;
-	const struct list *l = jv_iterate(&r->c, v).list;
-	return l->n ? l->v[0] : jv_undefined(str_lit("the first item of nothing"));
-}
-
-static struct value
-f_last(struct run *r, struct value v, const struct args *a)
-{
-	(void)a;
-	const struct list *l = jv_iterate(&r->c, v).list;
-	return l->n ? l->v[l->n - 1] : jv_undefined(str_lit("the last item of nothing"));
-}
-
-static struct value
-f_list(struct run *r, struct value v, const struct args *a)
-{
-	(void)a;
-	return jv_iterate(&r->c, v);
-}
-
-static struct value
-f_reverse(struct run *r, struct value v, const struct args *a)
-{
-	(void)a;
-	return jv_slice(&r->c, v.kind == V_STRING ? v : jv_iterate(&r->c, v), NULL, NULL, -1);
-}
-
-static struct value
-f_items(struct run *r, struct value v, const struct args *a)
-{
-	if (v.kind == V_UNDEFINED)
-		return jv_list(&r->c, NULL, 0);
-	if (v.kind != V_DICT)
-		jinja_fail(&r->c, "'items' wants a mapping, not %s", jv_kind_name(v));
-	return jinja_call_method(r, &(struct method){v, str_lit("items")}, a);
-}
-
-/* Values in order, by insertion: lists here are short, and errors may leave from a comparison. */
-static void
-sort_by(struct run *r, struct value *v, struct value *key, size_t n, bool reverse)
-{
-	for (size_t i = 1; i < n; i++) {
-		struct value x = v[i], k = key[i];
-		size_t j = i;
-		for (; j &&
-			(reverse ? jv_compare(&r->c, key[j - 1], k) < 0
-				 : jv_compare(&r->c, key[j - 1], k) > 0);
-			j--) {
-			v[j] = v[j - 1];
-			key[j] = key[j - 1];
-		}
-		v[j] = x;
-		key[j] = k;
-	}
-}
-
-static struct value
-fold_case(struct run *r, struct value v, bool fold)
-{
-	return fold && v.kind == V_STRING ? jv_string(str_case(&r->c, v.s, CASE_LOWER)) : v;
-}
-
-static struct value
-f_sort(struct run *r, struct value v, const struct args *a)
-{
-	const struct value *path = jinja_arg(a, 2, "attribute");
-	const struct list *l = jv_iterate(&r->c, v).list;
-	struct value *out = jinja_alloc(&r->c, l->n, sizeof *out),
-		     *key = jinja_alloc(&r->c, l->n, sizeof *key);
-	for (size_t i = 0; i < l->n; i++) {
-		out[i] = l->v[i];
-		key[i] = fold_case(
-			r, path ? path_of(r, out[i], *path) : out[i], !flag_arg(a, 1, "case_sensitive"));
-	}
-	sort_by(r, out, key, l->n, flag_arg(a, 0, "reverse"));
-	return jv_list(&r->c, out, l->n);
-}
-
-static struct value
-f_dictsort(struct run *r, struct value v, const struct args *a)
-{
-	const struct list *l = f_items(r, v, &(struct args){0}).list;
-	size_t by = str_is(text_arg(r, a, 1, "by", "key"), "value");
-	struct value *out = jinja_alloc(&r->c, l->n, sizeof *out),
-		     *key = jinja_alloc(&r->c, l->n, sizeof *key);
-	for (size_t i = 0; i < l->n; i++) {
-		out[i] = l->v[i];
-		key[i] = fold_case(r, out[i].list->v[by], !flag_arg(a, 0, "case_sensitive"));
-	}
-	sort_by(r, out, key, l->n, flag_arg(a, 2, "reverse"));
-	return jv_list(&r->c, out, l->n);
-}
-
-static struct value
-f_unique(struct run *r, struct value v, const struct args *a)
-{
-	const struct list *l = jv_iterate(&r->c, v).list;
-	struct value *out = jinja_alloc(&r->c, l->n, sizeof *out);
-	size_t n = 0;
-	for (size_t i = 0; i < l->n; i++) {
-		struct value key = fold_case(r, l->v[i], !flag_arg(a, 0, "case_sensitive"));
-		bool seen = false;
-		for (size_t k = 0; k < n && !seen; k++)
-			seen = jv_equal(&r->c, fold_case(r, out[k], !flag_arg(a, 0, "case_sensitive")), key);
-		if (!seen)
-			out[n++] = l->v[i];
-	}
-	return jv_list(&r->c, out, n);
-}
-
-static struct value
-f_map(struct run *r, struct value v, const struct args *a)
-{
-	const struct value *path = jinja_arg(a, SIZE_MAX, "attribute"),
-			   *otherwise = jinja_arg(a, SIZE_MAX, "default");
-	const struct list *l = jv_iterate(&r->c, v).list;
-	struct value *out = jinja_alloc(&r->c, l->n, sizeof *out);
-	if (!path && (a->n == 0 || a->v[0].kind != V_STRING))
-		jinja_fail(&r->c, "'map' wants a filter's name or attribute=");
-	struct args rest = {.v = a->v + 1, .n = a->n ? a->n - 1 : 0, .kw = a->kw, .n_kw = a->n_kw};
-	for (size_t i = 0; i < l->n; i++) {
-		out[i] = path ? path_of(r, l->v[i], *path) : jinja_filter(r, a->v[0].s, l->v[i], &rest);
-		if (path && otherwise && out[i].kind == V_UNDEFINED)
-			out[i] = *otherwise;
-	}
-	return jv_list(&r->c, out, l->n);
-}
-
-/* The items (or those whose attribute) that pass a test, or fail it; without a test: that are true. */
-static struct value
-choose(struct run *r, struct value v, const struct args *a, bool attribute, bool wanted)
-{
-	const struct list *l = jv_iterate(&r->c, v).list;
-	struct value *out = jinja_alloc(&r->c, l->n, sizeof *out);
-	size_t n = 0, first = attribute;
-	if (attribute && a->n == 0)
-		jinja_fail(&r->c, "an attribute's name is wanted");
-	struct args rest = {.v = a->v + first + 1, .n = a->n > first ? a->n - first - 1 : 0};
-	for (size_t i = 0; i < l->n; i++) {
-		struct value x = attribute ? path_of(r, l->v[i], a->v[0]) : l->v[i];
-		bool pass = a->n > first ? jinja_test(r, jv_str(&r->c, a->v[first]), x, &rest) : jv_true(x);
-		if (pass == wanted)
-			out[n++] = l->v[i];
-	}
-	return jv_list(&r->c, out, n);
-}
-
-static struct value
-f_select(struct run *r, struct value v, const struct args *a)
-{
-	return choose(r, v, a, false, true);
-}
-
-static struct value
-f_reject(struct run *r, struct value v, const struct args *a)
-{
-	return choose(r, v, a, false, false);
-}
-
-static struct value
-f_selectattr(struct run *r, struct value v, const struct args *a)
-{
-	return choose(r, v, a, true, true);
-}
-
-static struct value
-f_rejectattr(struct run *r, struct value v, const struct args *a)
-{
-	return choose(r, v, a, true, false);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		s = str_replace(&r->c, s, str_lit(names[i][0]), str_lit(names[i][1]), -1);
+	return jv_string(s);
 }
 
 static const struct {
@@ -435,15 +239,10 @@ static const struct {
 	{"length", f_length},
 	{"count", f_length},
 	{"tojson", f_tojson},
-	{"join", f_join},
 	{"upper", f_upper},
 	{"lower", f_lower},
 	{"title", f_title},
 	{"capitalize", f_capitalize},
-	{"first", f_first},
-	{"last", f_last},
-	{"list", f_list},
-	{"items", f_items},
 	{"replace", f_replace},
 	{"default", f_default},
 	{"d", f_default},
@@ -454,22 +253,18 @@ static const struct {
 	{"abs", f_abs},
 	{"round", f_round},
 	{"indent", f_indent},
-	{"reverse", f_reverse},
-	{"sort", f_sort},
-	{"dictsort", f_dictsort},
-	{"unique", f_unique},
-	{"map", f_map},
-	{"select", f_select},
-	{"reject", f_reject},
-	{"selectattr", f_selectattr},
-	{"rejectattr", f_rejectattr},
+	{"escape", f_escape},
+	{"e", f_escape},
 };
 
 struct value
 jinja_filter(struct run *r, struct str name, struct value v, const struct args *a)
 {
+	struct value out;
 	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
 		if (str_is(name, filters[i].name))
 			return filters[i].apply(r, v, a);
-	jinja_fail(&r->c, "the filter '%.*s' is not supported", STR(name));
+	if (!jinja_list_filter(r, name, v, a, &out))
+		jinja_fail(&r->c, "the filter '%.*s' is not supported", STR(name));
+	return out;
 }

@@ -159,7 +159,7 @@ struct str jv_str(struct jinja_ctx *c, struct value v);               /* str() o
 struct json_style {
 	int indent;              /* -1: on one line */
 	struct str item, key;    /* separators */
-	bool sort;
+	bool sort, ascii;        /* ascii: others as \uXXXX */
 };
 struct str jv_json(struct jinja_ctx *c, struct value v, const struct json_style *style);
 
@@ -193,6 +193,8 @@ enum node_kind {
 	N_SET,      /* kid... = a; without a: the text of b, through the filters of d */
 	N_MACRO,    /* v(kid...): b */
 	N_WITH,     /* kid... are N_SET; b */
+	N_CALLER,   /* the call a, to which the N_MACRO b is "caller" */
+	N_FILTERED, /* the text of b, through the filters of d */
 	N_BLOCK,    /* b */
 	N_BREAK, N_CONTINUE,
 };
@@ -267,6 +269,7 @@ struct node *jinja_parse_expr(struct parser *p);        /* with inline if */
 struct node *jinja_parse_or(struct parser *p);          /* without */
 struct node *jinja_parse_tuple(struct parser *p);       /* expr, or a list of them without brackets */
 struct node *jinja_parse_filters(struct parser *p, struct node *subject);
+struct node *jinja_parse_filter(struct parser *p, struct node *subject);  /* one, behind its "|" */
 
 /* ---- rendering ---- */
 
@@ -300,7 +303,14 @@ struct args {
 /* Argument i, or the one named so; NULL when not given. */
 const struct value *jinja_arg(const struct args *a, size_t i, const char *name);
 
+/* The same, of the type that a method or function wants. */
+struct str jinja_string_arg(struct run *r, const struct args *a, size_t i, const char *name, struct str method);
+int64_t jinja_int_arg(struct run *r, const struct args *a, size_t i, const char *name, int64_t otherwise);
+bool jinja_flag_arg(const struct args *a, size_t i, const char *name);
+
 struct value jinja_eval(struct run *r, const struct node *n);
+struct value jinja_call(struct run *r, const struct node *call, const struct value *caller); /* NULL: no call block */
+struct value jinja_add(struct run *r, struct value a, struct value b);
 struct value jinja_attr(struct run *r, struct value v, struct str name);
 struct value jinja_item(struct run *r, struct value v, struct value key);
 struct value jinja_call_macro(struct run *r, const struct macro *m, const struct args *a);
@@ -309,6 +319,8 @@ const char *jinja_function(struct str name);            /* a global function's n
 bool jinja_has_method(struct value v, struct str name);
 struct value jinja_call_method(struct run *r, const struct method *m, const struct args *a);
 struct value jinja_filter(struct run *r, struct str name, struct value v, const struct args *a);
+bool jinja_list_filter(struct run *r, struct str name, struct value v, const struct args *a, struct value *out);
+bool jinja_is_case(struct str s, bool upper);           /* isupper(), islower() of Python */
 bool jinja_test(struct run *r, struct str name, struct value v, const struct args *a);
 void jinja_assign(struct run *r, struct str name, struct value v);
 

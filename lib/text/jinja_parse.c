@@ -135,28 +135,70 @@ parse_set(struct parser *p)
 	return n;
 }
 
+static void
+parse_params(struct parser *p, struct node *macro)
+{
+	jinja_want_op(p, "(");
+	while (!jinja_at_op(p, ")")) {
+		if (macro->n)
+			jinja_want_op(p, ",");
+		struct node *param = jinja_node(p, N_KEYWORD);
+		param->v = jv_string(jinja_want_ident(p));
+		if (jinja_take_op(p, "="))
+			param->a = jinja_parse_expr(p);
+		jinja_kid(p, macro, param);
+	}
+	p->t++;
+}
+
+static void
+parse_macro_body(struct parser *p, struct node *macro, const char *end)
+{
+	bool outer = p->in_loop;
+	want_tag_end(p);
+	p->in_loop = false;
+	macro->b = body_until(p, end);
+	p->in_loop = outer;
+}
+
 static struct node *
 parse_macro(struct parser *p)
 {
 	struct node *n = jinja_node(p, N_MACRO);
 	p->t += 2;
 	n->v = jv_string(jinja_want_ident(p));
-	jinja_want_op(p, "(");
-	while (!jinja_at_op(p, ")")) {
-		if (n->n)
-			jinja_want_op(p, ",");
-		struct node *param = jinja_node(p, N_KEYWORD);
-		param->v = jv_string(jinja_want_ident(p));
-		if (jinja_take_op(p, "="))
-			param->a = jinja_parse_expr(p);
-		jinja_kid(p, n, param);
-	}
-	p->t++;
+	parse_params(p, n);
+	parse_macro_body(p, n, "endmacro");
+	return n;
+}
+
+/* {% call(x) f(y) %}: the body is a macro that f knows as caller. */
+static struct node *
+parse_call(struct parser *p)
+{
+	struct node *n = jinja_node(p, N_CALLER);
+	p->t += 2;
+	n->b = jinja_node(p, N_MACRO);
+	n->b->v = jv_string(str_lit("caller"));
+	if (jinja_at_op(p, "("))
+		parse_params(p, n->b);
+	n->a = jinja_parse_expr(p);
+	if (n->a->kind != N_CALL)
+		jinja_fail(p->c, "'call' wants the call of a macro");
+	parse_macro_body(p, n->b, "endcall");
+	return n;
+}
+
+/* {% filter upper|trim %}: over the block's text, as parse_set has it. */
+static struct node *
+parse_filter(struct parser *p)
+{
+	struct node *n = jinja_node(p, N_FILTERED), *text = jinja_node(p, N_NAME);
+	p->t += 2;
+	text->v = jv_string((struct str){"", 0});
+	n->d = jinja_parse_filters(p, jinja_parse_filter(p, text));
 	want_tag_end(p);
-	bool outer = p->in_loop;
-	p->in_loop = false;
-	n->b = body_until(p, "endmacro");
-	p->in_loop = outer;
+	n->b = body_until(p, "endfilter");
 	return n;
 }
 
@@ -212,6 +254,8 @@ parse_tag(struct parser *p)
 		{"for", parse_for},
 		{"set", parse_set},
 		{"macro", parse_macro},
+		{"call", parse_call},
+		{"filter", parse_filter},
 		{"with", parse_with},
 		{"break", parse_jump},
 		{"continue", parse_jump},

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "text/jinja_int.h"
 
@@ -138,19 +139,38 @@ jv_str(struct jinja_ctx *c, struct value v)
 
 static void add_json(struct strbuf *b, struct value v, const struct json_style *style, int level);
 
+/* A character outside ASCII at s.p as \uXXXX, or two of them; how many bytes it takes. */
+static size_t
+add_json_escaped(struct strbuf *b, struct str s)
+{
+	int32_t u = 0xfffd;
+	char text[16];
+	utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s.p, (utf8proc_ssize_t)s.n, &u);
+	if (u < 0x10000)
+		snprintf(text, sizeof text, "\\u%04x", (unsigned)u);
+	else
+		snprintf(text, sizeof text, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (u >> 10)), (unsigned)(0xdc00 + (u & 0x3ff)));
+	strbuf_lit(b, text);
+	return n > 0 ? (size_t)n : 1;
+}
+
 static void
-add_json_string(struct strbuf *b, struct str s)
+add_json_string(struct strbuf *b, struct str s, bool ascii)
 {
 	static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
 	strbuf_lit(b, "\"");
 	for (size_t i = 0; i < s.n; i++) {
 		size_t plain = i;
 		while (plain < s.n && (unsigned char)s.p[plain] >= 0x20 && s.p[plain] != '"' &&
-			s.p[plain] != '\\')
+			s.p[plain] != '\\' && !(ascii && s.p[plain] & 0x80))
 			plain++;
 		strbuf_add(b, s.p + i, plain - i);
 		if ((i = plain) == s.n)
 			break;
+		if (s.p[i] & 0x80) {
+			i += add_json_escaped(b, (struct str){s.p + i, s.n - i}) - 1;
+			continue;
+		}
 		const char *known = s.p[i] ? strchr(from, s.p[i]) : NULL;
 		char text[8];
 		if (known)
@@ -188,11 +208,11 @@ add_json_list(struct strbuf *b, const struct list *l, const struct json_style *s
 }
 
 static void
-add_json_key(struct strbuf *b, struct value key)
+add_json_key(struct strbuf *b, struct value key, bool ascii)
 {
 	switch (key.kind) {
 	case V_STRING:
-		add_json_string(b, key.s);
+		add_json_string(b, key.s, ascii);
 		break;
 	case V_NONE:
 		strbuf_lit(b, "\"null\"");
@@ -201,7 +221,7 @@ add_json_key(struct strbuf *b, struct value key)
 		strbuf_lit(b, key.b ? "\"true\"" : "\"false\"");
 		break;
 	default:
-		add_json_string(b, jv_str(b->c, key));
+		add_json_string(b, jv_str(b->c, key), ascii);
 	}
 }
 
@@ -227,7 +247,7 @@ add_json_dict(struct strbuf *b, const struct dict *d, const struct json_style *s
 		if (i)
 			strbuf_str(b, style->item);
 		new_line(b, style, level + 1);
-		add_json_key(b, p[i]->key);
+		add_json_key(b, p[i]->key, style->ascii);
 		strbuf_str(b, style->key);
 		add_json(b, p[i]->value, style, level + 1);
 	}
@@ -248,7 +268,7 @@ add_json(struct strbuf *b, struct value v, const struct json_style *style, int l
 		strbuf_lit(b, v.b ? "true" : "false");
 		break;
 	case V_STRING:
-		add_json_string(b, v.s);
+		add_json_string(b, v.s, style->ascii);
 		break;
 	case V_LIST:
 		add_json_list(b, v.list, style, level);

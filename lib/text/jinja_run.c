@@ -208,13 +208,10 @@ run_if(struct run *r, const struct node *n)
 	return run_body(r, n->b);
 }
 
-static void
-run_set(struct run *r, const struct node *n)
+/* What the body prints, through the filters if there are any. */
+static struct value
+filtered(struct run *r, const struct node *n)
 {
-	if (n->a) {
-		assign(r, n, jinja_eval(r, n->a));
-		return;
-	}
 	struct scope *outer = r->scope;
 	push_scope(r, outer);
 	struct value text = jv_string(capture(r, n->b));
@@ -223,7 +220,22 @@ run_set(struct run *r, const struct node *n)
 		text = jinja_eval(r, n->d);
 	}
 	r->scope = outer;
-	assign(r, n, text);
+	return text;
+}
+
+static void
+run_set(struct run *r, const struct node *n)
+{
+	assign(r, n, n->a ? jinja_eval(r, n->a) : filtered(r, n));
+}
+
+static void
+run_caller(struct run *r, const struct node *n)
+{
+	struct macro *m = jinja_alloc(&r->c, 1, sizeof *m);
+	*m = (struct macro){n->b, r->scope};
+	struct value caller = {.kind = V_MACRO, .macro = m};
+	print(r, jv_str(&r->c, jinja_call(r, n->a, &caller)));
 }
 
 static void
@@ -270,6 +282,12 @@ run_statement(struct run *r, const struct node *n)
 		return FLOW_ON;
 	case N_WITH:
 		return run_with(r, n);
+	case N_CALLER:
+		run_caller(r, n);
+		return FLOW_ON;
+	case N_FILTERED:
+		print(r, jv_str(&r->c, filtered(r, n)));
+		return FLOW_ON;
 	case N_BLOCK:
 		return run_body(r, n->b);
 	case N_BREAK:
@@ -307,6 +325,9 @@ jinja_call_macro(struct run *r, const struct macro *m, const struct args *a)
 				       : jv_undefined(param->v.s);
 		jinja_assign(r, param->v.s, v);
 	}
+	for (size_t k = 0; k < a->n_kw; k++)
+		if (str_is(a->kw[k].key.s, "caller"))
+			jinja_assign(r, a->kw[k].key.s, a->kw[k].value);
 	struct str text = capture(r, def->b);
 	r->scope = outer;
 	return jv_string(text);

@@ -59,6 +59,8 @@ jinja_test(struct run *r, struct str name, struct value v, const struct args *a)
 	int64_t i, by = 2;
 	if (known)
 		return is;
+	if (str_is(name, "lower") || str_is(name, "upper"))
+		return jinja_is_case(jv_str(&r->c, v), str_is(name, "upper"));
 	if (str_is(name, "odd") || str_is(name, "even") || (str_is(name, "divisibleby") && x)) {
 		if (!jv_is_int(v, &i) || (x && (!jv_is_int(*x, &by) || by == 0 || by == -1)))
 			jinja_fail(&r->c, "'%.*s' wants whole numbers", STR(name));

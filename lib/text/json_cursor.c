@@ -45,7 +45,7 @@ read_u(struct json_cursor *c, struct buf *out)
 		return false;
 	int v = hex4(c->p);
 	c->p += 4;
-	if (v <= 0 || (v >= 0xdc00 && v < 0xe000))
+	if (v < 0 || (v >= 0xdc00 && v < 0xe000))
 		return false;
 	if (v >= 0xd800 && v < 0xdc00) {
 		int low = c->end - c->p >= 6 && c->p[0] == '\\' && c->p[1] == 'u' ? hex4(c->p + 2) : -1;
@@ -58,60 +58,87 @@ read_u(struct json_cursor *c, struct buf *out)
 	return true;
 }
 
+/* What is no plain character of a string: control characters, the quote and the backslash. */
+static const bool is_sign[256] = {
+	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1};
+
+/* Whether any of 32 bytes is a sign. No early exit: the compiler makes vector code of it. */
+static bool
+block_has_sign(const char *p)
+{
+	unsigned char any = 0;
+	for (int i = 0; i < 32; i++) {
+		unsigned char c = (unsigned char)p[i];
+		any |= (unsigned char)((c == '"') | (c == '\\') | (c < 0x20));
+	}
+	return any;
+}
+
+/* Most strings of a vocabulary are short, those of records are long. */
 static void
 run_of_plain(struct json_cursor *c)
 {
-	while (c->p < c->end && (unsigned char)*c->p >= 0x20 && *c->p != '"' && *c->p != '\\')
-		c->p++;
+	const char *p = c->p, *end = c->end, *near = end - p > 16 ? p + 16 : end;
+	while (p < near && !is_sign[(unsigned char)*p])
+		p++;
+	if (p == near && p < end) {
+		while (end - p >= 32 && !block_has_sign(p))
+			p += 32;
+		while (p < end && !is_sign[(unsigned char)*p])
+			p++;
+	}
+	c->p = p;
 }
 
+/* What the escape at c->p stands for. */
 static bool
-read_escapes(struct json_cursor *c, const char *start, struct buf *tmp)
+read_escape(struct json_cursor *c, struct buf *out)
 {
-	buf_clear(tmp);
-	buf_append(tmp, start, (size_t)(c->p - start));
-	while (c->p < c->end && *c->p != '"') {
-		static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-		const char *at;
-		if (*c->p != '\\') {
-			const char *run = c->p;
-			run_of_plain(c);
-			if (c->p == run)
-				return false;  /* a control character */
-			buf_append(tmp, run, (size_t)(c->p - run));
-			continue;
-		}
-		if (++c->p == c->end)
+	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+	if (++c->p == c->end)
+		return false;
+	char k = *c->p++;
+	if (k == 'u')
+		return read_u(c, out);
+	const char *at = k ? strchr(names, k) : NULL;
+	if (at)
+		buf_putc(out, values[at - names]);
+	return at != NULL;
+}
+
+/* The rest of a string of which `start` is the beginning, up to its closing quote. */
+static bool
+read_escaped(struct json_cursor *c, const char *start, struct buf *out)
+{
+	buf_append(out, start, (size_t)(c->p - start));
+	while (c->p < c->end && *c->p == '\\') {
+		if (!read_escape(c, out))
 			return false;
-		char k = *c->p++;
-		if (k == 'u') {
-			if (!read_u(c, tmp))
-				return false;
-		} else if (k && (at = strchr(names, k)))
-			buf_putc(tmp, values[at - names]);
-		else
-			return false;
+		const char *run = c->p;
+		run_of_plain(c);
+		buf_append(out, run, (size_t)(c->p - run));
 	}
-	return c->p < c->end;
+	return true;
 }
 
 bool
-json_cursor_string(struct json_cursor *c, struct buf *tmp, const char **s, size_t *n)
+json_cursor_string(struct json_cursor *c, struct buf *out, const char **s, size_t *n)
 {
 	if (!json_cursor_take(c, '"'))
 		return false;
 	const char *start = c->p;
+	size_t from = out->len;
 	run_of_plain(c);
 	*s = start;
 	*n = (size_t)(c->p - start);
 	if (c->p < c->end && *c->p == '\\') {
-		if (!read_escapes(c, start, tmp))
+		if (!read_escaped(c, start, out))
 			return false;
-		*s = tmp->data;
-		*n = tmp->len;
+		*s = out->data + from;
+		*n = out->len - from;
 	}
 	if (c->p == c->end || *c->p != '"')
-		return false;
+		return false;  /* a control character */
 	c->p++;
 	return true;
 }

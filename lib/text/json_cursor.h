@@ -17,8 +17,9 @@ void json_cursor_space(struct json_cursor *c);  /* passes white space over */
 /* Takes one character, and white space before it. */
 bool json_cursor_take(struct json_cursor *c, char what);
 
-/* Takes a string. *s is in the text itself or, when there are escapes, in *tmp, which is emptied first. That the
- * text is UTF-8 is the caller's business; \u0000 is false. */
-bool json_cursor_string(struct json_cursor *c, struct buf *tmp, const char **s, size_t *n);
+/* Takes a string. *s is in the text itself or, when there are escapes, behind what *out holds: it stays there as long as
+ * *out has room for what is appended, and no escape is shorter than what it stands for. That the text is UTF-8 is the
+ * caller's business. */
+bool json_cursor_string(struct json_cursor *c, struct buf *out, const char **s, size_t *n);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "text/regex.h"
 #include "text/unicode.h"
 
 struct pattern {
@@ -25,117 +26,13 @@ struct matcher {
  * not without end. The JIT's stack grows on demand up to its bound. */
 enum { STEPS = 10000000, STEPS_A_BYTE = 64, STACK_START = 32 << 10, STACK_MAX = 64 << 20 };
 
-/* The classes that the two libraries read differently, without the brackets. */
-static const char *
-class_text(char c)
-{
-	switch (c) {
-	case 's':
-	case 'S':
-		return "\\p{White_Space}";
-	case 'w':
-	case 'W':
-		return "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
-	case 'h':
-	case 'H':
-		return "0-9A-Fa-f";
-	default:
-		return NULL;
-	}
-}
-
-/* Translates the escape at s[1]; how many characters of s it took, or -1. */
-static int
-translate_escape(const char *s, bool in_class, struct buf *out, struct err *e)
-{
-	const char *text = class_text(s[1]);
-	if (text && s[1] == 'S') {
-		buf_puts(out, "\\P{White_Space}");
-		return 2;
-	}
-	if (text) {
-		bool negated = s[1] >= 'A' && s[1] <= 'Z';
-		if (negated && in_class)
-			return err_set(e, ERR_CONFIG, "'\\%c' within a class is not supported", s[1]);
-		buf_printf(out, in_class ? "%s" : negated ? "[^%s]" : "[%s]", text);
-		return 2;
-	}
-	if (s[1] == 'u' && strspn(s + 2, "0123456789abcdefABCDEF") >= 4) {
-		buf_printf(out, "\\x{%.4s}", s + 2);
-		return 6;
-	}
-	if (strchr("uKRXGNyYOQE", s[1]))
-		return err_set(e, ERR_CONFIG, "'\\%c' is not supported", s[1]);
-	const char *close = strchr("pPx", s[1]) && s[2] == '{' ? strchr(s, '}') : NULL;
-	size_t n = close ? (size_t)(close + 1 - s) : 2;
-	buf_append(out, s, n);
-	return (int)n;
-}
-
-/* What else means another thing in PCRE2 than it does in Ruby, at s: && and nested brackets in classes;
- * "{1,3}+", which repeats the repetition there and is possessive here; (?m), which lets a dot match line
- * feeds there. */
-static int
-refuse(const char *s, bool in_class, struct err *e)
-{
-	if (in_class && s[0] == '&' && s[1] == '&')
-		return err_set(e, ERR_CONFIG, "'&&' within a class is not supported");
-	if (in_class && s[0] == '[' && s[1] != ':')
-		return err_set(e, ERR_CONFIG, "a class within a class is not supported");
-	if (!in_class && s[0] == '}' && s[1] == '+')
-		return err_set(e, ERR_CONFIG, "'+' behind a counted repetition is not supported");
-	if (!in_class && s[0] == '(' && s[1] == '?' && memchr(s + 2, 'm', strspn(s + 2, "ixm-")))
-		return err_set(e, ERR_CONFIG, "the option 'm' is not supported");
-	return 0;
-}
-
-/* Copies what opens a class, with a bracket right behind it, which is a member; or a whole [:name:] within
- * one. */
-static size_t
-copy_bracket(const char *s, bool in_class, struct buf *out)
-{
-	const char *close = in_class ? strstr(s, ":]") : NULL;
-	size_t n = close ? (size_t)(close + 2 - s) : s[1] == '^' ? 2 : 1;
-	buf_append(out, s, n);
-	if (in_class || s[n] != ']')
-		return n;
-	buf_puts(out, "\\]");
-	return n + 1;
-}
-
-/* Ruby's syntax in PCRE2's words. */
-static int
-translate(const char *s, struct buf *out, struct err *e)
-{
-	bool in_class = false;
-	while (*s) {
-		if (refuse(s, in_class, e) < 0)
-			return -1;
-		if (*s == '\\' && !s[1])
-			return err_set(e, ERR_CONFIG, "it ends with a backslash");
-		if (*s == '\\') {
-			int took = translate_escape(s, in_class, out, e);
-			if (took < 0)
-				return -1;
-			s += took;
-		} else if (*s == '[') {
-			s += copy_bracket(s, in_class, out);
-			in_class = true;
-		} else {
-			in_class &= *s != ']';
-			buf_putc(out, *s++);
-		}
-	}
-	return 0;
-}
-
 static int
 compile(struct pattern *p, struct err *e)
 {
 	struct buf text = {0};
 	if (strlen(p->source) != p->n)
 		return err_set(e, ERR_CONFIG, "pattern holds a NUL");
-	if (translate(p->source, &text, e) < 0) {
+	if (regex_translate(p->source, &text, e) < 0) {
 		buf_release(&text);
 		return err_prefix(e, "pattern '%s': ", p->source);
 	}

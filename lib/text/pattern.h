@@ -12,7 +12,7 @@ struct pattern;  /* immutable: any number of threads may use it */
 struct matcher;  /* one thread's scratch memory, for any patterns */
 
 /* Compiles {"String": S} (the bytes themselves) or {"Regex": R}; `what` names the component in errors. What
- * the two syntaxes read differently is translated, or refused (ERR_CONFIG). */
+ * the two syntaxes read differently is translated (text/regex.h), or refused (ERR_CONFIG). */
 struct pattern *pattern_load(const json_t *j, const char *what, struct err *e);
 void pattern_free(struct pattern *p);
 

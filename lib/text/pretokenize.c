@@ -106,11 +106,13 @@ load_metaspace(struct pretokenizer *p, const json_t *j, struct err *e)
 		json_get_bool(j, "add_prefix_space", &prefix, e) < 0 ||
 		json_get_bool(j, "split", &s->split, e) < 0)
 		return -1;
-	if (!prefix && scheme != NEVER)
+	/* Files of before 2023 have add_prefix_space only. */
+	bool told = !json_is_null(json_object_get(j, "prepend_scheme")) && json_object_get(j, "prepend_scheme");
+	if (!prefix && told && scheme != NEVER)
 		return err_set(e, ERR_CONFIG,
 			"pre_tokenizer Metaspace: 'add_prefix_space' is false, but 'prepend_scheme' is not "
 			"'never'");
-	s->scheme = (enum scheme)scheme;
+	s->scheme = prefix ? (enum scheme)scheme : NEVER;
 	return 0;
 }
 

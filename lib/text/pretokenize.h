@@ -12,12 +12,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "text/pattern.h"
+#include "text/word.h"
 
 struct pretokenizer;  /* immutable */
-
-struct word {
-	uint32_t start, n;  /* bytes of the text */
-};
 
 enum { PRE_MAX_BYTES = 1 << 30 };  /* in one piece: what Metaspace makes of it must fit 32 bits */
 

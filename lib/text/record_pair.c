@@ -35,7 +35,7 @@ static int
 encode_front(struct record_maker *m, struct text t, struct err *e)
 {
 	bool special = !m->opt->no_special;
-	if (encoder_encode(m->encoder, t.p, t.n, special, &m->ids, e) < 0)
+	if (encoder_encode_valid(m->encoder, t.p, t.n, special, &m->ids, e) < 0)
 		return -1;
 	if (special) {
 		m->ids.n -= m->behind;
@@ -47,7 +47,7 @@ encode_front(struct record_maker *m, struct text t, struct err *e)
 static int
 encode_behind(struct record_maker *m, struct text t, struct err *e)
 {
-	return encoder_encode(m->encoder, t.p, t.n, false, &m->ids, e);
+	return encoder_encode_valid(m->encoder, t.p, t.n, false, &m->ids, e);
 }
 
 static void

@@ -7,16 +7,16 @@
 #include "base/mem.h"
 #include "text/source.h"
 
-enum { BLOCK_LINES = 2048, BLOCK_BYTES = 4 << 20 };
+enum { BLOCK_LINES = 8192, BLOCK_BYTES = 4 << 20 };
 
 /* A line and what became of it. */
 struct slot {
 	size_t at, n;       /* in the block's text */
 	uint64_t line;
-	bool unread;        /* err is of the source, and there is no text */
+	bool unread;        /* the error is of the source, and there is no text */
 	int verdict;        /* enum record_verdict, or -1 */
 	unsigned remarks;
-	struct err err;
+	struct err *err;    /* of verdict -1; NULL until there has been one */
 	struct example x;   /* points into the members below, which are kept from block to block */
 	int32_t *ids;
 	struct span *spans;
@@ -24,6 +24,16 @@ struct slot {
 	size_t ids_cap, spans_cap, label_cap;
 };
 
+struct block {
+	struct buf text;
+	struct slot slots[BLOCK_LINES];
+	size_t n;
+	bool last;         /* nothing follows it... */
+	bool failed;       /* ...but an error */
+	struct err err;
+};
+
+/* While threads work on one block, one of them has written the block before and read the block behind. */
 struct pipeline {
 	struct record_options *opt;
 	const struct records_sink *sink;
@@ -32,40 +42,52 @@ struct pipeline {
 	int threads;
 	bool skip, enough;  /* enough: the sink wants no more */
 	const char *file;   /* as in the list of files */
-	struct buf text;
-	struct slot slots[BLOCK_LINES];
-	size_t n;
+	struct block block[3];
 };
 
 /* ---- reading ---- */
 
-/* Fills a block with the next records; 1, 0 at the end of the file, -1 on an error. */
-static int
-read_block(struct pipeline *p, struct source *from, struct err *e)
+static void
+set_error(struct slot *s, const struct err *e)
 {
+	if (!s->err)
+		s->err = xmalloc(sizeof *s->err);
+	*s->err = *e;
+}
+
+/* One more record into the block; false when it is the last block's end. */
+static bool
+read_slot(struct block *b, struct source *from)
+{
+	struct slot *slot = &b->slots[b->n];
 	const char *text = NULL;
 	size_t n = 0;
-	int rc = 1;
-	p->n = 0;
-	buf_clear(&p->text);
-	while (rc > 0 && p->n < BLOCK_LINES && p->text.len < BLOCK_BYTES) {
-		struct slot *slot = &p->slots[p->n];
-		rc = source_next(from, &text, &n, &slot->line, &slot->err);
-		slot->unread = rc < 0 && from->can_go_on;
-		if (rc < 0 && !slot->unread) {
-			*e = slot->err;
-			return -1;
-		}
-		if (rc == 0)
-			break;
-		slot->at = p->text.len;
-		slot->n = slot->unread ? 0 : n;
-		buf_append(&p->text, text, slot->n);
-		p->n++;
-		rc = 1;
-	}
-	p->counts->bytes += p->text.len + p->n;
-	return p->n > 0;
+	int rc = source_next(from, &text, &n, &slot->line, &b->err);
+	slot->unread = rc < 0 && from->can_go_on;
+	b->failed = rc < 0 && !slot->unread;
+	if (slot->unread)
+		set_error(slot, &b->err);
+	b->last = rc == 0 || b->failed;
+	if (b->last)
+		return false;
+	slot->at = b->text.len;
+	slot->n = slot->unread ? 0 : n;
+	buf_append(&b->text, text, slot->n);
+	b->n++;
+	return true;
+}
+
+/* Fills a block with the next records: none, when `from` is NULL. */
+static void
+read_block(struct pipeline *p, struct block *b, struct source *from)
+{
+	b->n = 0;
+	b->last = !from;
+	b->failed = false;
+	buf_clear(&b->text);
+	while (from && !b->last && b->n < BLOCK_LINES && b->text.len < BLOCK_BYTES && read_slot(b, from))
+		;
+	p->counts->bytes += b->text.len + b->n;
 }
 
 /* ---- computing ---- */
@@ -89,18 +111,17 @@ keep(struct slot *s, const struct example *x)
 }
 
 static void
-compute(struct pipeline *p)
+compute(struct pipeline *p, struct block *b, struct slot *s)
 {
-#pragma omp parallel for schedule(dynamic, 8) num_threads(p->threads)
-	for (size_t i = 0; i < p->n; i++) {
-		struct slot *s = &p->slots[i];
-		struct record_maker *m = p->makers[omp_get_thread_num()];
-		struct example x;
-		s->verdict = s->unread ? -1 : record_parse(m, p->text.data + s->at, s->n, s->line, &x, &s->err);
-		s->remarks = record_remarks(m);
-		if (s->verdict == RECORD_WHOLE || s->verdict == RECORD_CUT)
-			keep(s, &x);
-	}
+	struct record_maker *m = p->makers[omp_get_thread_num()];
+	struct example x;
+	struct err e;
+	s->verdict = s->unread ? -1 : record_parse(m, b->text.data + s->at, s->n, s->line, &x, &e);
+	if (s->verdict < 0 && !s->unread)
+		set_error(s, &e);
+	s->remarks = record_remarks(m);
+	if (s->verdict == RECORD_WHOLE || s->verdict == RECORD_CUT)
+		keep(s, &x);
 }
 
 /* ---- writing ---- */
@@ -150,15 +171,15 @@ note(const struct pipeline *p, struct records_seen *seen, uint64_t line)
 static int
 pass_over(struct pipeline *p, struct slot *s, struct err *e)
 {
-	if (!s->unread && (s->err.code == ERR_DATA || s->err.code == ERR_USAGE))
-		err_prefix(&s->err, "'%s': ", p->file);
-	if (!p->skip || s->err.code != ERR_DATA) {
-		*e = s->err;
+	if (!s->unread && (s->err->code == ERR_DATA || s->err->code == ERR_USAGE))
+		err_prefix(s->err, "'%s': ", p->file);
+	if (!p->skip || s->err->code != ERR_DATA) {
+		*e = *s->err;
 		return -1;
 	}
 	p->counts->skipped++;
 	if (p->sink->skipped)
-		p->sink->skipped(p->sink->arg, &s->err);
+		p->sink->skipped(p->sink->arg, s->err);
 	return 0;
 }
 
@@ -182,6 +203,17 @@ write_slot(struct pipeline *p, struct slot *s, struct err *e)
 	return hand_on(p, &s->x, e);
 }
 
+static int
+write_block(struct pipeline *p, struct block *b, struct err *e)
+{
+	for (size_t i = 0; i < b->n && !p->enough; i++)
+		if (write_slot(p, &b->slots[i], e) < 0)
+			return -1;
+	if (b->failed && !p->enough)
+		*e = b->err;
+	return b->failed && !p->enough ? -1 : 0;
+}
+
 /* ---- all of it ---- */
 
 static int
@@ -199,14 +231,16 @@ make_makers(struct pipeline *p, struct err *e)
 /* The first record that can be read decides on the format; when none in the block can, the first error is
  * it. */
 static int
-settle_format(struct pipeline *p, struct err *e)
+settle_format(struct pipeline *p, const struct block *b, struct err *e)
 {
 	int rc = -1;
-	for (size_t i = 0; i < p->n && rc < 0; i++) {
-		const struct slot *s = &p->slots[i];
-		struct err why = s->err;
-		if (!s->unread)
-			rc = record_detect(p->text.data + s->at, s->n, &p->opt->format, &p->counts->keys, &why);
+	for (size_t i = 0; i < b->n && rc < 0; i++) {
+		const struct slot *s = &b->slots[i];
+		struct err why = {0};
+		if (s->unread)
+			why = *s->err;
+		else
+			rc = record_detect(b->text.data + s->at, s->n, &p->opt->format, &p->counts->keys, &why);
 		if (rc < 0 && !s->unread)
 			err_prefix(&why, "'%s': line %llu: ", p->file, (unsigned long long)s->line);
 		if (rc < 0 && (i == 0 || !p->skip))
@@ -217,33 +251,52 @@ settle_format(struct pipeline *p, struct err *e)
 	return rc;
 }
 
+/* Writes `done` (NULL: there is none), reads `next`, and works on `now`, all at once. */
 static int
-run_block(struct pipeline *p, struct err *e)
+run_block(struct pipeline *p, struct block *done, struct block *now, struct block *next, struct source *from,
+	struct err *e)
 {
-	if (!p->makers && p->opt->format == RECORD_AUTO && settle_format(p, e) < 0)
+	int rc = 0;
+	if (!p->makers && p->opt->format == RECORD_AUTO && settle_format(p, now, e) < 0)
 		return -1;
 	if (!p->makers && make_makers(p, e) < 0)
 		return -1;
-	compute(p);
-	for (size_t i = 0; i < p->n && !p->enough; i++)
-		if (write_slot(p, &p->slots[i], e) < 0)
-			return -1;
-	return 0;
+#pragma omp parallel num_threads(p->threads)
+	{
+#pragma omp master
+		{
+			rc = done ? write_block(p, done, e) : 0;
+			read_block(p, next, now->last || rc < 0 || p->enough ? NULL : from);
+		}
+#pragma omp for schedule(dynamic, 8)
+		for (size_t i = 0; i < now->n; i++)
+			compute(p, now, &now->slots[i]);
+	}
+	return rc;
 }
 
 static int
 run_file(struct pipeline *p, const char *path, struct err *e)
 {
 	struct source from;
+	struct block *done = NULL, *now = &p->block[0], *next = &p->block[1];
 	int rc = 0;
 	if (source_open(&from, path, e) < 0)
 		return -1;
 	p->file = p->counts->file = from.in.name;
-	while (!p->enough && (rc = read_block(p, &from, e)) != 0) {
-		if (rc > 0)
-			rc = run_block(p, e);
-		if (rc < 0)
-			break;
+	read_block(p, now, &from);
+	while (rc == 0 && now->n && !p->enough) {
+		rc = run_block(p, done, now, next, &from, e);
+		struct block *free = done ? done : &p->block[2];
+		done = now;
+		now = next;
+		next = free;
+	}
+	if (rc == 0 && done)
+		rc = write_block(p, done, e);
+	if (rc == 0 && now->failed && !p->enough) {
+		*e = now->err;
+		rc = -1;
 	}
 	source_close(&from);
 	return rc;
@@ -255,12 +308,16 @@ release(struct pipeline *p)
 	for (int i = 0; p->makers && i < p->threads; i++)
 		record_maker_free(p->makers[i]);
 	free(p->makers);
-	for (size_t i = 0; i < BLOCK_LINES; i++) {
-		free(p->slots[i].ids);
-		free(p->slots[i].spans);
-		free(p->slots[i].label);
+	for (size_t k = 0; k < 3; k++) {
+		struct block *b = &p->block[k];
+		for (size_t i = 0; i < BLOCK_LINES; i++) {
+			free(b->slots[i].ids);
+			free(b->slots[i].spans);
+			free(b->slots[i].label);
+			free(b->slots[i].err);
+		}
+		buf_release(&b->text);
 	}
-	buf_release(&p->text);
 	free(p);
 }
 

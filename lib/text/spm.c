@@ -198,7 +198,10 @@ static int
 encode_bpe(const struct spm *s, struct spm_work *w, const char *p, size_t n, struct ids *out, struct err *e)
 {
 	size_t from = out->n;
-	if (n && bpe_encode(&s->bpe, &w->bpe, p, n, out, e) < 0)
+	struct word all = {0, (uint32_t)n};
+	if (n > UINT32_MAX)
+		return err_set(e, ERR_DATA, "%zu bytes of text are more than can be tokenized", n);
+	if (n && bpe_encode(&s->bpe, &w->bpe, p, &all, 1, out, e) < 0)
 		return -1;
 	if (s->bpe.vocab.size > s->model.n)
 		replace_extra(s, w, from, out);

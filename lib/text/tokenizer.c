@@ -227,12 +227,7 @@ encode_words(struct encoder *enc, const char *text, size_t n, bool first, struct
 	const struct words *words;
 	if (pretokenizer_apply(enc->t->pretokenizer, &enc->pre, enc->matcher, text, n, first, &words, e) < 0)
 		return -1;
-	for (size_t i = 0; i < words->n; i++) {
-		const char *word = words->text + words->v[i].start;
-		if (bpe_encode(&enc->t->bpe, &enc->bpe, word, words->v[i].n, out, e) < 0)
-			return -1;
-	}
-	return 0;
+	return bpe_encode(&enc->t->bpe, &enc->bpe, words->text, words->v, words->n, out, e);
 }
 
 typedef int encode_fn(
@@ -269,22 +264,30 @@ encode_raw(struct encoder *enc, const char *text, size_t n, bool first, struct i
 }
 
 int
-encoder_encode(struct encoder *enc, const char *text, size_t n, bool special, struct ids *out, struct err *e)
+encoder_encode_valid(struct encoder *enc, const char *text, size_t n, bool special, struct ids *out, struct err *e)
 {
 	const struct postprocessor *p = &enc->t->post;
 	const struct added_set *raw = added_raw(enc->t->added);
-	size_t bad = uni_check(text, n), before = out->n;
-	if (bad < n)
-		return err_set(e, ERR_DATA, "byte %zu of the text is not UTF-8", bad);
-	for (size_t i = 0; i < (special ? p->n : 1); i++) {
-		if (special && p->item[i] != TEMPLATE_TEXT)
-			ids_push(out, p->item[i]);
-		else if (encode_around(enc, raw, encode_raw, text, n, true, out, e) < 0) {
+	size_t before = out->n;
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->item[i] != TEMPLATE_TEXT) {
+			if (special)
+				ids_push(out, p->item[i]);
+		} else if (encode_around(enc, raw, encode_raw, text, n, true, out, e) < 0) {
 			out->n = before;
 			return -1;
 		}
 	}
 	return 0;
+}
+
+int
+encoder_encode(struct encoder *enc, const char *text, size_t n, bool special, struct ids *out, struct err *e)
+{
+	size_t bad = uni_check(text, n);
+	if (bad < n)
+		return err_set(e, ERR_DATA, "byte %zu of the text is not UTF-8", bad);
+	return encoder_encode_valid(enc, text, n, special, out, e);
 }
 
 /* ---- decoding and questions ---- */
@@ -318,7 +321,7 @@ tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool s
 	for (size_t i = 0; i < n; i++) {
 		const struct added_token *a = added_by_id(t->added, ids[i]);
 		const struct vocab_token *v = vocab_token(t->vocab, ids[i]);
-		if (a && !(a->special && skip_special))
+		if (a && !(skip_special && added_says_special(t->added, a)))
 			strings_add(&tokens, a->normal, a->normal_n);
 		else if (!a && v)
 			strings_add(&tokens, v->text, v->n);
@@ -371,6 +374,12 @@ const char *
 tokenizer_origin(const struct tokenizer *t)
 {
 	return t->origin;
+}
+
+const char *
+tokenizer_ignored(const struct tokenizer *t)
+{
+	return t->ignored;
 }
 
 const char *

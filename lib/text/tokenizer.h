@@ -37,6 +37,10 @@ void encoder_free(struct encoder *enc);
  * NUL is a character like others. Bytes that are not UTF-8 are ERR_DATA with the offset. */
 int encoder_encode(struct encoder *enc, const char *text, size_t n, bool special, struct ids *out, struct err *e);
 
+/* The same for what is known to be UTF-8, as all is that comes out of JSON: the behaviour is undefined when it is not. */
+int encoder_encode_valid(
+	struct encoder *enc, const char *text, size_t n, bool special, struct ids *out, struct err *e);
+
 /* Appends the text of n ids. Ids outside the vocabulary give nothing. */
 void tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_special, struct buf *out);
 
@@ -49,6 +53,9 @@ bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
 
 /* What was loaded, for people: "tokenizer.json", "tiktoken ranks (128000; pattern: ...)". */
 const char *tokenizer_origin(const struct tokenizer *t);
+
+/* Members of tokenizer.json that are set and that it does without ("truncation and padding"); NULL when there are none. */
+const char *tokenizer_ignored(const struct tokenizer *t);
 
 /* The hash of the files that define it (of tokenizer.json, or of the other forms' files and of the added tokens that
  * are told beside them): a dataset made with one tokenizer is refused for another. */

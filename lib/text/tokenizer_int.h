@@ -27,6 +27,7 @@ struct tokenizer {
 	int32_t bos, eos;
 	char fingerprint[HASH_HEX];
 	char origin[256];
+	const char *ignored;  /* members of tokenizer.json */
 };
 
 enum { TOKENIZER_MAX_FILE = 256 << 20 };

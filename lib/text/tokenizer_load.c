@@ -29,7 +29,7 @@ tokenizer_load_components(struct tokenizer *t, const json_t *j, bool as_told, st
 }
 
 static int
-load_parsed(struct tokenizer *t, const json_t *j, const struct bpe_text *x, struct err *e)
+load_parsed(struct tokenizer *t, const json_t *j, struct bpe_text *x, struct err *e)
 {
 	const char *version = "1.0";
 	if (!json_is_object(j))
@@ -38,13 +38,17 @@ load_parsed(struct tokenizer *t, const json_t *j, const struct bpe_text *x, stru
 		return -1;
 	if (strcmp(version, "1.0"))
 		return err_set(e, ERR_CONFIG, "version '%.64s' is not supported; only 1.0 is", version);
+	bool truncation = json_is_object(json_object_get(j, "truncation")),
+	     padding = json_is_object(json_object_get(j, "padding"));
+	t->ignored = truncation && padding ? "truncation and padding" : truncation ? "truncation" :
+		padding ? "padding" : NULL;
 	if (bpe_load(&t->bpe, json_object_get(j, "model"), x, e) < 0)
 		return -1;
 	return tokenizer_load_components(t, j, false, e);
 }
 
 static int
-load_text(struct tokenizer *t, const char *path, const char *text, size_t n, const struct bpe_text *x, struct err *e)
+load_text(struct tokenizer *t, const char *path, const char *text, size_t n, struct bpe_text *x, struct err *e)
 {
 	json_t *j = json_read(path, text, n, e);
 	if (!j)
@@ -64,7 +68,11 @@ tokenizer_load_json(struct tokenizer *t, const char *path, const char *text, siz
 	hash_bytes(text, n, t->fingerprint);
 	snprintf(t->origin, sizeof t->origin, "tokenizer.json");
 	/* Lines and columns in errors are those of the whole text, so what fails on the fast way is read again. */
-	bool fast = bpe_text_cut(&x, text, n, &rest) && load_text(t, path, rest.data, rest.len, &x, &unused) == 0;
+	bool fast = bpe_text_read(&x, text, n, &rest);
+	if (fast) {
+		fast = load_text(t, path, rest.data, rest.len, &x, &unused) == 0;
+		bpe_text_release(&x);
+	}
 	buf_release(&rest);
 	if (!fast) {
 		tokenizer_release_parts(t);

@@ -87,10 +87,17 @@ mark_nfc_risk(uint32_t c, const utf8proc_property_t *prop)
 		uni_class[c] |= UNI_NFC_RISK;
 }
 
+/* Planes 4 to 13, most of 14, and 15 and 16 (of private use) have no letters, no marks and no forms: zero is right. */
+static uint32_t
+next_planned(uint32_t c)
+{
+	return c == 0x3ffff ? 0xe0000 : c == 0xe0fff ? UNI_MAX : c + 1;
+}
+
 static void
 fill(void)
 {
-	for (uint32_t c = 0; c < UNI_MAX; c++) {
+	for (uint32_t c = 0; c < UNI_MAX; c = next_planned(c)) {
 		const utf8proc_property_t *prop = utf8proc_get_property((utf8proc_int32_t)c);
 		uint8_t k = category_class((utf8proc_category_t)prop->category);
 		if (is_space(c))
@@ -133,20 +140,31 @@ char_length(const unsigned char *p, size_t n)
 	return len;
 }
 
+/* The same for most characters outside ASCII, in few steps; 0 when another look is wanted. */
+static inline size_t
+usual_length(const unsigned char *p, size_t n)
+{
+	if (p[0] < 0xe0)
+		return n > 1 && p[0] >= 0xc2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
+	return n > 2 && p[0] > 0xe0 && p[0] < 0xed && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80 ? 3 : 0;
+}
+
 size_t
 uni_check(const char *s, size_t n)
 {
-	size_t i = 0;
-	while (i < n) {
-		uint64_t w;
-		if (n - i >= 8 && (memcpy(&w, s + i, 8), (w & 0x8080808080808080u) == 0)) {
+	const unsigned char *p = (const unsigned char *)s;
+	for (size_t i = 0, len; i < n;) {
+		for (uint64_t w; n - i >= 8 && (memcpy(&w, p + i, 8), (w & 0x8080808080808080u) == 0);)
 			i += 8;
-			continue;
+		while (i < n && p[i] < 0x80)
+			i++;
+		for (; i < n && p[i] >= 0x80; i += len) {
+			len = usual_length(p + i, n - i);
+			if (!len)
+				len = char_length(p + i, n - i);
+			if (!len)
+				return i;
 		}
-		size_t len = char_length((const unsigned char *)s + i, n - i);
-		if (!len)
-			return i;
-		i += len;
 	}
 	return n;
 }

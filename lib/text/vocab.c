@@ -5,8 +5,39 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/table.h"
 
 enum { BLOCK = 1 << 18 };
+
+static inline uint64_t
+load(const char *p, size_t n)
+{
+	uint64_t x = 0;
+	memcpy(&x, p, n);
+	return x;
+}
+
+/* Most tokens are short: first and last bytes, which may overlap, and the length tell them apart. */
+static inline uint64_t
+hash_of(const char *p, size_t n)
+{
+	uint64_t a, b;
+	if (n > 16)
+		return XXH3_64bits(p, n);
+	if (n >= 8) {
+		a = load(p, 8);
+		b = load(p + n - 8, 8);
+	} else if (n >= 4) {
+		a = load(p, 4);
+		b = load(p + n - 4, 4);
+	} else {
+		a = n ? (uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 : 0;
+		b = n ? (uint8_t)p[n - 1] : 0;
+	}
+	uint64_t h = (a ^ (uint64_t)n << 56) * 0x9e3779b97f4a7c15u;
+	h = (h ^ h >> 29 ^ b) * 0xbf58476d1ce4e5b9u;
+	return h ^ h >> 32;
+}
 
 #define SHOWN(n) (int)((n) < 64 ? (n) : 64)  /* bytes of a token in a message */
 
@@ -19,7 +50,9 @@ struct vocab_block {
 static void
 make_slots(struct vocab *v, size_t slots)
 {
-	v->slot = xreallocarray(v->slot, slots, sizeof *v->slot);
+	if (v->slot)
+		table_free(v->slot, v->mask + 1, sizeof *v->slot);
+	v->slot = table_alloc(slots, sizeof *v->slot);
 	memset(v->slot, 0xff, slots * sizeof *v->slot);
 	v->mask = slots - 1;
 }
@@ -42,7 +75,8 @@ vocab_release(struct vocab *v)
 		free(b);
 	}
 	free(v->token);
-	free(v->slot);
+	if (v->slot)
+		table_free(v->slot, v->mask + 1, sizeof *v->slot);
 	*v = (struct vocab){0};
 }
 
@@ -84,7 +118,7 @@ rehash(struct vocab *v)
 		const struct vocab_token *t = &v->token[id];
 		if (!t->text)
 			continue;
-		uint64_t hash = XXH3_64bits(t->text, t->n);
+		uint64_t hash = hash_of(t->text, t->n);
 		*find(v, t->text, t->n, hash) = (struct vocab_slot){(int32_t)id, (uint32_t)(hash >> 32)};
 	}
 }
@@ -107,7 +141,7 @@ vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e
 			v->token[id].text, SHOWN(n), text, (long long)id);
 	if (2 * (v->count + 1) > v->mask)
 		rehash(v);
-	uint64_t hash = XXH3_64bits(text, n);
+	uint64_t hash = hash_of(text, n);
 	struct vocab_slot *slot = find(v, text, n, hash);
 	if (slot->id >= 0)
 		return err_set(e, ERR_CONFIG, "token '%.*s' has two ids, %d and %lld", SHOWN(n), text, slot->id,
@@ -122,7 +156,34 @@ vocab_add(struct vocab *v, const char *text, size_t n, int64_t id, struct err *e
 int32_t
 vocab_id(const struct vocab *v, const char *text, size_t n)
 {
-	return find(v, text, n, XXH3_64bits(text, n))->id;
+	return find(v, text, n, hash_of(text, n))->id;
+}
+
+void
+vocab_ids(const struct vocab *v, const struct vocab_key *key, size_t n, int32_t *id)
+{
+	uint64_t hash[VOCAB_BATCH];
+	for (size_t i = 0; i < n; i++) {
+		hash[i] = hash_of(key[i].text, key[i].n);
+		__builtin_prefetch(&v->slot[hash[i] & v->mask]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		int32_t first = v->slot[hash[i] & v->mask].id;
+		__builtin_prefetch(&v->token[first < 0 ? 0 : first]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		int32_t first = v->slot[hash[i] & v->mask].id;
+		__builtin_prefetch(first < 0 ? NULL : v->token[first].text);
+	}
+	for (size_t i = 0; i < n; i++)
+		id[i] = find(v, key[i].text, key[i].n, hash[i])->id;
+}
+
+void
+vocab_expect(const struct vocab *v, const struct vocab_key *key, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(&v->slot[hash_of(key[i].text, key[i].n) & v->mask], 1);
 }
 
 const struct vocab_token *

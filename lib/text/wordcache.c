@@ -1,8 +1,6 @@
 #include "text/wordcache.h"
 
-#include <stdlib.h>
-
-#include "base/mem.h"
+#include "base/table.h"
 
 _Static_assert(sizeof(struct wordcache_slot) == 64, "an entry is a cache line");
 _Static_assert(WORDCACHE_SLOTS <= 1 << 16, "an index is 16 bits of the hash");
@@ -10,15 +8,13 @@ _Static_assert(WORDCACHE_SLOTS <= 1 << 16, "an index is 16 bits of the hash");
 void
 wordcache_init(struct wordcache *c)
 {
-	/* Not xalloc_aligned, which would touch all of it: small inputs use few entries. */
-	c->memory = xcalloc(WORDCACHE_SLOTS + 1, sizeof *c->slot);
-	c->slot = (struct wordcache_slot *)(((uintptr_t)c->memory + 63) & ~(uintptr_t)63);
+	c->slot = table_alloc(WORDCACHE_SLOTS, sizeof *c->slot);
 }
 
 void
 wordcache_release(struct wordcache *c)
 {
-	free(c->memory);
+	table_free(c->slot, WORDCACHE_SLOTS, sizeof *c->slot);
 }
 
 /* The new entry takes the first place, and what was there the second. */

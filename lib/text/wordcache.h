@@ -19,14 +19,13 @@ struct wordcache_slot {
 };
 
 struct wordcache {
-	struct wordcache_slot *slot;  /* [WORDCACHE_SLOTS], aligned to 64, in... */
-	void *memory;
+	struct wordcache_slot *slot;  /* [WORDCACHE_SLOTS], aligned to 64 */
 };
 
 /* What a key is found by; wordcache_put takes what wordcache_get worked out. */
 struct wordcache_key {
 	const char *p;
-	size_t n;  /* 1 to WORDCACHE_KEY */
+	size_t n;  /* from 1; more than WORDCACHE_KEY: it is not looked up, and the rest is not set */
 	uint64_t head, tail;
 	size_t index;
 };
@@ -65,6 +64,13 @@ wordcache_make_key(struct wordcache_key *k, const char *p, size_t n)
 		for (size_t i = 8; i < n - 8; i += 8)
 			h = (h ^ h >> 31 ^ wordcache_load(p + i, 8)) * 0x94d049bb133111ebu;
 	k->index = h >> 48 & (WORDCACHE_SLOTS - 1);
+}
+
+/* Asks for the memory that looking a key up needs. */
+static inline void
+wordcache_expect(const struct wordcache *c, const struct wordcache_key *k)
+{
+	__builtin_prefetch(&c->slot[k->index]);
 }
 
 /* The entry of a key, or NULL. */

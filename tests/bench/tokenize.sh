@@ -21,8 +21,9 @@ trap 'rm -rf "$tmp"' EXIT INT TERM
 english_and_chinese() {
 	if [ -d "$data/chat" ]; then
 		jq -r '.[] | .instruction, .input, .output' "$data"/chat/alpaca_en_demo.json "$data"/chat/alpaca_zh_demo.json
-		jq -r '.prompt + .completion' "$data"/tasks/chnsenticorp/train.jsonl
-		cat "$data"/raw/banking77-train.csv
+		jq -r '.[].conversations[].value' "$data"/chat/glaive_toolcall_en_demo.json
+		jq -r '.prompt + .completion' "$data"/tasks/*/train.jsonl
+		cat "$data"/raw/*
 		return
 	fi
 	# Words of 2 to 9 letters and phrases of 4 to 15 characters, each kind drawn by the same rule every time.
@@ -46,7 +47,7 @@ english_and_chinese() {
 lines() {
 	{
 		LC_ALL=C english_and_chinese
-		cat lib/*/*.c lib/*/*.h tools/*/*.c
+		cat lib/*/*.c lib/*/*.h tools/*/*.c tests/*/*.c
 	} | jq -Rc 'select(length > 12 and test("[A-Za-z]{2}.* .*[a-z]|[一-龥]{2}")) | {text: .}'
 }
 
@@ -58,8 +59,11 @@ run() {
 	done | awk 'NR == 1 || $1 < p { p = $1 } NR == 1 || $2 < r { r = $2 } END { print p, r }'
 }
 
-lines >"$tmp/once.jsonl"
-cat "$tmp/once.jsonl" "$tmp/once.jsonl" "$tmp/once.jsonl" >"$tmp/text.jsonl"
+lines >"$tmp/text.jsonl"
+for word in a ' ' 中; do  # one word of 1 MB each
+	yes "$word" | head -n 1000000 | tr -d '\n' | head -c 1000000 | iconv -c -f utf8 -t utf8 | jq -Rsc '{text: .}' \
+		>"$tmp/word-$((words = ${words:-0} + 1)).jsonl"
+done
 if [ $# -eq 0 ]; then
 	for t in gpt2 llama3.1 qwen3 smollm2 llama2 mistral-v0.3; do
 		[ ! -d "$data/tokenizers/$t" ] || set -- "$@" "$data/tokenizers/$t"
@@ -67,18 +71,27 @@ if [ $# -eq 0 ]; then
 fi
 [ $# -gt 0 ] || { echo "$usage" >&2; echo "tests/bench/tokenize.sh: no '$data/tokenizers': name a tokenizer" >&2; exit 64; }
 
-printf '%-14s %9s %9s %9s   %s\n' tokenizer 'MB/s -j1' 'MB/s -j2' 'load, s' 'share of load, JSON, encode, write'
+printf '%-14s %9s %9s %9s   %-35s %s\n' tokenizer 'MB/s -j1' 'MB/s -j2' 'load, s' 'share of load, JSON, encode, write' \
+	'1 MB of a, spaces, 中, s'
 for t do
 	name=$(basename "$t")
 	one=$(run -j 1 -m "$t" "$tmp/text.jsonl")
 	two=$(run -j 2 -m "$t" "$tmp/text.jsonl")
+	words=
+	for w in 1 2 3; do
+		words="$words $(run -j 1 -m "$t" "$tmp/word-$w.jsonl" | cut -d ' ' -f 1)"
+	done
 	"$objects/tests/bench/tokenize_stages" "$t" "$tmp/text.jsonl" 2>&1 >/dev/null |
-		jq -c --arg name "$name" --arg one "${one% *}" --arg two "${two#* }" '{tokenizer: $name} + . + {
+		jq -c --arg name "$name" --arg one "${one% *}" --arg two "${two#* }" --arg words "${words# }" '{tokenizer: $name} + . + {
+			words: $words,
 			mb_s_1: (.text_bytes / 1e6 / ($one | tonumber)), mb_s_2: (.text_bytes / 1e6 / ([$two | tonumber, 0.01] | max))}' \
 			>>"$tmp/results.jsonl"
 	tail -n 1 "$tmp/results.jsonl" | jq -r '(.load + .json + .encode + .write) as $all |
-		[.tokenizer, .mb_s_1, .mb_s_2, .load, (.load, .json, .encode, .write | 100 * . / $all)] | @tsv' |
-		awk -F '\t' '{ printf "%-14s %9.1f %9.1f %9.2f   %.0f %%, %.0f %%, %.0f %%, %.0f %%\n", $1, $2, $3, $4, $5, $6, $7, $8 }'
+		[.tokenizer, .mb_s_1, .mb_s_2, .load, (.load, .json, .encode, .write | 100 * . / $all), .words] | @tsv' |
+		awk -F '\t' '{
+			share = sprintf("%.0f %%, %.0f %%, %.0f %%, %.0f %%", $5, $6, $7, $8)
+			printf "%-14s %9.1f %9.1f %9.3f   %-35s %s\n", $1, $2, $3, $4, share, $9
+		}'
 done
 jq -cs '{bench: "tokenize", results: map(map_values(if type == "number" then . * 1000 | round / 1000 else . end))}' \
 	"$tmp/results.jsonl"

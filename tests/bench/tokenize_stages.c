@@ -83,7 +83,7 @@ encode(const struct tokenizer *t, const struct texts *texts, struct ids *ids)
 		struct err e;
 		size_t n;
 		const char *p = text_at(texts, i, &n);
-		if (encoder_encode(enc, p, n, true, ids, &e) < 0)
+		if (encoder_encode_valid(enc, p, n, true, ids, &e) < 0)
 			die(&e);
 		end[i] = ids->n;
 	}

@@ -271,3 +271,12 @@ texts() {
 		[[ $(shown TERM=dumb) == *'⟦c│</s>⟧'* ]]
 	fi
 }
+
+@test "truncation and padding of a tokenizer.json are ignored, and that is said" {
+	printf '%s' '{"truncation":{"max_length":1},"padding":{"strategy":{"Fixed":9}},"model":{"type":"BPE",
+		"vocab":{"a":0,"b":1},"merges":[]}}' >"$BATS_TEST_TMPDIR/tokenizer.json"
+	run --separate-stderr "$tokenize" -m "$BATS_TEST_TMPDIR/tokenizer.json" --no-special --jsonl --format text - <<<'{"text":"ab"}'
+	[ "$status" -eq 0 ]
+	[[ "$output" == *'"input_ids":[0,1]'* ]]
+	[[ "$stderr" == *"truncation and padding of tokenizer.json: ignored"* ]]
+}

@@ -39,6 +39,29 @@ refused() {
   [ -e run/best/adapter_model.safetensors ]
 }
 
+@test "train: every family from scratch, and an adapter on it" {
+  for f in gemma gemma3_text gpt2 gpt_neox llama mistral phi3 qwen2 qwen3 smollm3; do
+    tiny_config config "\"model_type\": \"$f\", \"head_dim\": 4, \"rotary_pct\": 0.5, \"n_embd\": 16, \"n_layer\": 2,
+      \"n_head\": 4, \"n_positions\": 64"
+    make_model
+    "$train" -q -m model -t data -o run --max-steps 2 --batch-size 4 --learning-rate 1e-2
+    jq -r '[.fan_in_fan_out] + (.target_modules | sort) | join(" ")' run/final/adapter_config.json >>targets
+    rm -r model run
+  done
+  split='false down_proj gate_proj k_proj o_proj q_proj up_proj v_proj'
+  printf '%s\n' "$split" "$split" 'true c_attn c_fc c_proj' 'false dense dense_4h_to_h dense_h_to_4h query_key_value' \
+    "$split" "$split" 'false down_proj gate_up_proj o_proj qkv_proj' "$split" "$split" "$split" | diff targets -
+}
+
+@test "train: an example longer than learned positions is 65; a rope goes on" {
+  tiny_config config '"model_type": "gpt2", "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 6'
+  refused 65 "the longest example" -m config -t data --from-scratch --method full
+  refused 65 "8 tokens are too many: this gpt2 model has learned positions for 6" -m config -t data --from-scratch --method full
+  tiny_config config '"max_position_embeddings": 6'
+  run "$train" -q -m config -t data -o goes --from-scratch --method full --max-steps 1
+  [ "$status" -eq 0 ]
+}
+
 @test "train: it learns" {
   make_model
   "$train" -q -m model -t data -o run --method full --n-epochs 30 --batch-size 4 --learning-rate 1e-2 --micro-tokens 16
@@ -90,14 +113,14 @@ refused() {
 @test "train: a configuration that is not supported is 78, and named" {
   tiny_config a '"model_type": "mamba"'
   refused 78 "'mamba'" -m a -t data --from-scratch --method full
-  tiny_config a '"hidden_act": "relu"'
-  refused 78 "'relu'" -m a -t data --from-scratch --method full
+  tiny_config a '"hidden_act": "mish"'
+  refused 78 "'mish'" -m a -t data --from-scratch --method full
   tiny_config a '"num_key_value_heads": 3'
   refused 78 "num_key_value_heads" -m a -t data --from-scratch --method full
   tiny_config a '"hidden_size": -16'
   refused 78 "hidden_size" -m a -t data --from-scratch --method full
-  tiny_config a '"rope_scaling": {"rope_type": "yarn"}'
-  refused 78 "'yarn'" -m a -t data --from-scratch --method full
+  tiny_config a '"rope_scaling": {"rope_type": "mrope"}'
+  refused 78 "'mrope'" -m a -t data --from-scratch --method full
   tiny_config a '"quantization_config": {"bits": 4}'
   refused 78 "quantis" -m a -t data --from-scratch --method full
   echo '{"model_type": ' >a/config.json
@@ -208,7 +231,7 @@ refused() {
 @test "train: how a step is packed changes neither dropout nor any column" {
   make_model
   for n in 8 64; do
-    "$train" -q -m model -t data -o "run$n" --lora-dropout 0.5 --micro-tokens $n --batch-size 6 --n-epochs 3 \
+    "$train" -q -m model -t data -o "run$n" --dtype float32 --lora-dropout 0.5 --micro-tokens $n --batch-size 6 --n-epochs 3 \
       --learning-rate 1e-2
     jq -c 'select(.event == "train") | .loss' "run$n/metrics.jsonl" >"loss$n"
     cut -d, -f 1-3,5-6 "run$n/results.csv" >"columns$n"

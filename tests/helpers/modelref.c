@@ -1,7 +1,8 @@
-/* usage: modelref CASE_DIR [BAND]   (reference/models/<name>)
- * Holds loss, logits and every gradient of a reference case, computed in fp32, against ours; prints the largest relative
- * error (Euclidean norm) of each kind and exits 1 when one is above 1e-4. With a BAND we compute in bf16, and the errors
- * of logits and gradients are held to it, that of the loss to a hundredth of it. */
+/* usage: modelref CASE_DIR [BAND [BASE_DIR]]   (reference/models/<name>; CASE_DIR/base)
+ * Holds loss, logits and every gradient of a reference case, computed in fp32, against ours, and greedy continuations;
+ * prints the largest relative error (Euclidean norm) of each kind and exits 1 when one is above 1e-4, or a continuation
+ * is another. With a BAND other than 0 we compute in bf16, the errors of logits and gradients are held to it, that of the
+ * loss to a hundredth of it, and continuations may be others. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "math/gemm.h"
 #include "model/batch.h"
+#include "model/generate.h"
 
 static struct err e;
 
@@ -110,16 +112,44 @@ gradient_error(struct model *m, const struct st_file *ref, const char **where)
 	return worst;
 }
 
+/* How many of the continuations of generate.json are others. */
+static int
+wrong_continuations(struct model *m, const json_t *cases)
+{
+	struct generator g = {0};
+	struct sampler s;
+	const char *key;
+	json_t *c;
+	int wrong = 0;
+	sampler_init(&s, 0, 0, 1, 0);
+	json_object_foreach((json_t *)cases, key, c) {
+		const json_t *prompt = json_object_get(c, "prompt"), *greedy = json_object_get(c, "greedy");
+		int n = (int)json_array_size(prompt), all = (int)json_array_size(greedy), right = n;
+		int32_t ids[64], next;
+		for (int i = 0; i < n; i++)
+			ids[i] = (int32_t)json_integer_value(json_array_get(prompt, (size_t)i));
+		generator_init(&g, m, all);
+		next = generator_next(&g, ids, n, &s);
+		for (int i = n; i < all && next == json_integer_value(json_array_get(greedy, (size_t)i)); i++, right++)
+			next = i + 1 < all ? generator_next(&g, &next, 1, &s) : 0;
+		wrong += right != all || all <= n;
+	}
+	generator_release(&g);
+	sampler_release(&s);
+	return wrong;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct model m;
 	struct batch_builder bb = {0};
-	if (argc != 2 && argc != 3)
+	if (argc < 2 || argc > 4)
 		return 64;
 	const char *dir = argv[1];
 	math_set_threads(0);
-	char *base = path_join(dir, "base"), *tensors = path_join(dir, "forward_backward.safetensors");
+	char *base = argc == 4 ? xstrdup(argv[3]) : path_join(dir, "base");
+	char *tensors = path_join(dir, "forward_backward.safetensors");
 	if (model_open(&m, base, &(struct model_options){0}, &e) < 0)
 		die(&e);
 	json_t *docs = read_json(dir, "docs.json"), *want = read_json(dir, "forward_backward.json");
@@ -129,8 +159,10 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < json_array_size(json_object_get(want, "docs")); i++)
 		add_doc(&bb, json_array_get(docs, (size_t)json_integer_value(json_array_get(json_object_get(want, "docs"), i))));
 	struct batch b = batch_view(&bb);
-	double band = argc > 2 ? atof(argv[2]) : 1e-4, loss_band = argc > 2 ? band / 100 : band;
-	m.compute = argc > 2 ? NUM_BF16 : NUM_F32;
+	double asked = argc > 2 ? atof(argv[2]) : 0;
+	bool bf16 = asked > 0;
+	double band = bf16 ? asked : 1e-4, loss_band = bf16 ? band / 100 : band;
+	m.compute = bf16 ? NUM_BF16 : NUM_F32;
 	model_train_all(&m);
 	model_reserve(&m, b.T, 64, 0, KEEP_ALL);
 	model_zero_grad(&m);
@@ -145,17 +177,20 @@ main(int argc, char **argv)
 	model_backward(&m, &b);
 	const char *where = "-";
 	double grad_err = gradient_error(&m, ref, &where);
+	json_t *continuations = read_json(dir, "generate.json");
+	int wrong = wrong_continuations(&m, continuations);
 	bool targets_ok = b.n_targets == json_integer_value(json_object_get(want, "targets"));
-	printf("%-8s loss %.1e  logits %.1e  gradients %.1e (%s)%s\n", m.config.model_type, loss_err, logits_err, grad_err,
-		where, targets_ok ? "" : "  WRONG NUMBER OF TARGETS");
+	printf("%-8s loss %.1e  logits %.1e  gradients %.1e (%s)  other continuations %d%s\n", m.config.family->model_type,
+		loss_err, logits_err, grad_err, where, wrong, targets_ok ? "" : "  WRONG NUMBER OF TARGETS");
 	free(base);
 	free(tensors);
 	free(nll);
 	free(best);
 	json_decref(docs);
 	json_decref(want);
+	json_decref(continuations);
 	st_close(ref);
 	batch_release(&bb);
 	model_release(&m);
-	return !(loss_err < loss_band && logits_err < band && grad_err < band && targets_ok);
+	return !(loss_err < loss_band && logits_err < band && grad_err < band && (wrong == 0 || bf16) && targets_ok);
 }

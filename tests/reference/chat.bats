@@ -288,3 +288,12 @@ targets() {
 		diff "$T/all" "$T/assistant"
 	done
 }
+
+@test "what templates are written with" {
+	run "$helpers/render" -r tests/reference/jinja.jsonl
+	[ "$status" -eq 0 ]
+	[[ "${lines[-1]}" == "0 of 314 templates differ" ]]
+	sed '2s/"out": "/"out": "x/' tests/reference/jinja.jsonl >"$T/wrong.jsonl"
+	run "$helpers/render" -r "$T/wrong.jsonl"
+	[ "$status" -eq 1 ]
+}

@@ -24,6 +24,10 @@ greedy() {
 @test "generate: qwen2 greedy" { greedy qwen2; }
 @test "generate: qwen3 greedy" { greedy qwen3; }
 
+@test "generate: gpt2 greedy" { greedy gpt2; }
+@test "generate: gpt_neox greedy" { greedy gpt_neox; }
+@test "generate: gemma3 greedy, past its window" { greedy gemma3; }
+
 @test "generate: models that store little load and tell a story" {
   for m in tinystories-656k stories260k; do
     run "$bin/hone-generate" -m "$data/models/$m" -n 30 "Once upon a time"
@@ -52,16 +56,39 @@ greedy() {
   jq -ne "$before - $merged > 0.1"
 }
 
-@test "generate: an adapter unmerged says what it says merged" {
-  base=$models/qwen3/base
-  "$bin/hone-merge" -q -m "$base" -a "$models/qwen3/lora/adapter_final" -o "$T/merged"
-  echo '{"input_ids": [72, 73, 74, 300]}' >"$T/prompt"
-  a=$("$bin/hone-generate" -m "$base" -a "$models/qwen3/lora/adapter_final" -n 24 --ids --ignore-eos <"$T/prompt" | jq -c .ids)
-  b=$("$bin/hone-generate" -m "$T/merged" -n 24 --ids --ignore-eos <"$T/prompt" | jq -c .ids)
-  c=$("$bin/hone-generate" -m "$base" -n 24 --ids --ignore-eos <"$T/prompt" | jq -c .ids)
+@test "generate, eval: learned positions end, and a text with them" {
+  for n in 250 256; do
+    jq -nc --argjson n "$n" '{input_ids: [range($n) % 500]}' | "$bin/hone-generate" -m "$models/gpt2/base" --ignore-eos -n 16 --json \
+      >"$T/out"
+    jq -e --argjson n "$n" '.tokens == 257 - $n and .finish_reason == "length"' "$T/out"
+  done
+  jq -nc '{input_ids: [range(257) % 500]}' >"$T/long"
+  run "$bin/hone-generate" -m "$models/gpt2/base" <"$T/long"
+  [ "$status" -eq 65 ]
+  [[ "$output" == *"257 tokens are too many: this gpt2 model has learned positions for 256"* ]]
+  jq -c '. + {labels: .input_ids}' "$T/long" | "$bin/hone-pack" -q -o "$T/data" -
+  run "$bin/hone-eval" -m "$models/gpt2/base" "$T/data"
+  [ "$status" -eq 65 ]
+  [[ "$output" == *"257 tokens are too many"* ]]
+}
+
+# unmerged CASE: an adapter on the base, and merged into it
+unmerged() {
+  base=$models/$1/base
+  "$bin/hone-merge" -q -m "$base" -a "$models/$1/lora/adapter_final" -o "$T/merged"
+  printf '{"input_ids": [%s]}\n' "72, 73, 74, 300" "5, 401, 260" "99, 17, 350, 42, 8, 511" >"$T/prompt"
+  say() { "$bin/hone-generate" --dtype float32 -n 24 --ids --ignore-eos "$@" <"$T/prompt" | jq -c .ids; }
+  a=$(say -m "$base" -a "$models/$1/lora/adapter_final")
+  b=$(say -m "$T/merged")
+  c=$(say -m "$base")
   [ "$a" = "$b" ]
   [ "$a" != "$c" ]
 }
+
+@test "generate: an adapter unmerged says what it says merged: qwen3" { unmerged qwen3; }
+@test "generate: an adapter unmerged says what it says merged: gpt2" { unmerged gpt2; }
+@test "generate: an adapter unmerged says what it says merged: gpt_neox" { unmerged gpt_neox; }
+@test "generate: an adapter unmerged says what it says merged: gemma3" { unmerged gemma3; }
 
 @test "train: tinystories and stories260k from their own JSONL" {
   printf '{"text": "Once upon a time there was a %s who liked to play."}\n' cat dog bird fox >"$T/text.jsonl"

@@ -30,6 +30,17 @@ agrees() {
 @test "merge: gpt_neox lora" { agrees gpt_neox lora; }
 @test "merge: gemma3 lora" { agrees gemma3 lora; }
 
+@test "merge: the head of gpt_neox, which files call embed_out" {
+  base=$cases/gpt_neox/base
+  jq -c '.[]' "$cases/gpt_neox/docs.json" | "${HONE_BIN:-.}/hone-pack" -q -o "$BATS_TEST_TMPDIR/data" -
+  "${HONE_BIN:-.}/hone-train" -q -m "$base" -t "$BATS_TEST_TMPDIR/data" -o "$BATS_TEST_TMPDIR/run" --modules-to-save lm_head \
+    --max-steps 3 --learning-rate 1e-2
+  "$merge" -q -m "$base" -a "$BATS_TEST_TMPDIR/run/final" -o "$out"
+  loss() { "${HONE_BIN:-.}/hone-eval" --json --dtype float32 "$@" "$BATS_TEST_TMPDIR/data" | jq .loss; }
+  jq -ne "[$(loss -m "$out"), $(loss -m "$base" -a "$BATS_TEST_TMPDIR/run/final")] | (max - min) / min < 1e-6"
+  jq -ne "$(loss -m "$base") - $(loss -m "$out") > 0.1"
+}
+
 @test "merge: the tokenizer and the configuration go along" {
   "$merge" -q -m "$cases/llama2/base" -a "$cases/llama2/lora/adapter_final" -o "$out"
   [ "$(ls "$cases/llama2/base")" = "$(ls "$out")" ]

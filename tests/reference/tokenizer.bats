@@ -74,3 +74,50 @@ config_of() {  # CLASS [BOS]
 		"$tokref" "$d" "$shared/reference/tokenizers/$name.jsonl"
 	done
 }
+
+@test "every component of a tokenizer.json" {
+	TMPDIR=$BATS_TEST_TMPDIR run "${tokref%/*}/tokparts" tests/reference/tokenizer-parts.jsonl.zst
+	[ "$status" -eq 0 ]
+	[[ "${lines[-1]}" == *"; 0 of "* ]]
+	# What the library reads and hone does not, each by name.
+	refused=$(printf '%s\n' "$output" | grep ': refused' | grep -v 'by the library' | sed 's/: refused.*//' | sort)
+	diff <(printf '%s\n' "$refused") - <<-END
+		added gap
+		added twice
+		added unordered
+		added wrong id
+		decoder ctc
+		decoder raw ctc
+		decoder raw wordpiece
+		decoder wordpiece
+		normalizer BertNormalizer
+		normalizer ByteLevel
+		normalizer Nmt
+		pattern G
+		pattern prop names
+		post seq rob
+		post seq two
+		pre_tokenizer BertPreTokenizer
+		pre_tokenizer CharDelimiterSplit
+		pre_tokenizer FixedLength
+		pre_tokenizer UnicodeScripts
+	END
+}
+
+@test "a replay that differs is told" {
+	zstd -dc tests/reference/tokenizer-parts.jsonl.zst | head -n 7 | sed '7s/"ids":\[/"ids":[1,/' >"$BATS_TEST_TMPDIR/wrong.jsonl"
+	TMPDIR=$BATS_TEST_TMPDIR run "${tokref%/*}/tokparts" "$BATS_TEST_TMPDIR/wrong.jsonl"
+	[ "$status" -eq 1 ]
+}
+
+# HONE_FUZZ=1000000 for a longer one.
+@test "random texts come back from byte-level tokenizers" {
+	for t in gpt2 llama3.1; do
+		"${tokref%/*}/tokfuzz" "$shared/data/tokenizers/$t" "${HONE_FUZZ:-1000}" "${HONE_SEED:-1}"
+	done
+	for t in qwen3 smollm2 minimind; do  # these normalise, or lack some bytes
+		"${tokref%/*}/tokfuzz" -f "$shared/data/tokenizers/$t" "${HONE_FUZZ:-1000}" "${HONE_SEED:-1}"
+	done
+	run "${tokref%/*}/tokfuzz" "$shared/data/tokenizers/qwen3" 1000 1  # NFC is not the identity
+	[ "$status" -eq 1 ]
+}

@@ -58,6 +58,13 @@ follows() {
 @test "train: qwen3 full" { follows qwen3 full; }
 @test "train: qwen3 lora" { follows qwen3 lora; }
 
+@test "train: gpt2 full" { follows gpt2 full; }
+@test "train: gpt2 lora, fan_in_fan_out" { follows gpt2 lora; }
+@test "train: gpt_neox full" { follows gpt_neox full; }
+@test "train: gpt_neox lora" { follows gpt_neox lora; }
+@test "train: gemma3 full" { follows gemma3 full; }
+@test "train: gemma3 lora" { follows gemma3 lora; }
+
 @test "train: a log of another run is told apart" {
   run "$helpers/logdiff" loss=1e-4 "$cases/llama2/full/log.json" "$cases/llama2/lora/log.json"
   [ "$status" -eq 1 ]

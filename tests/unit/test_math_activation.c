@@ -1,15 +1,32 @@
-/* SwiGLU against its definition in double precision. */
+/* Activations, plain and as gates, against their definitions in double precision. */
 #include "numeric.h"
 
 #include "math/activation.h"
+#include "math/gemm.h"
+
+static const enum activation kinds[] = {ACT_SILU, ACT_GELU, ACT_GELU_TANH, ACT_QUICK_GELU, ACT_RELU};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 static double
-swiglu(double gate, double up)
+f(enum activation kind, double x)
 {
-	return gate / (1 + exp(-gate)) * up;
+	switch (kind) {
+	case ACT_SILU:
+		return x / (1 + exp(-x));
+	case ACT_GELU:
+		return 0.5 * x * erfc(-x / sqrt(2));
+	case ACT_GELU_TANH:
+		return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+	case ACT_QUICK_GELU:
+		return x / (1 + exp(-1.702 * x));
+	case ACT_RELU:
+		return fmax(x, 0);
+	}
+	return NAN;
 }
 
 struct element {
+	enum activation kind;
 	double gate, up;
 };
 
@@ -17,66 +34,142 @@ static double
 at(void *ctx)
 {
 	const struct element *x = ctx;
-	return swiglu(x->gate, x->up);
+	return f(x->kind, x->gate) * x->up;
 }
 
-/* 4097: one more than a block of the kernel. */
+/* 4097: one more than some blocks of the kernel. */
 static const size_t sizes[] = {1, 2, 3, 7, 13, 17, 31, 33, 65, 127, 4097};
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
+
+static void
+check_forward(enum activation kind, size_t s)
+{
+	size_t n = sizes[s];
+	int F = (int)n;
+	float *gate = random_floats(n, 3, s), *up = random_floats(n, 1, s + 100), *out = random_floats(n, 1, 0);
+	double *want = to_double(gate, n), *gated = to_double(gate, n);
+	for (size_t i = 0; i < n; i++) {
+		want[i] = f(kind, (double)gate[i]);
+		gated[i] = want[i] * (double)up[i];
+	}
+	gated_forward(kind, rows_f32(out, F), rows_f32(gate, F), rows_f32(up, F), 1, F);
+	assert_all_near(out, gated, n, 1e-6);
+	gated_forward(kind, rows_f32(up, F), rows_f32(gate, F), rows_f32(up, F), 1, F);
+	assert_same_floats(up, out, n);
+	activation_forward(kind, rows_f32(out, F), rows_f32(gate, F), 1, F);
+	assert_all_near(out, want, n, 1e-6);
+	activation_forward(kind, rows_f32(gate, F), rows_f32(gate, F), 1, F);
+	assert_same_floats(gate, out, n);
+	release_all();
+}
 
 static void
 test_forward(void **state)
 {
 	(void)state;
-	for (size_t s = 0; s < N_SIZES; s++) {
-		size_t n = sizes[s];
-		float *gate = random_floats(n, 3, s), *up = random_floats(n, 1, s + 100), *out = random_floats(n, 1, 0);
-		double *want = to_double(gate, n);
-		for (size_t i = 0; i < n; i++)
-			want[i] = swiglu((double)gate[i], (double)up[i]);
-		swiglu_forward(rows_f32(out, (int)n), rows_f32(gate, (int)n), rows_f32(up, (int)n), 1, (int)n);
-		assert_all_near(out, want, n, 1e-6);
-		swiglu_forward(rows_f32(gate, (int)n), rows_f32(gate, (int)n), rows_f32(up, (int)n), 1, (int)n);
-		assert_same_floats(gate, out, n);
-		release_all();
+	for (size_t k = 0; k < N_KINDS; k++)
+		for (size_t s = 0; s < N_SIZES; s++)
+			check_forward(kinds[k], s);
+}
+
+static void
+check_backward(enum activation kind, size_t s)
+{
+	size_t n = sizes[s];
+	int F = (int)n;
+	float *gate = random_floats(n, 3, s), *up = random_floats(n, 1, s + 100), *dout = random_floats(n, 1, s + 200);
+	float *dgate = random_floats(n, 1, 0), *dup = random_floats(n, 1, 0), *dx = random_floats(n, 1, 0);
+	double *want_gate = to_double(gate, n), *want_up = to_double(gate, n), *want = to_double(gate, n);
+	for (size_t i = 0; i < n; i++) {
+		struct element x = {kind, (double)gate[i], (double)up[i]}, plain = {kind, (double)gate[i], 1};
+		want_gate[i] = (double)dout[i] * derivative(at, &x, &x.gate);
+		want_up[i] = (double)dout[i] * derivative(at, &x, &x.up);
+		want[i] = (double)dout[i] * derivative(at, &plain, &plain.gate);
 	}
+	gated_backward(kind, rows_f32(dgate, F), rows_f32(dup, F), rows_f32(dout, F), rows_f32(gate, F), rows_f32(up, F), 1, F);
+	assert_all_near(dgate, want_gate, n, 1e-6);
+	assert_all_near(dup, want_up, n, 1e-6);
+	activation_backward(kind, rows_f32(dx, F), rows_f32(dout, F), rows_f32(gate, F), 1, F);
+	assert_all_near(dx, want, n, 1e-6);
+	float *in_place = copy_floats(dout, n);
+	activation_backward(kind, rows_f32(in_place, F), rows_f32(in_place, F), rows_f32(gate, F), 1, F);
+	assert_same_floats(in_place, dx, n);
+	gated_backward(kind, rows_f32(dout, F), rows_f32(dup, F), rows_f32(dout, F), rows_f32(gate, F), rows_f32(up, F), 1, F);
+	assert_same_floats(dout, dgate, n);
+	release_all();
 }
 
 static void
 test_backward(void **state)
 {
 	(void)state;
-	for (size_t s = 0; s < N_SIZES; s++) {
-		size_t n = sizes[s];
-		float *gate = random_floats(n, 3, s), *up = random_floats(n, 1, s + 100), *dout = random_floats(n, 1, s + 200);
-		float *dgate = random_floats(n, 1, 0), *dup = random_floats(n, 1, 0);
-		double *want_gate = to_double(gate, n), *want_up = to_double(gate, n);
-		for (size_t i = 0; i < n; i++) {
-			struct element x = {(double)gate[i], (double)up[i]};
-			want_gate[i] = (double)dout[i] * derivative(at, &x, &x.gate);
-			want_up[i] = (double)dout[i] * derivative(at, &x, &x.up);
-		}
-		swiglu_backward(rows_f32(dgate, (int)n), rows_f32(dup, (int)n), rows_f32(dout, (int)n), rows_f32(gate, (int)n), rows_f32(up, (int)n), 1, (int)n);
-		assert_all_near(dgate, want_gate, n, 1e-6);
-		assert_all_near(dup, want_up, n, 1e-6);
-		swiglu_backward(rows_f32(dout, (int)n), rows_f32(dup, (int)n), rows_f32(dout, (int)n), rows_f32(gate, (int)n), rows_f32(up, (int)n), 1, (int)n);
-		assert_same_floats(dout, dgate, n);
-		release_all();
-	}
+	for (size_t k = 0; k < N_KINDS; k++)
+		for (size_t s = 0; s < N_SIZES; s++)
+			check_backward(kinds[k], s);
 }
 
+/* Far out every one of them is 0 on one side and x on the other. */
 static void
 test_extremes(void **state)
 {
 	(void)state;
-	float gate[4] = {-1000, -90, 90, 1000}, up[4] = {2, 2, 2, 2}, dout[4] = {1, 1, 1, 1}, out[4], dgate[4], dup[4];
-	swiglu_forward(rows_f32(out, 4), rows_f32(gate, 4), rows_f32(up, 4), 1, 4);
-	swiglu_backward(rows_f32(dgate, 4), rows_f32(dup, 4), rows_f32(dout, 4), rows_f32(gate, 4), rows_f32(up, 4), 1, 4);
-	for (int i = 0; i < 4; i++) {
-		assert_near((double)out[i], i < 2 ? 0 : 2 * (double)gate[i], 1e-3);
-		assert_near((double)dgate[i], i < 2 ? 0 : 2, 1e-3);
-		assert_near((double)dup[i], i < 2 ? 0 : (double)gate[i], 1e-3);
+	for (size_t k = 0; k < N_KINDS; k++) {
+		float gate[6] = {-1e30f, -1000, -90, 90, 1000, 1e30f}, up[6] = {2, 2, 2, 2, 2, 2}, dout[6] = {1, 1, 1, 1, 1, 1}, out[6],
+		      dgate[6], dup[6];
+		gated_forward(kinds[k], rows_f32(out, 6), rows_f32(gate, 6), rows_f32(up, 6), 1, 6);
+		gated_backward(kinds[k], rows_f32(dgate, 6), rows_f32(dup, 6), rows_f32(dout, 6), rows_f32(gate, 6), rows_f32(up, 6), 1,
+			6);
+		for (int i = 0; i < 6; i++) {
+			double x = (double)gate[i], near = 1e-3 * fmax(1, fabs(x) / 1e4);
+			assert_near((double)out[i], i < 3 ? 0 : 2 * x, near);
+			assert_near((double)dup[i], i < 3 ? 0 : x, near);
+			assert_near((double)dgate[i], i < 3 ? 0 : 2, near);
+		}
 	}
+}
+
+/* bf16 rows, apart from each other: computed in fp32 and rounded. Shared out among threads, the same bits. */
+static void
+check_types(enum activation kind)
+{
+	enum { T = 37, F = 601, LD = 2 * F + 5, N = T * LD };
+	float *x = random_floats(N, 2, 1), *out = random_floats(N, 1, 2), *d = random_floats(N, 1, 3), *dx = random_floats(N, 1, 4);
+	uint16_t *half = hold(xreallocarray(NULL, N, sizeof *half)), *half_out = hold(xreallocarray(NULL, N, sizeof *half));
+	for (int i = 0; i < N; i++)
+		x[i] = bf16_to_f32(half[i] = bf16_from_f32(x[i]));
+	struct rows hx = {half, LD, NUM_BF16}, ho = {half_out, LD, NUM_BF16}, fx = rows_f32(x, LD), fo = rows_f32(out, LD),
+		fd = rows_f32(dx, LD);
+	math_set_threads(1);
+	gated_forward(kind, fo, fx, rows_at(fx, 0, F), T, F);
+	math_set_threads(3);
+	gated_forward(kind, ho, hx, rows_at(hx, 0, F), T, F);
+	for (int t = 0; t < T; t++)
+		for (int c = 0; c < F; c++)
+			assert_int_equal(half_out[t * LD + c], bf16_from_f32(out[t * LD + c]));
+	gated_backward(kind, fd, rows_at(fd, 0, F), rows_f32(d, LD), fx, rows_at(fx, 0, F), T, F);
+	gated_backward(kind, ho, rows_at(ho, 0, F), rows_f32(d, LD), hx, rows_at(hx, 0, F), T, F);
+	for (int t = 0; t < T; t++)
+		for (int c = 0; c < 2 * F; c++)
+			assert_int_equal(half_out[t * LD + c], bf16_from_f32(dx[t * LD + c]));
+	activation_forward(kind, fo, fx, T, F);
+	activation_forward(kind, ho, hx, T, F);
+	activation_backward(kind, fd, rows_f32(d, LD), fx, T, F);
+	for (int t = 0; t < T; t++)
+		for (int c = 0; c < F; c++)
+			assert_int_equal(half_out[t * LD + c], bf16_from_f32(out[t * LD + c]));
+	activation_backward(kind, ho, rows_f32(d, LD), hx, T, F);
+	for (int t = 0; t < T; t++)
+		for (int c = 0; c < F; c++)
+			assert_int_equal(half_out[t * LD + c], bf16_from_f32(dx[t * LD + c]));
+	release_all();
+}
+
+static void
+test_types(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < N_KINDS; k++)
+		check_types(kinds[k]);
 }
 
 int
@@ -86,6 +179,7 @@ main(void)
 		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_backward),
 		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_types),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * processor has, and tiles emulated in C. */
 #include "numeric.h"
 
+#include "math/bf16_pack.h"
 #include "math/gemm.h"
 #include "math/product.h"
 
@@ -69,7 +70,8 @@ make_side(int n, int k, int gap, bool k_rows, enum num type, uint64_t seed)
 	int rows = k_rows ? k : n, columns = k_rows ? n : k, ld = columns + gap;
 	size_t size = (size_t)rows * (size_t)ld;
 	float *x = random_floats(size, 1, seed);
-	struct side s = {{.k_rows = k_rows, .rows = {x, ld, type}}, hold(xreallocarray(NULL, (size_t)n * (size_t)k, sizeof(double)))};
+	double *value = hold(xreallocarray(NULL, (size_t)n * (size_t)k, sizeof *value));
+	struct side s = {{.k_rows = k_rows, .rows = {x, ld, type}}, value};
 	for (int i = 0; i < rows; i++)  /* what lies between rows must not be read as part of them */
 		for (int j = columns; j < ld; j++)
 			x[i * ld + j] = NAN;
@@ -136,6 +138,41 @@ check_product(const struct product_case *c)
 	release_all();
 }
 
+/* Both sides packed, in the middle of a larger operand, hold what the plain functions put there. */
+static void
+check_packs(struct operand o, int n0, int nn, int k0, int kn, int k_pad)
+{
+	int n_pad = (nn + 15) / 16 * 16;
+	size_t panel = (size_t)k_pad * PANEL + 8, size = panel * (size_t)(n_pad / PANEL), lda = (size_t)k_pad + 8;
+	size_t most = size + lda * (size_t)n_pad;
+	uint16_t *got = hold(xcalloc(most, 2)), *want = hold(xcalloc(most, 2));
+	float *scratch = hold(xcalloc(bf16_pack_scratch(nn), sizeof *scratch));
+	bf16_pack_b(got, panel, &o, n0, nn, k0, kn, k_pad, scratch);
+	bf16_pack_a(got + size, lda, &o, n0, nn, n_pad, k0, kn, k_pad, scratch);
+	bf16_pack_b_plain(want, panel, &o, n0, nn, k0, kn, k_pad);
+	bf16_pack_a_plain(want + size, lda, &o, n0, nn, n_pad, k0, kn, k_pad);
+	assert_memory_equal(got, want, most * sizeof *got);
+}
+
+static void
+test_packing(void **state)
+{
+	static const int sizes[][2] = {{1, 1}, {16, 32}, {17, 33}, {32, 64}, {31, 2}, {40, 300}, {130, 70}, {9, 544}};
+	(void)state;
+	if (!bf16_kernel() && n_kernels == 1)
+		skip();  /* the plain functions are all there is */
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		for (int form = 0; form < 4; form++) {
+			int n = sizes[i][0], k = sizes[i][1];
+			bool k_rows = form & 1;
+			enum num type = form & 2 ? NUM_F32 : NUM_BF16;
+			struct side s = make_side(n + 5, k + 3, 2, k_rows, type, 7);
+			check_packs(s.o, 2, n, 1, k, (k + 31) / 32 * 32);
+			check_packs(s.o, 5, n, 3, k, (k + 1) / 2 * 2);
+			release_all();
+		}
+}
+
 /* Every way to lie in memory and every type, over sizes around those of tiles, panels and stretches of k. */
 static void
 test_forms(void **state)
@@ -150,7 +187,8 @@ test_forms(void **state)
 				if (a_rows && !b_rows)
 					continue;  /* no layer asks for it */
 				struct product_case c = {sizes[s][0], sizes[s][1], sizes[s][2], form & 4 ? 3 : 0, a_rows, b_rows,
-					form & 8 ? NUM_F32 : NUM_BF16, form & 16 ? NUM_F32 : NUM_BF16, form & 4 ? NUM_F32 : NUM_BF16, 1, 0};
+					form & 8 ? NUM_F32 : NUM_BF16, form & 16 ? NUM_F32 : NUM_BF16,
+					form & 4 ? NUM_F32 : NUM_BF16, 1, 0};
 				set_kernel(k);
 				check_product(&c);
 				c.alpha = -0.375f;
@@ -168,8 +206,8 @@ test_cuts(void **state)
 	for (int k = 0; k < n_kernels; k++)
 		for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
 			for (int form = 0; form < 3; form++) {
-				struct product_case c = {sizes[s][0], sizes[s][1], sizes[s][2], 2, form == 2, form > 0, NUM_BF16, NUM_BF16,
-					form == 1 ? NUM_BF16 : NUM_F32, 2, form == 2};
+				struct product_case c = {sizes[s][0], sizes[s][1], sizes[s][2], 2, form == 2, form > 0, NUM_BF16,
+					NUM_BF16, form == 1 ? NUM_BF16 : NUM_F32, 2, form == 2};
 				set_kernel(k);
 				check_product(&c);
 			}
@@ -220,7 +258,8 @@ test_matrices(void **state)
 	enum { M = 33, OUT = 50, IN = 70 };
 	for (int k = 0; k < n_kernels; k++)
 		for (int form = 0; form < 8; form++) {
-			float *x = random_floats(M * OUT * 2, 1, 1), *w = random_floats(OUT * IN, 1, 2), *y = random_floats(M * IN, 1, 3);
+			float *x = random_floats(M * OUT * 2, 1, 1), *w = random_floats(OUT * IN, 1, 2);
+			float *y = random_floats(M * IN, 1, 3);
 			uint16_t *half = to_bf16(w, OUT * IN), *rows = to_bf16(x, M * OUT * 2);
 			unsigned char *odd = hold(xmalloc(OUT * IN * 2 + 1));
 			bool backward = form & 1;
@@ -230,7 +269,8 @@ test_matrices(void **state)
 			struct matrix m = {form & 4 ? MATRIX_F16 : MATRIX_BF16, form & 2, OUT, IN, odd + 1};
 			int n = backward ? IN : OUT, inner = backward ? OUT : IN;
 			set_kernel(k);
-			(backward ? product_backward : product_forward)(rows_f32(y, n), (struct rows){rows, inner, NUM_BF16}, &m, M, 1, 0);
+			(backward ? product_backward : product_forward)(rows_f32(y, n), (struct rows){rows, inner, NUM_BF16},
+				&m, M, 1, 0);
 			for (int i = 0; i < M; i++)
 				for (int j = 0; j < n; j++) {
 					double sum = 0, size = 0;
@@ -248,16 +288,71 @@ test_matrices(void **state)
 		}
 }
 
+/* Three layers side by side, each with an adapter: [x | xA] times parts of weights and of B, and the same turned, with
+ * A below; against the sums of the parts' own products. */
+static void
+check_parts(int T, int in, const int *out, int r, bool turned)
+{
+	int N = out[0] + out[1] + out[2], wide = in + 32, deep = N + 32;
+	float *x = random_floats((size_t)(T * (turned ? deep : wide)), 1, 1), *y = random_floats((size_t)(T * N), 1, 2);
+	uint16_t *hx = to_bf16(x, (size_t)(T * (turned ? deep : wide)));
+	struct operand_part part[6];
+	float *w[3], *b[3];
+	for (int i = 0, at = 0; i < 3; at += out[i++]) {
+		w[i] = random_floats((size_t)(out[i] * in), 1, (uint64_t)(10 + i));
+		b[i] = random_floats((size_t)((turned ? in : out[i]) * r), 1, (uint64_t)(20 + i));
+		struct rows wr = rows_f32(w[i], in);
+		if (turned) {
+			part[i] = (struct operand_part){0, in, at, out[i], operand_rows(wr, true)};
+			part[3 + i] = (struct operand_part){0, in, N + 8 * i, r, operand_rows(rows_f32(b[i], in), true)};
+		} else {
+			part[2 * i] = (struct operand_part){at, out[i], 0, in, operand_rows(wr, false)};
+			part[2 * i + 1] = (struct operand_part){at, out[i], in + 8 * i, r, operand_rows(rows_f32(b[i], r), false)};
+		}
+	}
+	int columns = turned ? in : N, ld = turned ? deep : wide;
+	float *sum = random_floats((size_t)(T * columns), 0, 1), *got = turned ? random_floats((size_t)(T * in), 1, 3) : y;
+	struct rows xr = {hx, ld, NUM_BF16};
+	bf16_product(rows_f32(got, columns), operand_rows(xr, false), operand_parts(part, 6), T, columns, ld, 0.5f, 0);
+	for (int i = 0; i < 6; i++)
+		bf16_product(rows_at(rows_f32(sum, columns), 0, part[i].n0), operand_rows(rows_at(xr, 0, part[i].k0), false),
+			part[i].x, T, part[i].n, part[i].k, 0.5f, 1);
+	for (int i = 0; i < T * columns; i++)
+		assert_near((double)got[i], (double)sum[i], 1e-5 * sqrt((double)ld) * (1 + fabs((double)sum[i])));
+	release_all();
+}
+
+static void
+test_parts(void **state)
+{
+	(void)state;
+	static const int outs[][3] = {{64, 32, 32}, {576, 192, 192}, {16, 48, 21}};
+	for (int k = 0; k < n_kernels; k++) {
+		set_kernel(k);
+		for (int o = 0; o < 3; o++)
+			for (int r = 1; r <= 8; r += 7)
+				for (int T = 5; T < 200; T += 150) {
+					check_parts(T, 64, outs[o], r, false);
+					check_parts(T, 1344, outs[o], r, false);
+					if (o < 2)
+						check_parts(T, 96, outs[o], r, true);
+				}
+	}
+	set_kernel(n_kernels - 1);
+}
+
 int
 main(void)
 {
 	find_kernels();
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_packing),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_not_finite),
 		cmocka_unit_test(test_matrices),
+		cmocka_unit_test(test_parts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,32 +1,46 @@
-/* RMSNorm against its definition in double precision. */
+/* Norms against their definitions in double precision. */
 #include "numeric.h"
 
+#include "math/gemm.h"
 #include "math/norm.h"
 
 static const double eps = 1e-5;
 
-struct norm {
+static const struct {
+	enum norm_kind kind;
+	bool bias;
+} kinds[] = {{NORM_RMS, false}, {NORM_RMS_OFFSET, false}, {NORM_LAYER, true}, {NORM_LAYER, false}};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+struct reference {
+	enum norm_kind kind;
 	int T, C;
-	double *x, *w, *dout;
+	double *x, *w, *b, *dout;
 };
 
 static void
-reference(const struct norm *n, double *out)
+norm_row(const struct reference *n, const double *x, double *out)
 {
-	for (int t = 0; t < n->T; t++) {
-		const double *x = n->x + (ptrdiff_t)t * n->C;
-		double square = 0;
-		for (int c = 0; c < n->C; c++)
-			square += x[c] * x[c];
-		for (int c = 0; c < n->C; c++)
-			out[t * n->C + c] = x[c] / sqrt(square / n->C + eps) * n->w[c];
-	}
+	double mean = 0, square = 0;
+	for (int c = 0; c < n->C; c++)
+		mean += n->kind == NORM_LAYER ? x[c] / n->C : 0;
+	for (int c = 0; c < n->C; c++)
+		square += (x[c] - mean) * (x[c] - mean) / n->C;
+	for (int c = 0; c < n->C; c++)
+		out[c] = (x[c] - mean) / sqrt(square + eps) * (n->w[c] + (n->kind == NORM_RMS_OFFSET)) + (n->b ? n->b[c] : 0);
+}
+
+static void
+reference(const struct reference *n, double *out)
+{
+	for (int t = 0; t < n->T; t++)
+		norm_row(n, n->x + (ptrdiff_t)t * n->C, out + (ptrdiff_t)t * n->C);
 }
 
 static double
 loss(void *ctx)
 {
-	struct norm *n = ctx;
+	struct reference *n = ctx;
 	double *out = xreallocarray(NULL, (size_t)(n->T * n->C), sizeof *out), sum = 0;
 	reference(n, out);
 	for (int i = 0; i < n->T * n->C; i++)
@@ -39,94 +53,159 @@ static const int sizes[][2] = {{1, 1}, {3, 2}, {2, 7}, {5, 13}, {1, 16}, {7, 17}
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
 static void
+check_forward(size_t k, size_t s)
+{
+	int T = sizes[s][0], C = sizes[s][1];
+	size_t n = (size_t)(T * C), m = (size_t)C;
+	float *x = random_floats(n, 3, s), *w = random_floats(m, 1, s + 100), *b = random_floats(m, 1, s + 200);
+	float *out = random_floats(n, 1, 0), *again = random_floats(n, 1, 0);
+	struct norm_stat stat[8];
+	const struct norm norm = {kinds[k].kind, (float)eps, w, kinds[k].bias ? b : NULL};
+	struct reference ref = {kinds[k].kind, T, C, to_double(x, n), to_double(w, m), norm.b ? to_double(b, m) : NULL};
+	double *want = to_double(x, n);
+	reference(&ref, want);
+	norm_forward(rows_f32(out, C), stat, rows_f32(x, C), &norm, T, 1, C);
+	assert_all_near(out, want, n, 1e-6);
+	norm_again(rows_f32(again, C), stat, rows_f32(x, C), &norm, T, 1, C);
+	assert_same_floats(again, out, n);
+	norm_forward(rows_f32(x, C), stat, rows_f32(x, C), &norm, T, 1, C);
+	assert_same_floats(x, out, n);
+	release_all();
+}
+
+static void
 test_forward(void **state)
 {
 	(void)state;
-	for (size_t s = 0; s < N_SIZES; s++) {
-		int T = sizes[s][0], C = sizes[s][1];
-		size_t n = (size_t)(T * C);
-		float *x = random_floats(n, 3, s), *w = random_floats((size_t)C, 1, s + 100), *out = random_floats(n, 1, 0);
-		float *rstd = random_floats((size_t)T, 1, 0), *again = random_floats(n, 1, 0);
-		struct norm ref = {T, C, to_double(x, n), to_double(w, (size_t)C), NULL};
-		double *want = to_double(x, n);
-		reference(&ref, want);
-		rmsnorm_forward(rows_f32(out, C), rstd, rows_f32(x, C), w, T, 1, C, (float)eps);
-		assert_all_near(out, want, n, 1e-6);
-		rmsnorm_again(rows_f32(again, C), rstd, rows_f32(x, C), w, T, 1, C);
-		assert_same_floats(again, out, n);
-		rmsnorm_forward(rows_f32(x, C), rstd, rows_f32(x, C), w, T, 1, C, (float)eps);
-		assert_same_floats(x, out, n);
-		release_all();
-	}
+	for (size_t k = 0; k < N_KINDS; k++)
+		for (size_t s = 0; s < N_SIZES; s++)
+			check_forward(k, s);
+}
+
+static void
+check_backward(size_t k, size_t s)
+{
+	int T = sizes[s][0], C = sizes[s][1];
+	size_t n = (size_t)(T * C), m = (size_t)C;
+	float *x = random_floats(n, 2, s), *w = random_floats(m, 1, s + 100), *b = random_floats(m, 1, s + 150);
+	float *dout = random_floats(n, 1, s + 200), *kept = copy_floats(dout, n), *out = random_floats(n, 1, 0);
+	float *dx0 = random_floats(n, 1, 1), *dw0 = random_floats(m, 1, 2), *db0 = random_floats(m, 1, 3);
+	float *dx = copy_floats(dx0, n), *dw = copy_floats(dw0, m), *db = copy_floats(db0, m), *dx_only = copy_floats(dx0, n);
+	struct norm_stat stat[8];
+	const struct norm norm = {kinds[k].kind, (float)eps, w, kinds[k].bias ? b : NULL};
+	const struct norm_grad grad = {dw, norm.b ? db : NULL}, nothing = {0};
+	struct reference ref = {kinds[k].kind, T, C, to_double(x, n), to_double(w, m), norm.b ? to_double(b, m) : NULL,
+		to_double(dout, n)};
+	norm_forward(rows_f32(out, C), stat, rows_f32(x, C), &norm, T, 1, C);
+	norm_backward(rows_f32(dx_only, C), 1, &nothing, rows_f32(dout, C), rows_f32(x, C), &norm, stat, T, 1, C);
+	norm_backward(rows_f32(dx, C), 1, &grad, rows_f32(dout, C), rows_f32(x, C), &norm, stat, T, 1, C);
+	assert_same_floats(dout, kept, n);
+	assert_same_floats(dx, dx_only, n);
+	float *in_place = copy_floats(dout, n);
+	norm_backward(rows_f32(in_place, C), 0, &nothing, rows_f32(in_place, C), rows_f32(x, C), &norm, stat, T, 1, C);
+	for (size_t i = 0; i < n; i++)
+		assert_true(dx0[i] + in_place[i] == dx[i]);
+	/* The norm of one element is its sign, and LayerNorm's of two are both signs: the gradient is that of eps, lost in
+	 * rounding. */
+	if (C > 2)
+		assert_gradient(dx, dx0, ref.x, n, loss, &ref, 0, 2e-5);
+	assert_gradient(dw, dw0, ref.w, m, loss, &ref, 0, 1e-5);
+	if (norm.b)
+		assert_gradient(db, db0, ref.b, m, loss, &ref, 0, 1e-5);
+	release_all();
 }
 
 static void
 test_backward(void **state)
 {
 	(void)state;
-	for (size_t s = 0; s < N_SIZES; s++) {
-		int T = sizes[s][0], C = sizes[s][1];
-		size_t n = (size_t)(T * C), m = (size_t)C;
-		float *x = random_floats(n, 2, s), *w = random_floats(m, 1, s + 100), *dout = random_floats(n, 1, s + 200);
-		float *out = random_floats(n, 1, 0), *rstd = random_floats((size_t)T, 1, 0);
-		float *dx0 = random_floats(n, 1, 1), *dw0 = random_floats(m, 1, 2), *dx = copy_floats(dx0, n),
-		      *dw = copy_floats(dw0, m), *dx_only = copy_floats(dx0, n), *kept = copy_floats(dout, n), *in_place;
-		struct norm ref = {T, C, to_double(x, n), to_double(w, m), to_double(dout, n)};
-		rmsnorm_forward(rows_f32(out, C), rstd, rows_f32(x, C), w, T, 1, C, (float)eps);
-		rmsnorm_backward(rows_f32(dx_only, C), 1, NULL, rows_f32(dout, C), rows_f32(x, C), w, rstd, T, 1, C);
-		rmsnorm_backward(rows_f32(dx, C), 1, dw, rows_f32(dout, C), rows_f32(x, C), w, rstd, T, 1, C);
-		assert_same_floats(dout, kept, n);
-		assert_same_floats(dx, dx_only, n);
-		in_place = copy_floats(dout, n);
-		rmsnorm_backward(rows_f32(in_place, C), 0, NULL, rows_f32(in_place, C), rows_f32(x, C), w, rstd, T, 1, C);
-		for (size_t i = 0; i < n; i++)
-			assert_true(dx0[i] + in_place[i] == dx[i]);
-		if (C > 1)  /* the norm of one element is its sign: its gradient is that of eps, lost in rounding */
-			assert_gradient(dx, dx0, ref.x, n, loss, &ref, 0, 1e-5);
-		assert_gradient(dw, dw0, ref.w, m, loss, &ref, 0, 1e-5);
-		release_all();
-	}
+	for (size_t k = 0; k < N_KINDS; k++)
+		for (size_t s = 0; s < N_SIZES; s++)
+			check_backward(k, s);
 }
 
 static void
 test_zero_row(void **state)
 {
 	(void)state;
-	float x[3] = {0}, w[3] = {1, 2, 3}, out[3] = {7, 7, 7}, rstd[1];
-	rmsnorm_forward(rows_f32(out, 3), rstd, rows_f32(x, 3), w, 1, 1, 3, (float)eps);
+	float x[3] = {0}, w[3] = {1, 2, 3}, b[3] = {4, 5, 6}, out[3] = {7, 7, 7};
+	struct norm_stat stat;
+	norm_forward(rows_f32(out, 3), &stat, rows_f32(x, 3), &(struct norm){NORM_RMS, (float)eps, w, NULL}, 1, 1, 3);
 	for (int i = 0; i < 3; i++)
 		assert_true(out[i] == 0);
-	assert_near((double)rstd[0], 1 / sqrt(eps), 1e-4 / sqrt(eps));
+	assert_near((double)stat.rstd, 1 / sqrt(eps), 1e-4 / sqrt(eps));
+	for (int i = 0; i < 3; i++)
+		x[i] = 1000;
+	norm_forward(rows_f32(out, 3), &stat, rows_f32(x, 3), &(struct norm){NORM_LAYER, (float)eps, w, b}, 1, 1, 3);
+	assert_same_floats(out, b, 3);
 }
 
 /* Groups of a row, as heads are, are rows of their own; rows may lie apart, and may be bf16. */
 static void
-test_groups_and_types(void **state)
+check_groups(size_t k)
 {
-	(void)state;
 	enum { T = 5, G = 3, C = 21, LD = G * C + 7, N = T * G };
-	float *x = random_floats(T * LD, 2, 1), *w = random_floats(C, 1, 2), *dout = random_floats(T * LD, 1, 3);
-	float *out = random_floats(T * LD, 1, 4), *rstd = random_floats(N, 1, 0), *dw = random_floats(C, 1, 5);
-	float *dx = random_floats(T * LD, 1, 6), *one = random_floats(C, 1, 0), *one_dx = random_floats(C, 1, 0);
-	float *one_dw = copy_floats(dw, C);
+	float *x = random_floats(T * LD, 2, 1), *w = random_floats(C, 1, 2), *b = random_floats(C, 1, 7);
+	float *dout = random_floats(T * LD, 1, 3), *out = random_floats(T * LD, 1, 4), *dx = random_floats(T * LD, 1, 6);
+	float *dw = random_floats(C, 1, 5), *db = random_floats(C, 1, 8), *one = random_floats(C, 1, 0);
+	float *one_dx = random_floats(C, 1, 0), *one_dw = copy_floats(dw, C), *one_db = copy_floats(db, C);
+	struct norm_stat stat[N];
+	const struct norm norm = {kinds[k].kind, (float)eps, w, kinds[k].bias ? b : NULL};
+	const struct norm_grad grad = {dw, norm.b ? db : NULL}, one_grad = {one_dw, norm.b ? one_db : NULL};
 	uint16_t half[T * LD], half_out[T * LD];
 	for (int i = 0; i < T * LD; i++)
 		x[i] = bf16_to_f32(half[i] = bf16_from_f32(x[i]));
-	rmsnorm_forward(rows_f32(out, LD), rstd, rows_f32(x, LD), w, T, G, C, (float)eps);
-	rmsnorm_forward((struct rows){half_out, LD, NUM_BF16}, rstd, (struct rows){half, LD, NUM_BF16}, w, T, G, C, (float)eps);
-	rmsnorm_backward(rows_f32(dx, LD), 0, dw, rows_f32(dout, LD), (struct rows){half, LD, NUM_BF16}, w, rstd, T, G, C);
+	norm_forward(rows_f32(out, LD), stat, rows_f32(x, LD), &norm, T, G, C);
+	norm_forward((struct rows){half_out, LD, NUM_BF16}, stat, (struct rows){half, LD, NUM_BF16}, &norm, T, G, C);
+	norm_backward(rows_f32(dx, LD), 0, &grad, rows_f32(dout, LD), (struct rows){half, LD, NUM_BF16}, &norm, stat, T, G, C);
 	for (int i = 0; i < N; i++) {
 		int at = i / G * LD + i % G * C;
-		float r;
-		rmsnorm_forward(rows_f32(one, C), &r, rows_f32(x + at, C), w, 1, 1, C, (float)eps);
-		rmsnorm_backward(rows_f32(one_dx, C), 0, one_dw, rows_f32(dout + at, C), rows_f32(x + at, C), w, &r, 1, 1, C);
-		assert_true(r == rstd[i]);
+		struct norm_stat r;
+		norm_forward(rows_f32(one, C), &r, rows_f32(x + at, C), &norm, 1, 1, C);
+		norm_backward(rows_f32(one_dx, C), 0, &one_grad, rows_f32(dout + at, C), rows_f32(x + at, C), &norm, &r, 1, 1, C);
+		assert_true(r.rstd == stat[i].rstd && r.mean == stat[i].mean);
 		assert_same_floats(out + at, one, C);
 		assert_same_floats(dx + at, one_dx, C);
 		for (int c = 0; c < C; c++)
 			assert_int_equal(half_out[at + c], bf16_from_f32(one[c]));
 	}
 	assert_same_floats(dw, one_dw, C);
+	assert_same_floats(db, one_db, C);
+	release_all();
+}
+
+static void
+test_groups_and_types(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < N_KINDS; k++)
+		check_groups(k);
+}
+
+/* Large enough to be shared out; the same bits on any number of threads. */
+static void
+test_threads(void **state)
+{
+	(void)state;
+	enum { T = 131, C = 257, N = T * C };
+	float *x = random_floats(N, 2, 1), *w = random_floats(C, 1, 2), *b = random_floats(C, 1, 3), *dout = random_floats(N, 1, 4);
+	float *out[2], *dx[2], *dw[2], *db[2];
+	const struct norm norm = {NORM_LAYER, (float)eps, w, b};
+	struct norm_stat stat[T];
+	for (int i = 0; i < 2; i++) {
+		math_set_threads(i ? 3 : 1);
+		out[i] = random_floats(N, 1, 0);
+		dx[i] = random_floats(N, 1, 0);
+		dw[i] = random_floats(C, 1, 5);
+		db[i] = random_floats(C, 1, 6);
+		norm_forward(rows_f32(out[i], C), stat, rows_f32(x, C), &norm, T, 1, C);
+		norm_backward(rows_f32(dx[i], C), 0, &(struct norm_grad){dw[i], db[i]}, rows_f32(dout, C), rows_f32(x, C), &norm, stat, T,
+			1, C);
+	}
+	assert_same_floats(out[0], out[1], N);
+	assert_same_floats(dx[0], dx[1], N);
+	assert_same_floats(dw[0], dw[1], C);
+	assert_same_floats(db[0], db[1], C);
 	release_all();
 }
 
@@ -138,6 +217,7 @@ main(void)
 		cmocka_unit_test(test_backward),
 		cmocka_unit_test(test_zero_row),
 		cmocka_unit_test(test_groups_and_types),
+		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

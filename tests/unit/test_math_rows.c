@@ -65,6 +65,22 @@ test_copy(void **state)
 	release_all();
 }
 
+/* Heads side by side, and heads with others between them. */
+static void
+test_copy_heads(void **state)
+{
+	(void)state;
+	enum { T = 5, H = 3, D = 7, LD = 3 * H * D };
+	float *x = random_floats(T * LD, 1, 1), *y = random_floats(T * H * D, 1, 2);
+	for (int stride = D; stride <= 3 * D; stride += 2 * D) {
+		heads_copy(rows_f32(y, H * D), (struct heads){rows_f32(x + D, LD), stride}, T, H, D);
+		for (int t = 0; t < T; t++)
+			for (int h = 0; h < H; h++)
+				assert_same_floats(y + (ptrdiff_t)(t * H + h) * D, x + (ptrdiff_t)t * LD + D + (ptrdiff_t)h * stride, D);
+	}
+	release_all();
+}
+
 /* ---- matrices ---- */
 
 /* A half-precision number by its definition. */
@@ -239,6 +255,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bf16),
 		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_copy_heads),
 		cmocka_unit_test(test_expand_f16),
 		cmocka_unit_test(test_expand_block),
 		cmocka_unit_test(test_products),

@@ -151,6 +151,10 @@ test_embedding(void **state)
 			want[ids[i / C] * C + i % C] += (double)dout[i];
 		}
 		assert_all_near(dtable, want, table_n, 1e-6);
+		float *twice = copy_floats(out, n), *half = copy_floats(out, n);
+		embedding_add(rows_f32(twice, C), &(struct matrix){.form = MATRIX_F32, .out = V, .in = C, .data = table}, ids, T);
+		rows_scale(rows_f32(half, C), 2, T, C);
+		assert_same_floats(twice, half, n);
 		for (int id = 0; id < V; id++)
 			if (id != 0 && id != 3 && id != 9)
 				assert_same_floats(dtable + id * C, before + id * C, (size_t)C);

@@ -19,6 +19,18 @@ static const char *const configs[] = {
 	"{\"model_type\":\"qwen2\"," DIMS "\"hidden_size\":24,\"num_key_value_heads\":2,\"tie_word_embeddings\":true}",
 	"{\"model_type\":\"qwen3\"," DIMS "\"hidden_size\":21,\"num_key_value_heads\":2,\"head_dim\":8,\"attention_bias\":true,"
 		"\"use_sliding_window\":true,\"sliding_window\":4,\"max_window_layers\":1}",
+	"{\"model_type\":\"gpt2\",\"vocab_size\":37,\"n_layer\":2,\"n_head\":4,\"n_embd\":20,\"n_inner\":19,\"n_positions\":32,"
+		"\"scale_attn_by_inverse_layer_idx\":true}",
+	"{\"model_type\":\"gpt_neox\"," DIMS "\"hidden_size\":24,\"rotary_pct\":0.7}",
+	"{\"model_type\":\"gpt_neox\"," DIMS "\"hidden_size\":24,\"rotary_pct\":0.7,\"use_parallel_residual\":false,"
+		"\"attention_bias\":false,\"tie_word_embeddings\":true}",
+	"{\"model_type\":\"gemma3_text\"," DIMS "\"hidden_size\":21,\"num_key_value_heads\":2,\"head_dim\":8,\"sliding_window\":4,"
+		"\"sliding_window_pattern\":2,\"query_pre_attn_scalar\":11}",
+	"{\"model_type\":\"phi3\"," DIMS "\"hidden_size\":24,\"num_key_value_heads\":2,\"partial_rotary_factor\":0.7,"
+		"\"max_position_embeddings\":64,\"original_max_position_embeddings\":8,"
+		"\"rope_scaling\":{\"type\":\"su\",\"short_factor\":[1,2],\"long_factor\":[2,5]}}",
+	"{\"model_type\":\"llama\"," DIMS "\"hidden_size\":24,\"num_key_value_heads\":1,\"max_position_embeddings\":8,"
+		"\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}",
 };
 enum { N_CONFIGS = sizeof configs / sizeof *configs, V = 37, MAX_T = 64, MAX_LEN = 32 };
 
@@ -46,7 +58,7 @@ randomise(struct param *p, uint64_t seed)
 {
 	struct rng r;
 	rng_init(&r, 7, seed);
-	bool norm = strstr(p->name, "norm") != NULL;
+	bool norm = p->init == INIT_ONE;
 	double scale = p->rank > 1 ? 1 / sqrt(p->columns) : 0.2;
 	for (size_t i = 0; i < param_size(p); i++)
 		p->value[i] = (float)((norm ? 1 : 0) + scale * rng_normal(&r));
@@ -154,7 +166,7 @@ check_parameter(struct model *m, const struct batch *b, struct param *p, uint64_
 		u[i] += length > 0 ? (float)((double)p->grad[i] / length) : 0;
 	double want = slope(m, b, p, u), got = dot(p->grad, u, n);
 	if (!(fabs(want - got) < 1e-3 * length + 1e-3))
-		fail_msg("%s %s: slope %.6g, by differences %.6g (gradient's length %.3g)", m->config.model_type, p->name, got, want,
+		fail_msg("%s %s: slope %.6g, by differences %.6g (gradient's length %.3g)", m->config.family->model_type, p->name, got, want,
 			length);
 	release_all();
 }
@@ -179,7 +191,7 @@ test_gradients(void **state)
 		struct model m;
 		open_model(&m, configs[c]);
 		model_train_all(&m);
-		assert_int_equal(model_trained_parameters(&m), config_parameters(&m.config));
+		assert_int_equal(model_trained_parameters(&m), model_parameters(&m));
 		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_ALL);
 		check_all(&m, &b);
 		model_release(&m);
@@ -345,7 +357,7 @@ check_cache(struct model *m, const int *chunks, int n_chunks)
 			for (int i = 0; i < chunks[c]; i++)
 				pos[i] = at + i;
 			const struct batch b = {.T = chunks[c], .ids = ids[s] + at, .pos = pos, .docs = &doc, .n_docs = 1,
-				.kv_row = base + at};
+				.kv_row = base + at, .length = LENGTH};
 			float *got = logits_of(m, &b);
 			assert_all_near(got, want + (s * LENGTH + at) * V, (size_t)(chunks[c] * V), 2e-5);
 		}
@@ -386,6 +398,7 @@ test_branches(void **state)
 			batch_add_document(&full, ids[d], PROMPT + BRANCH);
 		}
 		struct batch b = batch_view(&bb), f = batch_view(&full);
+		f.length = PROMPT + 1;  /* where that matters, a branch turns as what it branches off */
 		open_model(&m, configs[c]);
 		model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
 		double *want = to_double(logits_of(&m, &f), (size_t)f.T * V);
@@ -430,7 +443,7 @@ test_lora(void **state)
 		struct model m;
 		open_model(&m, configs[c]);
 		attach(&m, json_string("all-linear"), NULL, 0);
-		assert_int_equal(m.n_trained, 2 * 7 * 2);
+		assert_int_equal(m.n_trained, 2 * m.config.L * m.layer[0].n_linears);
 		assert_null(m.embed->grad);
 		check_all(&m, &b);
 		model_release(&m);
@@ -556,18 +569,19 @@ check_bits(const char *config, enum st_dtype dtype, int bits)
 {
 	struct model m, quantised;
 	struct batch_builder bb = {0};
-	size_t count = 0;
+	int count = 0;
 	open_model(&m, config);
 	open_in_bits(&quantised, &m, dtype, bits);
 	struct batch b = all_documents(&bb);
 	for (size_t i = 0; i < m.n_params; i++) {
 		struct param *p = &m.param[i], *q = &quantised.param[i];
-		bool linear = p->rank == 2 && strstr(p->name, "_proj.");
+		bool linear = p->rank == 2 && p->layer >= 0 && p->layer < m.config.L;
 		assert_int_equal(q->matrix.form == (bits == 8 ? MATRIX_INT8 : MATRIX_NF4), linear);
 		param_read(q, 0, param_size(p), p->value);
 		count += linear;
 	}
-	assert_int_equal(count, m.config.L * 7);
+	assert_int_equal(count, m.config.L * m.layer[0].n_linears);
+	m.embedding_scale = quantised.embedding_scale;  /* of Gemma, rounded to what was saved */
 	model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
 	model_reserve(&quantised, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
 	double want = pass(&m, &b, 0, NULL);
@@ -619,14 +633,99 @@ test_bits_refused(void **state)
 	struct model m, quantised;
 	struct err e;
 	open_model(&m, configs[0]);
-	m.layer[1].up->w->value[17] = INFINITY;
+	m.layer[1].down->w->value[17] = INFINITY;
 	assert_int_equal(model_save_weights(&m, dir, false, ST_BF16, &e), 0);
 	for (int bits = 4; bits <= 8; bits += 4) {
 		assert_int_equal(model_open(&quantised, dir, &(struct model_options){.bits = bits}, &e), -1);
 		assert_int_equal(e.code, ERR_CONFIG);
-		assert_non_null(strstr(e.msg, "'model.layers.1.mlp.up_proj.weight' holds an infinity"));
+		assert_non_null(strstr(e.msg, "'model.layers.1.mlp.down_proj.weight' holds an infinity"));
 	}
 	model_release(&m);
+}
+
+/* Gemma's factor is rounded to what the table is stored in. */
+static void
+test_embedding_scale(void **state)
+{
+	(void)state;
+	static const struct {
+		enum st_dtype dtype;
+		float scale;
+	} cases[] = {{ST_F32, 4.58257569f}, {ST_BF16, 4.59375f}, {ST_F16, 4.58203125f}};  /* the square root of 21 */
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct model m, again;
+		struct err e;
+		open_model(&m, configs[8]);
+		assert_true(m.embedding_scale == 4.58257569f);
+		assert_int_equal(model_save_weights(&m, dir, false, cases[i].dtype, &e), 0);
+		assert_int_equal(model_open(&again, dir, &(struct model_options){0}, &e), 0);
+		assert_true(again.embedding_scale == cases[i].scale);
+		model_release(&m);
+		model_release(&again);
+	}
+}
+
+/* What old files hold besides parameters is passed over, and nothing else is. */
+static void
+test_buffers(void **state)
+{
+	(void)state;
+	static const char *const extra[] = {"gpt_neox.layers.1.attention.bias", "gpt_neox.layers.0.attention.masked_bias",
+		"gpt_neox.layers.0.attention.rotary_emb.inv_freq", "gpt_neox.layers.1.attention.dense.bias2"};
+	struct model m, again;
+	struct err e;
+	open_model(&m, configs[6]);
+	char *path = path_join(dir, "model.safetensors");
+	struct st_tensor *decl = xcalloc(m.n_params + 1, sizeof *decl);
+	for (size_t i = 0; i < m.n_params; i++)
+		decl[i] = (struct st_tensor){.name = m.param[i].name, .dtype = ST_F32, .rank = m.param[i].rank,
+			.shape = {m.param[i].rows, m.param[i].columns}};
+	for (int x = 0; x < 4; x++) {
+		decl[m.n_params] = (struct st_tensor){.name = extra[x], .dtype = ST_U8, .rank = 1, .shape = {1}};
+		struct st_writer *w = st_create(path, true, decl, m.n_params + 1, &e);
+		for (size_t i = 0; i < m.n_params; i++)
+			st_write(w, m.param[i].value, param_size(&m.param[i]) * sizeof(float));
+		st_write(w, "", 1);
+		assert_int_equal(st_finish(w, &e), 0);
+		int rc = model_open(&again, dir, &(struct model_options){0}, &e);
+		assert_int_equal(rc, x < 3 ? 0 : -1);
+		if (rc == 0)
+			model_release(&again);
+		else
+			assert_non_null(strstr(e.msg, "'gpt_neox.layers.1.attention.dense.bias2' has no place in a gpt_neox model"));
+	}
+	free(decl);
+	free(path);
+	model_release(&m);
+}
+
+/* A new GPT-2 has what adds to the residual stream smaller by sqrt(2 layers); norms are nothing at first, whatever
+ * their weights are stored as. */
+static void
+test_random(void **state)
+{
+	(void)state;
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		struct model m;
+		struct err e;
+		char *path = path_join(dir, "config.json");
+		assert_int_equal(file_write(path, true, configs[c], strlen(configs[c]), &e), 0);
+		assert_int_equal(model_open(&m, dir, &(struct model_options){.from_scratch = true}, &e), 0);
+		free(path);
+		bool gpt2 = strcmp(m.config.family->model_type, "gpt2") == 0;
+		for (size_t i = 0; i < m.n_params; i++) {
+			const struct param *p = &m.param[i];
+			double rms = sqrt(dot(p->value, p->value, param_size(p)) / (double)param_size(p));
+			bool residual = gpt2 && strstr(p->name, "c_proj.weight");
+			if (p->rank > 1)
+				assert_near(rms, residual ? 0.01 : 0.02, (residual ? 0.01 : 0.02) * 0.2);
+			else if (strstr(p->name, "bias") || m.config.family->norm == NORM_RMS_OFFSET)
+				assert_true(rms == 0);
+			else
+				assert_true(rms == 1);
+		}
+		model_release(&m);
+	}
 }
 
 int
@@ -647,6 +746,9 @@ main(void)
 		cmocka_unit_test(test_bits),
 		cmocka_unit_test(test_bits_saved_whole),
 		cmocka_unit_test(test_bits_refused),
+		cmocka_unit_test(test_embedding_scale),
+		cmocka_unit_test(test_buffers),
+		cmocka_unit_test(test_random),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -349,6 +349,17 @@ test_files(void **state)
 	assert_int_equal(e.code, ERR_NOINPUT);
 }
 
+/* NUL is a character like others, also in a vocabulary. */
+static void
+test_nul(void **state)
+{
+	(void)state;
+	struct tokenizer *t = open_ok("'model':{'type':'BPE','unk_token':'?','vocab':{'?':0,'a':1,'\\u0000':2,'a\\u0000':3},"
+				      "'merges':[['a','\\u0000']]}");
+	encodes_n(t, "a\0a\0\0b", 6, false, "3 3 2 0");
+	tokenizer_free(t);
+}
+
 static void
 test_refusals(void **state)
 {
@@ -386,6 +397,7 @@ main(void)
 		cmocka_unit_test(test_order_of_work),
 		cmocka_unit_test(test_template),
 		cmocka_unit_test(test_bad_text),
+		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_refusals),
 	};

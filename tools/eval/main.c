@@ -129,13 +129,15 @@ prepare(struct job *j, const char *data, bool labels_off, struct err *e)
 		ingest_open(&j->data, data, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
 		ingest_check(&j->data, data, j->model.config.V, j->dir, e) < 0 || (!labels_off && open_labels(j, e) < 0))
 		return -1;
+	int length = eval_max_length(j->data.dataset, &j->eval);
+	if (model_check_length(&j->model, length, e) < 0)
+		return err_prefix(e, "'%s': the longest example: ", data);
 	/* Before the work, so that a mistake in its name costs nothing. */
 	if (predictions && out_open(&j->out, predictions, force, e) < 0)
 		return -1;
 	j->opened = predictions != NULL;
 	tell_complaints(&j->data.counts);
-	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), eval_max_length(j->data.dataset, &j->eval), 0,
-		KEEP_NOTHING);
+	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), length, 0, KEEP_NOTHING);
 	return 0;
 }
 

@@ -122,6 +122,8 @@ open_all(struct job *j, const char *dir, struct err *e)
 	j->tokenizer = tokenizer_open(dir, e);
 	if (!j->tokenizer || template_open(&j->template, dir, template_name, e) < 0)
 		return -1;
+	if (tokenizer_ignored(j->tokenizer))
+		log_note("%s of tokenizer.json: ignored", tokenizer_ignored(j->tokenizer));
 	j->record = (struct record_options){.tokenizer = j->tokenizer, .template = &j->template, .no_eos = true,
 		.no_special = no_special, .allow_empty = true};
 	j->maker = record_maker_new(&j->record, e);
@@ -141,6 +143,7 @@ close_all(struct job *j)
 	template_close(&j->template);
 	tokenizer_free(j->tokenizer);
 	ids_release(&j->ids);
+	generator_release(&j->generator);
 	model_release(&j->model);
 }
 
@@ -168,6 +171,8 @@ run(struct job *j, struct err *e)
 				j->model.config.V - 1);
 	if (j->n_prompt > (size_t)(INT32_MAX - max_new_tokens))
 		return err_set(e, ERR_DATA, "the prompt has %zu tokens, which is too many", j->n_prompt);
+	if (model_check_length(&j->model, (int)j->n_prompt, e) < 0)
+		return err_prefix(e, "the prompt: ");
 	int need = (int)j->n_prompt + max_new_tokens;
 	if (need > j->generator.capacity)
 		generator_init(&j->generator, &j->model, need + need / 2);
@@ -182,6 +187,8 @@ run(struct job *j, struct err *e)
 			break;
 		}
 		ids_push(&j->ids, next);
+		if (j->model.positions && j->ids.n > (size_t)j->model.config.max_position)
+			break;
 		if (i + 1 < max_new_tokens)
 			next = generator_next(&j->generator, &next, 1, &j->sampler);
 	}

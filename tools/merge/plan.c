@@ -82,12 +82,15 @@ job_bytes(const struct job *j)
 /* ---- adapters ---- */
 
 /* The base's tensor of a name that an adapter uses: as it is, or with the model's prefix gone or added, for
- * checkpoints are stored both ways. */
+ * checkpoints are stored both ways. The head of GPT-NeoX is embed_out in files, and since transformers 5 the module
+ * lm_head. */
 static struct job *
 find_base(const struct plan *p, const char *name)
 {
 	static const char *const prefixes[] = {"model.", "transformer.", "gpt_neox."};
 	struct job *j = plan_find(p, name);
+	if (!j && strcmp(name, "lm_head.weight") == 0)
+		j = plan_find(p, "embed_out.weight");
 	for (size_t i = 0; !j && i < sizeof prefixes / sizeof *prefixes; i++) {
 		size_t k = strlen(prefixes[i]);
 		if (strncmp(name, prefixes[i], k) == 0) {

@@ -239,6 +239,8 @@ main(int argc, char **argv)
 	struct template template;
 	if (!tokenizer || template_open(&template, path, template_name, &e) < 0)
 		die(&e);
+	if (tokenizer_ignored(tokenizer))
+		log_note("%s of tokenizer.json: ignored", tokenizer_ignored(tokenizer));
 	struct record_options opt = record_settings();
 	opt.tokenizer = tokenizer;
 	opt.template = &template;

@@ -33,7 +33,7 @@ new_adapter(struct run *r, struct err *e)
 	bool all = strcmp(s->target_modules, "all-linear") == 0;
 	json_t *targets = all ? lora_all_linear(&r->model) : name_list(s->target_modules), *saved = s->modules_to_save ? name_list(s->modules_to_save) : NULL;
 	const struct adapter_config want = {.r = s->lora_r, .lora_alpha = s->lora_alpha, .lora_dropout = s->lora_dropout,
-		.use_rslora = s->use_rslora, .base_model = s->model, .target_modules = targets, .modules_to_save = saved};
+		.use_rslora = s->use_rslora, .fan_in_fan_out = r->model.config.family->conv1d, .base_model = s->model, .target_modules = targets, .modules_to_save = saved};
 	adapter_config_new(&r->adapter, &want);
 	json_decref(targets);
 	json_decref(saved);
@@ -71,16 +71,19 @@ mega(double bytes)
 }
 
 /* Multiply-adds count two; a weight is used once forward, once for the gradient of its input, and, when it is
- * trained, once for its own. The table of embeddings is looked up, not multiplied. */
+ * trained, once for its own. The head sees targets only. Tables are looked up, not multiplied. */
 static double
 flops_per_step(const struct run *r)
 {
-	const struct config *c = &r->model.config;
-	double table = (double)c->V * c->C, body = (double)config_parameters(c) - table * (c->tied ? 1 : 2);
-	double tokens = (double)dataset_tokens(r->train) / (double)dataset_count(r->train) * r->set->batch_size;
-	double targets = (double)dataset_targets(r->train) / (double)dataset_count(r->train) * r->set->batch_size;
-	double passes = r->full ? 6 : 4, adapter = r->full ? 0 : 6.0 * (double)model_trained_parameters(&r->model);
-	return passes * (body * tokens + table * targets) + adapter * tokens;
+	const struct model *m = &r->model;
+	double examples = (double)dataset_count(r->train), batch = r->set->batch_size;
+	double tokens = (double)dataset_tokens(r->train) / examples * batch, used = 0;
+	double targets = (double)dataset_targets(r->train) / examples * batch;
+	for (size_t i = 0; model_linear(m, i); i++) {
+		const struct linear *l = model_linear(m, i);
+		used += (double)l->in * l->out * (l == &m->head ? targets : tokens);
+	}
+	return (r->full ? 6 : 4) * used + (r->full ? 0 : 6.0 * (double)model_trained_parameters(m) * tokens);
 }
 
 static void
@@ -88,8 +91,8 @@ print_plan(const struct run *r)
 {
 	const struct settings *s = r->set;
 	const struct model *m = &r->model;
-	log_note("model %s: %s, %.2f M parameters, %.2f M trained (%s)", s->model, m->config.model_type,
-		(double)config_parameters(&m->config) / 1e6, (double)model_trained_parameters(m) / 1e6, s->method);
+	log_note("model %s: %s, %.2f M parameters, %.2f M trained (%s)", s->model, m->config.family->model_type,
+		(double)model_parameters(m) / 1e6, (double)model_trained_parameters(m) / 1e6, s->method);
 	log_note("data: %zu examples, %llu tokens, %llu targets%s", r->plan.examples,
 		(unsigned long long)dataset_tokens(r->train), (unsigned long long)dataset_targets(r->train),
 		r->valid ? "; validated every epoch" : "");
@@ -110,7 +113,7 @@ print_dry_run(const struct run *r)
 	double trained = 4.0 * (double)model_trained_parameters(m);
 	double weights = (double)(m->value_memory.size + m->trained_memory.size);
 	double work = (double)model_work_bytes(m), mapped = (double)model_mapped_bytes(m);
-	printf("parameters          %zu\n", config_parameters(&m->config));
+	printf("parameters          %zu\n", model_parameters(m));
 	printf("trained             %zu\n", model_trained_parameters(m));
 	printf("steps               %lld (%lld an epoch)\n", (long long)r->total_steps, (long long)r->steps_per_epoch);
 	printf("tokens a micro-batch at most %d\n", m->work.T);
@@ -132,17 +135,20 @@ larger(int a, int b)
 	return a > b ? a : b;
 }
 
-static void
-reserve(struct run *r)
+static int
+reserve(struct run *r, struct err *e)
 {
 	int rows = train_rows(r), length = (int)dataset_max_length(r->train);
 	if (r->valid) {
 		rows = larger(rows, eval_rows(r->valid, &r->eval));
 		length = larger(length, eval_max_length(r->valid, &r->eval));
 	}
-	model_reserve(&r->model, rows, length, 0, r->set->gradient_checkpointing ? KEEP_INPUTS : KEEP_ALL);
+	if (model_check_length(&r->model, length, e) < 0)
+		return err_prefix(e, "the longest example (--max-length and --overlong see to it): ");
 	if (length > r->model.config.max_position)
 		log_warn("the longest example has %d tokens, the model was made for %d", length, r->model.config.max_position);
+	model_reserve(&r->model, rows, length, 0, r->set->gradient_checkpointing ? KEEP_INPUTS : KEEP_ALL);
+	return 0;
 }
 
 /* All that comes before the first step, in the order in which mistakes are cheapest to tell. */
@@ -154,8 +160,7 @@ prepare(struct run *r, struct err *e)
 	settings_complete(r);
 	if (validate_prepare(r, e) < 0)
 		return -1;
-	reserve(r);
-	return 0;
+	return reserve(r, e);
 }
 
 static int

@@ -81,8 +81,8 @@ describe(const struct run *r)
 		json_object_set_new(data, "validation", describe_data(s->valid, r->valid));
 	return json_pack("{s:s, s:i, s:o, s:{s:s, s:s, s:s, s:I, s:I}, s:o, s:{s:I, s:I}, s:{s:s, s:s}, s:{s:i, s:s}}",
 		"format", "hone-run", "version", 1, "settings", opt_settings(&train_spec), "base", "path", r->model_dir,
-		"model_type", r->model.config.model_type, "fingerprint", base, "parameters",
-		(json_int_t)config_parameters(&r->model.config), "trained_parameters",
+		"model_type", r->model.config.family->model_type, "fingerprint", base, "parameters",
+		(json_int_t)model_parameters(&r->model), "trained_parameters",
 		(json_int_t)model_trained_parameters(&r->model), "data", data, "plan", "steps_per_epoch",
 		(json_int_t)r->steps_per_epoch, "total_steps", (json_int_t)r->total_steps, "hone", "version", hone_version,
 		"commit", hone_commit, "machine", "threads", math_threads(), "products", math_backend());

@@ -193,7 +193,7 @@ settings_complete(struct run *r)
 	if (!s->batch_size)
 		s->batch_size = default_batch_size(examples);
 	if (s->learning_rate == 0)
-		s->learning_rate = default_rate(s, config_parameters(&r->model.config), r->full);
+		s->learning_rate = default_rate(s, model_parameters(&r->model), r->full);
 	if (!s->weight_decay_given)
 		s->weight_decay = r->full ? 0.01 : 0;
 	plan_init(&r->plan, examples, (size_t)s->batch_size, s->shuffle, (uint64_t)s->seed);

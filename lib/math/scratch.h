@@ -1,0 +1,12 @@
+/* Memory of the calling thread's own: made when it first asks, kept, and freed when the thread ends. */
+#ifndef HONE_MATH_SCRATCH_H
+#define HONE_MATH_SCRATCH_H
+
+#include <stddef.h>
+
+enum scratch { SCRATCH_FLOATS, SCRATCH_PANELS, N_SCRATCH };  /* who uses it: gemm.h's math_scratch, bf16.c */
+
+/* At least `bytes`, the same for every call of one kind; aligned to 64. */
+void *thread_scratch(enum scratch kind, size_t bytes);
+
+#endif
