@@ -27,7 +27,7 @@ err_sys(struct err *e, int code, const char *fmt, ...)
 	int saved = errno;
 	va_list ap;
 	va_start(ap, fmt);
-	e->code = code;
+	e->code = code == ERR_CANTCREAT && (saved == ENOSPC || saved == EDQUOT || saved == EIO) ? ERR_IO : code;
 	vsnprintf(e->msg, sizeof e->msg, fmt, ap);
 	va_end(ap);
 	append(e, strlen(e->msg), ": ");

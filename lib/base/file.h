@@ -117,8 +117,8 @@ int dir_open(struct dir_out *d, const char *path, bool force, struct err *e);
 int dir_commit(struct dir_out *d, struct err *e);
 void dir_abort(struct dir_out *d);
 
-/* Settles in the same way what killed processes left in `dir`, under whatever name. What bears this process's own
- * number counts as left behind, so call it before anything is staged there. Best effort. */
+/* Settles in the same way all that is staged in `dir`, under whatever name and by whomever: for one that holds a lock, so
+ * that no other process stages anything there, and that has not begun to itself. Best effort. */
 void dir_sweep(const char *dir);
 
 /* Removes a file or a directory with all that is in it; a missing one is not an error. */

@@ -83,38 +83,50 @@ void
 progress_start(struct progress *p, const char *what, const char *unit, uint64_t total)
 {
 	const char *term = getenv("TERM");
-	*p = (struct progress){.what = what, .total = total, .unit = unit, .started = clock_seconds()};
+	double now = clock_seconds();
+	*p = (struct progress){.what = what, .total = total, .unit = unit, .started = now};
 	p->on = log_level > 0 && isatty(STDERR_FILENO) && (!term || strcmp(term, "dumb") != 0);
+	p->shown = p->on ? 0 : now;
 }
 
 static void
 print_left(double seconds)
 {
 	if (seconds >= 3600)
-		fprintf(stderr, ", %.0f h %02.0f min left", seconds / 3600, seconds / 60 - 60 * (int)(seconds / 3600));
+		fprintf(stderr, ", %d h %02d min left", (int)(seconds / 3600), (int)(seconds / 60) % 60);
 	else if (seconds >= 60)
 		fprintf(stderr, ", %.0f min left", seconds / 60);
 	else
 		fprintf(stderr, ", %.0f s left", seconds);
 }
 
+static void
+print_progress(const struct progress *p, uint64_t done, const char *more)
+{
+	double rate = (double)(done - p->first) / (clock_seconds() - p->started + 1e-9);
+	fprintf(stderr, "%s: %s %llu", log_tool, p->what, (unsigned long long)done);
+	if (p->total)
+		fprintf(stderr, " of %llu", (unsigned long long)p->total);
+	fprintf(stderr, "%s%s%s%s", *p->unit ? " " : "", p->unit, more ? ", " : "", more ? more : "");
+	if (p->total && done > p->first && done <= p->total)
+		print_left((double)(p->total - done) / rate);
+}
+
 void
 progress_show(struct progress *p, uint64_t done, const char *more)
 {
 	double now = clock_seconds();
-	if (!p->on || now - p->shown < 0.2)
+	bool plain = !p->on && p->plain_every > 0 && log_level > 0;
+	if (now - p->shown < (plain ? p->plain_every : 0.2) || !(p->on || plain))
 		return;
 	p->shown = now;
 	clear_line();
-	double rate = (double)done / (now - p->started + 1e-9);
-	fprintf(stderr, "%s: %s %llu", log_tool, p->what, (unsigned long long)done);
-	if (p->total)
-		fprintf(stderr, " of %llu", (unsigned long long)p->total);
-	fprintf(stderr, " %s%s%s", p->unit, more ? ", " : "", more ? more : "");
-	if (p->total && done && done <= p->total)
-		print_left((double)(p->total - done) / rate);
+	/* A terminal is told to cut a line that is too wide, as only one could be cleared. */
+	fputs(plain ? "" : "\033[?7l", stderr);
+	print_progress(p, done, more);
+	fputs(plain ? "\n" : "\033[?7h", stderr);
 	fflush(stderr);
-	line_shown = true;
+	line_shown = p->on;
 }
 
 void

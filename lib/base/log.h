@@ -18,11 +18,14 @@ void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* One line that is rewritten in place, at most five times a second, on a terminal only. */
+/* One line that is rewritten in place, at most five times a second, on a terminal. Elsewhere nothing, or a line of its own
+ * every plain_every seconds. */
 struct progress {
 	const char *what;   /* "tokenizing" */
 	uint64_t total;     /* in `unit`s; 0 when unknown */
 	const char *unit;
+	uint64_t first;     /* how much had been done before; progress_start: 0 */
+	double plain_every; /* progress_start: 0, never */
 	double started, shown;
 	bool on;
 };

@@ -1,21 +1,13 @@
 #include "base/opt.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/opt_int.h"
 
 int opt_threads;
-
-enum { OPTION_FILE_MAX = 1 << 20, NAME_MAX_ = 64 };
 
 void
 opt_list_add(struct opt_list *l, const char *item)
@@ -28,6 +20,8 @@ opt_list_add(struct opt_list *l, const char *item)
 
 static bool quiet, verbose, want_help, want_version;
 static const char *config_file;
+static const struct opt_alias *aliases;  /* of the tool */
+static struct opt_list notes;            /* for when -q has been seen or not */
 
 const struct opt opt_common[] = {
 	{OPT_SECTION, 0, NULL, NULL, NULL, "Every tool:", 0, 0, NULL},
@@ -42,12 +36,11 @@ const struct opt opt_common[] = {
 
 /* ---- finding an option by name ---- */
 
-/* The option's name with dashes for underscores, in out. */
-static void
-normal_name(const char *name, size_t n, char out[NAME_MAX_])
+void
+opt_normal_name(const char *name, size_t n, char out[OPT_NAME_MAX])
 {
-	if (n >= NAME_MAX_)
-		n = NAME_MAX_ - 1;
+	if (n >= OPT_NAME_MAX)
+		n = OPT_NAME_MAX - 1;
 	for (size_t i = 0; i < n; i++)
 		out[i] = name[i] == '_' ? '-' : name[i];
 	out[n] = '\0';
@@ -62,18 +55,27 @@ opt_find(const struct opt *table, const char *name, char letter)
 	return NULL;
 }
 
-static const struct opt *
-find_any(const struct opt_spec *spec, const char *name, char letter)
+const struct opt *
+opt_find_any(const struct opt_spec *spec, const char *name, char letter)
 {
 	const struct opt *o = opt_find(spec->opts, name, letter);
 	return o ? o : opt_find(opt_common, name, letter);
+}
+
+const struct opt_alias *
+opt_find_alias(const char *name)
+{
+	for (const struct opt_alias *a = aliases; a && a->name; a++)
+		if (strcmp(a->name, name) == 0)
+			return a;
+	return NULL;
 }
 
 /* Levenshtein distance between two option names. */
 static int
 distance(const char *a, const char *b)
 {
-	int row[NAME_MAX_ + 1], n = (int)strlen(b);
+	int row[OPT_NAME_MAX + 1], n = (int)strlen(b);
 	for (int j = 0; j <= n; j++)
 		row[j] = j;
 	for (int i = 1; *a; i++, a++) {
@@ -100,7 +102,7 @@ nearest(const struct opt_spec *spec, const char *name)
 	const struct opt *tables[] = {spec->opts, opt_common};
 	for (int t = 0; t < 2; t++)
 		for (const struct opt *o = tables[t]; !opt_is_end(o); o++) {
-			if (o->type == OPT_SECTION || strlen(o->name) >= NAME_MAX_)
+			if (o->type == OPT_SECTION || strlen(o->name) >= OPT_NAME_MAX)
 				continue;
 			int d = distance(name, o->name);
 			if (d < least && d < (int)strlen(name)) {
@@ -120,110 +122,12 @@ unknown(const struct opt_spec *spec, const char *shown, const char *name)
 	die_usage("unknown option '%s'", shown);
 }
 
-/* ---- values ---- */
-
-static bool
-parse_number(const char *s, double *out)
-{
-	char *end;
-	errno = 0;
-	*out = strtod(s, &end);
-	return end != s && !*end && !errno && isfinite(*out) && !isspace((unsigned char)*s);
-}
-
-static bool
-parse_size(const char *s, int64_t *out)
-{
-	char *end;
-	errno = 0;
-	long long x = strtoll(s, &end, 10);
-	static const char units[] = "KMG";
-	int shift = 0;
-	if (*end && end != s) {
-		const char *u = strchr(units, toupper((unsigned char)*end));
-		if (!u || end[1])
-			return false;
-		shift = 10 * (int)(u - units + 1);
-	}
-	if (end == s || errno || x < 0 || x > INT64_MAX >> shift)
-		return false;
-	*out = x << shift;
-	return true;
-}
-
-static void
-set_number(const struct opt *o, const char *value)
-{
-	double x;
-	bool whole = o->type == OPT_INT;
-	if (!parse_number(value, &x) || (whole && (x != floor(x) || fabs(x) > 2147483647)))
-		die_usage("--%s: '%s' is not a %s", o->name, value, whole ? "whole number" : "number");
-	if ((o->min != 0 || o->max != 0) && (x < o->min || x > o->max))
-		die_usage("--%s: %s is not between %g and %g", o->name, value, o->min, o->max);
-	if (whole)
-		*(int *)o->value = (int)x;
-	else
-		*(double *)o->value = x;
-}
-
-static void
-set_choice(const struct opt *o, const char *value)
-{
-	size_t n = strlen(value);
-	for (const char *p = o->arg; p; p = strchr(p, '|'), p = p ? p + 1 : NULL)
-		if (strncmp(p, value, n) == 0 && (p[n] == '|' || !p[n]) && n) {
-			*(const char **)o->value = value;
-			return;
-		}
-	die_usage("--%s: '%s' is not one of %s", o->name, value, o->arg);
-}
-
-static void
-set_value(const struct opt *o, const char *value)
-{
-	switch (o->type) {
-	case OPT_INT:
-	case OPT_DOUBLE:
-		set_number(o, value);
-		break;
-	case OPT_SIZE:
-		if (!parse_size(value, o->value))
-			die_usage("--%s: '%s' is not a size (a whole number, with K, M or G behind it if you like)",
-				o->name, value);
-		break;
-	case OPT_STRING:
-		*(const char **)o->value = value;
-		break;
-	case OPT_ENUM:
-		set_choice(o, value);
-		break;
-	case OPT_LIST:
-		opt_list_add(o->value, value);
-		break;
-	case OPT_FLAG:
-	case OPT_SECTION:
-		break;
-	}
-	if (o->given)
-		*o->given = true;
-}
-
-static void
-set_flag(const struct opt *o, bool on)
-{
-	*(bool *)o->value = on;
-	if (o->given)
-		*o->given = true;
-}
-
 /* ---- the command line ---- */
 
 struct args {
 	char **v;
 	int n, at;
 };
-
-static void parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operands, int depth);
 
 static const char *
 need_value(struct args *a, const char *shown)
@@ -233,41 +137,88 @@ need_value(struct args *a, const char *shown)
 	return a->v[a->at++];
 }
 
-/* "true", "false" and the like behind --flag=, as Trainer's command lines have them. */
+/* "true", "false" and the like: 1, 0, or -1 for anything else. */
+static int
+truth(const char *value)
+{
+	static const char *const words[2][4] = {{"false", "False", "no", "0"}, {"true", "True", "yes", "1"}};
+	for (int i = 0; i < 8; i++)
+		if (strcmp(value, words[i / 4][i % 4]) == 0)
+			return i / 4;
+	return -1;
+}
+
 static bool
 flag_value(const char *name, const char *value)
 {
-	static const char *const yes[] = {"true", "True", "yes", "1"}, *const no[] = {"false", "False", "no", "0"};
-	for (int i = 0; i < 4; i++) {
-		if (strcmp(value, yes[i]) == 0)
-			return true;
-		if (strcmp(value, no[i]) == 0)
-			return false;
+	int yes = truth(value);
+	if (yes < 0)
+		die_usage("--%s: '%s' is neither true nor false", name, value);
+	return yes;
+}
+
+/* A switch's value: behind its '=', or, as Trainer's command lines have it, the next word, where that cannot be an
+ * operand. */
+static bool
+take_flag(const struct opt_spec *spec, struct args *a, const char *name, const char *eq)
+{
+	if (eq)
+		return flag_value(name, eq + 1);
+	if (spec->max_operands == 0 && a->at < a->n && truth(a->v[a->at]) >= 0)
+		return flag_value(name, a->v[a->at++]);
+	return true;
+}
+
+/* The option that another name stands for, with its value in *eq where the name has one; NULL when there is none left to
+ * set. */
+static const struct opt *
+resolve_alias(const struct opt_spec *spec, const struct opt_alias *alias, struct args *a, const char *shown, const char **eq)
+{
+	if (!alias->option)
+		die_usage("'%s': %s", shown, alias->why);
+	if (!*alias->option) {
+		if (!*eq && a->at < a->n && a->v[a->at][0] != '-')
+			a->at++;
+		opt_list_add(&notes, opt_keep(xasprintf("'%s' is passed over: %s", shown, alias->why)));
+		return NULL;
 	}
-	die_usage("--%s: '%s' is neither true nor false", name, value);
+	const char *value = strchr(alias->option, '=');
+	char name[OPT_NAME_MAX];
+	opt_normal_name(alias->option, value ? (size_t)(value - alias->option) : strlen(alias->option), name);
+	if (value && !take_flag(spec, a, shown, *eq))
+		return NULL;
+	*eq = value ? value : *eq;
+	return opt_find_any(spec, name, 0);
 }
 
 static void
 parse_long(const struct opt_spec *spec, struct args *a, char *arg)
 {
-	char *eq = strchr(arg, '='), name[NAME_MAX_];
-	normal_name(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2), name);
-	const struct opt *o = find_any(spec, name, 0);
-	if (o && o->type == OPT_FLAG) {
-		set_flag(o, eq ? flag_value(name, eq + 1) : true);
-		return;
+	const char *eq = strchr(arg, '=');
+	char name[OPT_NAME_MAX];
+	opt_normal_name(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2), name);
+	const struct opt *o = opt_find_any(spec, name, 0);
+	const struct opt_alias *alias = o ? NULL : opt_find_alias(name);
+	if (alias) {
+		char *shown = xstrndup(arg, eq ? (size_t)(eq - arg) : strlen(arg));
+		o = resolve_alias(spec, alias, a, opt_keep(shown), &eq);
+		if (!o)
+			return;
 	}
 	if (!o && strncmp(name, "no-", 3) == 0 && !eq) {
-		o = find_any(spec, name + 3, 0);
+		o = opt_find_any(spec, name + 3, 0);
 		if (o && o->type == OPT_FLAG) {
-			set_flag(o, false);
+			opt_set_flag(o, false);
 			return;
 		}
 		o = NULL;
 	}
 	if (!o)
 		unknown(spec, arg, name);
-	set_value(o, eq ? eq + 1 : need_value(a, arg));
+	if (o->type == OPT_FLAG)
+		opt_set_flag(o, take_flag(spec, a, o->name, eq));
+	else
+		opt_set_value(o, eq ? eq + 1 : need_value(a, arg));
 }
 
 /* -qv, -j4, -j 4: letters may be joined; the first that takes a value takes the rest. */
@@ -275,109 +226,16 @@ static void
 parse_letters(const struct opt_spec *spec, struct args *a, const char *arg)
 {
 	for (const char *p = arg + 1; *p; p++) {
-		const struct opt *o = find_any(spec, "", *p);
+		const struct opt *o = opt_find_any(spec, "", *p);
 		char shown[] = {'-', *p, '\0'};
 		if (!o)
 			unknown(spec, arg, arg[1] && arg[2] ? arg + 1 : "");
 		if (o->type != OPT_FLAG) {
-			set_value(o, p[1] ? p + 1 : need_value(a, shown));
+			opt_set_value(o, p[1] ? p + 1 : need_value(a, shown));
 			return;
 		}
-		set_flag(o, true);
+		opt_set_flag(o, true);
 	}
-}
-
-/* The words of an @FILE: separated by white space, quoted with ' or ", # to the end of the line ignored. */
-static void
-split_words(const char *path, char *text, struct opt_list *words)
-{
-	char *p = text;
-	for (;;) {
-		p += strspn(p, " \t\r\n");
-		if (!*p)
-			return;
-		if (*p == '#') {
-			p += strcspn(p, "\n");
-			continue;
-		}
-		char *w = p, *to = p, quote = 0;
-		for (; *p && (quote || !strchr(" \t\r\n", *p)); p++) {
-			if (quote ? *p == quote : *p == '\'' || *p == '"')
-				quote = quote ? 0 : *p;
-			else
-				*to++ = *p;
-		}
-		if (quote)
-			die_usage("'%s': a quote is not closed", path);
-		bool more = *p;
-		*to = '\0';
-		p += more;
-		opt_list_add(words, w);
-	}
-}
-
-static void
-parse_option_file(const struct opt_spec *spec, const char *path, struct opt_list *operands, int depth)
-{
-	struct buf b = {0};
-	struct err e;
-	if (file_read(path, OPTION_FILE_MAX, &b, &e) < 0)
-		die(&e);
-	struct opt_list words = {0};
-	split_words(path, b.data, &words);  /* b is kept: the words point into it */
-	parse_args(spec, &(struct args){(char **)words.item, (int)words.n, 0}, operands, depth + 1);
-}
-
-/* One member of a --config object, as if it stood on the command line. */
-/* Text that settings may point to for as long as the process lives. */
-static const char *
-keep(char *text)
-{
-	static struct opt_list kept;
-	opt_list_add(&kept, text);
-	return text;
-}
-
-static void
-set_from_json(const struct opt_spec *spec, const char *key, const json_t *v)
-{
-	char name[NAME_MAX_];
-	normal_name(key, strlen(key), name);
-	const struct opt *o = find_any(spec, name, 0);
-	if (!o)
-		unknown(spec, key, name);
-	if (json_is_boolean(v) && o->type == OPT_FLAG)
-		set_flag(o, json_is_true(v));
-	else if (json_is_string(v))
-		set_value(o, keep(xstrdup(json_string_value(v))));
-	else if (json_is_number(v))
-		set_value(o, keep(xasprintf("%.17g", json_number_value(v))));
-	else if (!json_is_null(v))
-		die_usage("'%s': '%s' cannot be %s", config_file, key,
-			json_is_array(v) ? "a list" : json_is_object(v) ? "an object" : "true or false");
-}
-
-static void
-parse_config(const struct opt_spec *spec, const char *path)
-{
-	struct err e;
-	json_t *root = json_read_file(path, OPTION_FILE_MAX, &e), *v, *item;
-	const char *key;
-	size_t i;
-	if (!root)
-		die(&e);
-	config_file = path;
-	if (!json_is_object(root))
-		die_usage("'%s': not a JSON object of options", path);
-	json_object_foreach(root, key, v) {
-		if (json_is_array(v)) {
-			json_array_foreach(v, i, item)
-				set_from_json(spec, key, item);
-		} else {
-			set_from_json(spec, key, v);
-		}
-	}
-	json_decref(root);
 }
 
 static void
@@ -390,7 +248,8 @@ parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operand
 			if (!only_operands && arg[0] == '@' && arg[1]) {
 				if (depth > 8)
 					die_usage("'%s': option files name each other too deeply", arg);
-				parse_option_file(spec, arg + 1, operands, depth);
+				struct opt_list words = opt_read_words(arg + 1);
+				parse_args(spec, &(struct args){(char **)words.item, (int)words.n, 0}, operands, depth + 1);
 			} else {
 				opt_list_add(operands, arg);
 			}
@@ -400,7 +259,7 @@ parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operand
 			const char *before = config_file;
 			parse_long(spec, a, arg);
 			if (config_file != before)
-				parse_config(spec, config_file);
+				opt_read_config(spec, config_file);
 		} else {
 			parse_letters(spec, a, arg);
 		}
@@ -408,10 +267,17 @@ parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operand
 }
 
 void
+opt_parse_one(const struct opt_spec *spec, char *arg)
+{
+	parse_long(spec, &(struct args){0}, arg);
+}
+
+void
 opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *operands)
 {
 	/* Defaults are shown by -h, so it is answered before anything overwrites them. */
 	log_tool = spec->tool;
+	aliases = spec->aliases;
 	*operands = (struct opt_list){0};
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
@@ -426,6 +292,8 @@ opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *o
 	if (want_help || want_version)
 		tool_exit(0);
 	log_level = quiet ? 0 : verbose ? 2 : 1;
+	for (size_t i = 0; i < notes.n; i++)
+		log_note("%s", notes.item[i]);
 	if ((int)operands->n < spec->min_operands)
 		die_usage("%s is missing", spec->operands);
 	if (spec->max_operands >= 0 && (int)operands->n > spec->max_operands)

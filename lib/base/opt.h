@@ -1,5 +1,6 @@
 /* Command lines. A tool describes its options in one table; parsing, -h, the @FILE and --config forms and
- * the record of effective settings all come from that table. Long names accept underscores for dashes. */
+ * the record of effective settings all come from that table. Long names, and the values of a choice, accept underscores
+ * for dashes. */
 #ifndef HONE_BASE_OPT_H
 #define HONE_BASE_OPT_H
 
@@ -35,6 +36,14 @@ struct opt_list {
 	size_t n, cap;
 };
 
+/* What other programs call an option, or a value of one ("optimizer=adamw-torch"). Names are written with dashes. */
+struct opt_alias {
+	const char *name;
+	const char *option;  /* ours; "dtype=float32": the name is a switch that stands for this; "": taken and passed over,
+	                      * with a note; NULL: refused */
+	const char *why;     /* what the note or the refusal says */
+};
+
 struct opt_spec {
 	const char *tool;       /* "hone-pack" */
 	const char *operands;   /* "[STREAM...]" */
@@ -43,6 +52,7 @@ struct opt_spec {
 	const struct opt *opts; /* ends with a zero entry (type 0, name NULL) */
 	int min_operands, max_operands;  /* max -1: any number */
 	const char *(*backend)(void);    /* what --version says of the matrix products; may be NULL */
+	const struct opt_alias *aliases; /* ends with a zero entry; may be NULL */
 };
 
 /* Parses argv. Handles -h and --version itself (prints, exits 0), -q, -v and -j (base/log.h, threads), and

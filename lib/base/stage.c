@@ -89,7 +89,7 @@ settle(const char *dir, const char *entry, const char *name, bool old)
 	free(stale);
 }
 
-/* Settles what was staged for `name`, or for any name when it is NULL. */
+/* Settles what dead processes staged for `name`; or, when it is NULL, all that is staged, whoever did. */
 static void
 sweep(const char *dir, const char *name)
 {
@@ -99,7 +99,7 @@ sweep(const char *dir, const char *name)
 		long pid;
 		bool old;
 		char *of = staged_for(ent->d_name, &pid, &old);
-		if (of && (!name || strcmp(of, name) == 0) && !stager_lives(pid))
+		if (of && (!name || (strcmp(of, name) == 0 && !stager_lives(pid))))
 			settle(dir, ent->d_name, of, old);
 		free(of);
 	}

@@ -298,8 +298,8 @@ evaluate(struct model *m, struct dataset *d, const struct eval_options *o, struc
 		add_example(&r, &x);
 		out->tokens += x.n;
 		out->targets += example_targets(&x);
-		if (o->progress)
-			o->progress(o->ctx, i, n);
+		if (o->progress && !o->progress(o->ctx, i, n))
+			rc = err_set(e, ERR_TEMPFAIL, "stopped after %zu of %zu examples", i + 1, n);
 	}
 	if (rc == 0)
 		run_micro(&r, out);

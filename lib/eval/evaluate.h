@@ -19,7 +19,7 @@ struct eval_options {
 	int32_t eos;                     /* needed when the labels are not prefix-free */
 	size_t max_samples;              /* 0: the whole dataset */
 	int micro_tokens;                /* rows of a micro-batch; a longer example has one of its own */
-	void (*progress)(void *ctx, size_t done, size_t total);  /* or NULL */
+	bool (*progress)(void *ctx, size_t done, size_t total);  /* or NULL; false ends it with ERR_TEMPFAIL */
 	void *ctx;
 };
 

@@ -1,5 +1,10 @@
 #include "fmt/example.h"
 
+#include <math.h>
+
+#include "base/hash.h"
+#include "fmt/le.h"
+
 uint32_t
 example_targets(const struct example *x)
 {
@@ -8,6 +13,18 @@ example_targets(const struct example *x)
 		if (x->spans[i].weight > 0)
 			targets += x->spans[i].n;
 	return targets - (x->n_spans && x->spans[0].weight > 0);
+}
+
+double
+example_place(const struct example *x, struct buf *bytes)
+{
+	buf_clear(bytes);
+	for (uint32_t i = 0; i < x->n; i++) {
+		uint8_t id[4];
+		le32_put(id, (uint32_t)x->ids[i]);
+		buf_append(bytes, id, sizeof id);
+	}
+	return ldexp((double)XXH3_64bits(bytes->data, bytes->len), -64);
 }
 
 static uint32_t

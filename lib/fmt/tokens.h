@@ -41,6 +41,9 @@ void tokens_abort(struct tokens_writer *w);  /* frees w without an end record */
 
 struct tokens_reader;
 
+/* Whether a file begins as a token stream does, in either form; -1 when it cannot be read. */
+int tokens_sniff(const char *path, struct err *e);
+
 /* Reads a stream from a file, or stdin for "-". NULL and *e on failure. */
 struct tokens_reader *tokens_open(const char *path, struct err *e);
 void tokens_close(struct tokens_reader *r);

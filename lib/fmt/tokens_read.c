@@ -286,6 +286,23 @@ find_form(struct tokens_reader *r, struct err *e)
 	return 0;
 }
 
+/* JSON lines are a token stream when the first has "input_ids", as no other record does. */
+int
+tokens_sniff(const char *path, struct err *e)
+{
+	static const char key[] = "\"input_ids\"";
+	struct in in;
+	const uint8_t *p;
+	if (in_open_unpacked(&in, path, e) < 0)
+		return -1;
+	long n = in_peek(&in, &p, 1 << 16, e);
+	int found = n < 0 ? -1 : n >= TOKENS_MAGIC && memcmp(p, tokens_magic, TOKENS_MAGIC - 1) == 0;
+	for (long i = 0; found == 0 && i + (long)sizeof key - 1 <= n && p[i] != '\n'; i++)
+		found = memcmp(p + i, key, sizeof key - 1) == 0;
+	in_close(&in);
+	return found;
+}
+
 struct tokens_reader *
 tokens_open(const char *path, struct err *e)
 {

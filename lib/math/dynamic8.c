@@ -66,10 +66,11 @@ dynamic8_unsigned(void)
 	return &d;
 }
 
-/* ---- numbers in and out ---- */
+/* ---- numbers in and out ----
+ * `restrict`, and codes of int on the way: bytes may alias anything, and nothing would become a vector. */
 
 HONE_SIMD void
-dynamic8_read(float *x, const uint8_t *code, float max, int n, const struct dynamic8 *d)
+dynamic8_read(float *restrict x, const uint8_t *restrict code, float max, int n, const struct dynamic8 *restrict d)
 {
 	for (int i = 0; i < n; i++)
 		x[i] = d->value[code[i]] * max;
@@ -91,24 +92,32 @@ magnitude(const float *x, int n)
 }
 
 /* A magnitude's cell tells its code but for one border, with which it is compared. */
-HONE_SIMD float
-dynamic8_write(uint8_t *code, const float *x, int n, const struct dynamic8 *d)
+HONE_INLINE void
+find_codes(int32_t *restrict code, const float *restrict x, float scale, int n, const struct dynamic8 *restrict d)
 {
+	const int zero = d->zero;
+	for (int i = 0; i < n; i++) {
+		float y = x[i] * scale, a = fabsf(y);
+		a = a < 1 ? a : 1;
+		int32_t bits;
+		memcpy(&bits, &a, sizeof bits);
+		int cell = (bits >> 16) - DYNAMIC8_LOWEST;
+		int k = d->cell[cell > 0 ? cell : 0];
+		k += a > d->border[k] ? 1 : 0;
+		int negative = k < zero ? -k : -zero;
+		code[i] = zero + (y < 0 ? negative : k);
+	}
+}
+
+HONE_SIMD float
+dynamic8_write(uint8_t *restrict code, const float *restrict x, int n, const struct dynamic8 *restrict d)
+{
+	int32_t wide[DYNAMIC8_BLOCK];
 	float max = magnitude(x, n), scale = max > 0 ? 1 / max : 0;
 	if (scale > 3e38f)  /* of a denormal maximum: all of it is nothing */
 		max = scale = 0;
-	int most_negative = d->zero;
-	for (int i = 0; i < n; i++) {
-		float y = x[i] * scale, a = y < 0 ? -y : y;
-		a = a < 1 ? a : 1;
-		uint32_t bits;
-		memcpy(&bits, &a, sizeof bits);
-		int cell = (int)(bits >> 16) - DYNAMIC8_LOWEST;
-		int k = d->cell[cell > 0 ? cell : 0];
-		k += a > d->border[k];
-		if (y < 0)
-			k = k < most_negative ? -k : -most_negative;
-		code[i] = (uint8_t)(d->zero + k);
-	}
+	find_codes(wide, x, scale, n, d);
+	for (int i = 0; i < n; i++)
+		code[i] = (uint8_t)wide[i];
 	return max;
 }

@@ -100,3 +100,11 @@ product_weight(float *dw, bool transposed, struct rows dy, struct rows x, int T,
 	else
 		outer_product(dw, dy, x, out, in, T, alpha);
 }
+
+void
+product_of(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
+{
+	enum work before = work_switch(WORK_PRODUCTS);
+	bf16_product(c, a, b, M, N, K, alpha, beta);
+	work_switch(before);
+}

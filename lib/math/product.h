@@ -6,6 +6,7 @@
 #define HONE_MATH_PRODUCT_H
 
 #include "math/matrix.h"
+#include "math/operand.h"
 #include "math/rows.h"
 
 /* y[T,out] = beta y + alpha x[T,in] W^T. With beta 0, y need not be initialised. */
@@ -16,5 +17,10 @@ void product_backward(struct rows dx, struct rows dy, const struct matrix *w, in
 
 /* dw += alpha dy^T x, stored as W is: [out,in], or [in,out] when `transposed`. */
 void product_weight(float *dw, bool transposed, struct rows dy, struct rows x, int T, int out, int in, float alpha);
+
+/* C[M,N] = beta C + alpha A[M,K] B[N,K]^T in bf16, whatever the sides are and lie in. */
+void product_of(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta);
+
+enum { PRODUCT_FEW_ROWS = 4 };  /* up to so many rows, the first two above read each weight once, as it is stored */
 
 #endif

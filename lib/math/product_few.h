@@ -4,9 +4,10 @@
 #define HONE_MATH_PRODUCT_FEW_H
 
 #include "math/matrix.h"
+#include "math/product.h"
 #include "math/rows.h"
 
-enum { FEW_ROWS = 4 };
+enum { FEW_ROWS = PRODUCT_FEW_ROWS };
 
 /* y[T,N] = beta y + alpha x[T,K] W' for at most FEW_ROWS rows of any type, in fp32; W' is the matrix as it is stored,
  * or with `nt` transposed (stored [N,K]). */

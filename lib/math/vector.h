@@ -16,6 +16,9 @@ void rows_add_row(struct rows out, const float *row, int T, int C);  /* out[T,C]
 void rows_sum(float *out, struct rows x, int T, int C);              /* out[C] += sum over t of x[T,C] */
 void rows_scale(struct rows x, float by, int T, int C);              /* x[T,C] *= by */
 
+/* out[n,r] += x[r,n], turned. */
+void rows_add_turned(struct rows out, struct rows x, int n, int r);
+
 /* out[T,C] = x with each element zeroed with probability p, the rest divided by 1 - p; out may be x. Which ones is a
  * function of (key of the row, salt, column), so that backward draws the same mask again, wherever the row lies. */
 void rows_dropout(struct rows out, struct rows x, int T, int C, float p, const uint64_t *key, uint64_t salt);

@@ -76,11 +76,11 @@ add_layer(struct model *m, int i)
 	const int qkv[] = {c->H * c->D, c->K * c->D, c->K * c->D}, up[] = {c->F, c->F};
 	l->index = i;
 	l->qkv = add_projection(m, l, names->qkv, qkv, 3, c->qkv_bias);
-	l->o = add_linear(m, l, names->o, c->H * c->D, c->C, c->o_bias, INIT_RESIDUAL);
+	l->o = (struct projection){add_linear(m, l, names->o, c->H * c->D, c->C, c->o_bias, INIT_RESIDUAL), .n = 1};
 	l->q_norm = add_norm(m, i, names->q_norm, c->D);
 	l->k_norm = add_norm(m, i, names->k_norm, c->D);
 	l->up = add_projection(m, l, names->up, up, c->family->gated ? 2 : 1, c->mlp_bias);
-	l->down = add_linear(m, l, names->down, c->F, c->C, c->mlp_bias, INIT_RESIDUAL);
+	l->down = (struct projection){add_linear(m, l, names->down, c->F, c->C, c->mlp_bias, INIT_RESIDUAL), .n = 1};
 	l->attn_norm = add_norm(m, i, names->attn_norm, c->C);
 	l->attn_post_norm = add_norm(m, i, names->attn_post_norm, c->C);
 	l->mlp_norm = add_norm(m, i, names->mlp_norm, c->C);

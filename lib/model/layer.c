@@ -68,24 +68,6 @@ shape_of(const struct config *c, const struct layer *l)
 	return (struct attn_shape){c->H, c->K, c->D, own->attention_scale, own->window};
 }
 
-/* ---- projections ---- */
-
-static void
-project(const struct projection *p, struct rows out, struct rows x, int T, const struct linear_pass *pass)
-{
-	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
-		linear_forward(&p->first[i], rows_at(out, 0, column), x, T, 0, pass);
-}
-
-/* dx[T,C] is set unless its data is NULL. */
-static void
-project_backward(const struct projection *p, struct rows dx, struct rows dout, struct rows x, int T,
-	const struct linear_pass *pass)
-{
-	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
-		linear_backward(&p->first[i], dx, rows_at(dout, 0, column), x, T, i > 0, pass);
-}
-
 /* ---- the residual stream ---- */
 
 /* Keeps it for the backward pass of the norm that reads it. */
@@ -106,33 +88,33 @@ residual_gradient(struct model *m, int T)
 	return w->dy;
 }
 
-/* work.x += l(in), or += norm(l(in)), for which `out` keeps l(in). */
+/* work.x += p(in), or += norm(p(in)), for which `out` keeps p(in). */
 static void
-add_to_stream(struct model *m, const struct linear *l, struct rows in, const struct norm_params *post, struct rows out,
+add_to_stream(struct model *m, const struct projection *p, struct rows in, const struct norm_params *post, struct rows out,
 	struct norm_stat *stat, int T)
 {
 	struct workspace *w = &m->work;
 	if (!post->w) {
-		linear_forward(l, w->x, in, T, 1, &w->pass);
+		projection_forward(p, w->x, in, T, 1, &w->pass);
 		return;
 	}
-	linear_forward(l, out, in, T, 0, &w->pass);
+	projection_forward(p, out, in, T, 0, &w->pass);
 	norms_forward(m, post, w->xn, stat, out, T, 1, m->config.C);
 	rows_add(w->x, w->xn, T, m->config.C);
 }
 
 /* din from work.dx, which stays as it is. */
 static void
-add_to_stream_backward(struct model *m, const struct linear *l, struct rows din, struct rows in,
+add_to_stream_backward(struct model *m, const struct projection *p, struct rows din, struct rows in,
 	const struct norm_params *post, struct rows out, const struct norm_stat *stat, int T)
 {
 	struct workspace *w = &m->work;
 	if (!post->w) {
-		linear_backward(l, din, residual_gradient(m, T), in, T, 0, &w->pass);
+		projection_backward(p, din, residual_gradient(m, T), in, T, &w->pass);
 		return;
 	}
 	norms_backward(m, post, w->dxn, 0, w->dx, out, stat, T, 1, m->config.C);
-	linear_backward(l, din, w->dxn, in, T, 0, &w->pass);
+	projection_backward(p, din, w->dxn, in, T, &w->pass);
 }
 
 /* ---- attention ---- */
@@ -186,7 +168,7 @@ attend(struct model *m, struct layer *l, const struct batch *b)
 {
 	struct workspace *w = &m->work;
 	norms_forward(m, &l->attn_norm, w->xn, l->act.attn_stat, w->x, b->T, 1, m->config.C);
-	project(&l->qkv, l->act.qkv, w->xn, b->T, &w->pass);
+	projection_forward(&l->qkv, l->act.qkv, w->xn, b->T, 0, &w->pass);
 	if (l->q_norm.w)
 		norm_heads(m, l, b->T);
 	struct attn v = batch_views(m, l);
@@ -215,7 +197,7 @@ attend_backward(struct model *m, struct layer *l, const struct batch *b, bool ne
 	if (l->q_norm.w)
 		norm_heads_backward(m, l, b->T);
 	norms_again(m, &l->attn_norm, w->xn, a->attn_stat, a->x, b->T, 1, m->config.C);
-	project_backward(&l->qkv, need_dx ? w->dxn : none, w->dqkv, w->xn, b->T, &w->pass);
+	projection_backward(&l->qkv, need_dx ? w->dxn : none, w->dqkv, w->xn, b->T, &w->pass);
 	if (need_dx)
 		norms_backward(m, &l->attn_norm, w->dx, 1, w->dxn, a->x, a->attn_stat, b->T, 1, m->config.C);
 }
@@ -252,7 +234,7 @@ feed(struct model *m, struct layer *l, int T)
 {
 	struct workspace *w = &m->work;
 	norms_forward(m, &l->mlp_norm, w->xn, l->act.mlp_stat, w->x, T, 1, m->config.C);
-	project(&l->up, l->act.up, w->xn, T, &w->pass);
+	projection_forward(&l->up, l->act.up, w->xn, T, 0, &w->pass);
 	activate(m, l, T);
 }
 
@@ -265,7 +247,7 @@ feed_backward(struct model *m, struct layer *l, int T)
 	struct rows x = m->config.parallel ? a->x : a->mid;
 	activate_backward(m, l, T);
 	norms_again(m, &l->mlp_norm, w->xn, a->mlp_stat, x, T, 1, m->config.C);
-	project_backward(&l->up, w->dxn, w->dup, w->xn, T, &w->pass);
+	projection_backward(&l->up, w->dxn, w->dup, w->xn, T, &w->pass);
 	norms_backward(m, &l->mlp_norm, w->dx, 1, w->dxn, x, a->mlp_stat, T, 1, m->config.C);
 }
 
@@ -281,12 +263,12 @@ layer_forward(struct model *m, struct layer *l, const struct batch *b)
 	attend(m, l, b);
 	if (parallel)
 		feed(m, l, b->T);
-	add_to_stream(m, l->o, a->att, &l->attn_post_norm, a->attn_out, a->attn_post_stat, b->T);
+	add_to_stream(m, &l->o, a->att, &l->attn_post_norm, a->attn_out, a->attn_post_stat, b->T);
 	if (!parallel) {
 		keep(m, a->mid, b->T);
 		feed(m, l, b->T);
 	}
-	add_to_stream(m, l->down, m->work.act, &l->mlp_post_norm, a->mlp_out, a->mlp_post_stat, b->T);
+	add_to_stream(m, &l->down, m->work.act, &l->mlp_post_norm, a->mlp_out, a->mlp_post_stat, b->T);
 }
 
 void
@@ -296,10 +278,10 @@ layer_backward(struct model *m, struct layer *l, const struct batch *b, bool nee
 	struct workspace *w = &m->work;
 	bool parallel = m->config.parallel;
 	activate(m, l, b->T);
-	add_to_stream_backward(m, l->down, w->dup, w->act, &l->mlp_post_norm, a->mlp_out, a->mlp_post_stat, b->T);
+	add_to_stream_backward(m, &l->down, w->dup, w->act, &l->mlp_post_norm, a->mlp_out, a->mlp_post_stat, b->T);
 	if (!parallel)
 		feed_backward(m, l, b->T);
-	add_to_stream_backward(m, l->o, w->datt, a->att, &l->attn_post_norm, a->attn_out, a->attn_post_stat, b->T);
+	add_to_stream_backward(m, &l->o, w->datt, a->att, &l->attn_post_norm, a->attn_out, a->attn_post_stat, b->T);
 	if (parallel)
 		feed_backward(m, l, b->T);
 	attend_backward(m, l, b, need_dx);

@@ -1,6 +1,5 @@
 #include "model/linear.h"
 
-#include "math/matvec.h"
 #include "math/product.h"
 #include "math/vector.h"
 
@@ -20,6 +19,13 @@ drops(const struct linear *l, const struct linear_pass *pass)
 	return l->lora->dropout > 0 && pass->row_key;
 }
 
+void
+linear_take(struct linear *l, struct arena *a, enum num type, int T)
+{
+	if (l->lora)
+		l->lora->xA = (struct rows){arena_take(a, (size_t)T * (size_t)l->lora->r, num_size(type)), l->lora->r, type};
+}
+
 /* x as the adapter sees it. */
 static struct rows
 adapter_input(const struct linear *l, struct rows x, int T, const struct linear_pass *pass)
@@ -31,29 +37,17 @@ adapter_input(const struct linear *l, struct rows x, int T, const struct linear_
 	return dropped;
 }
 
-/* Elsewhere than in generation few rows are multiplied as many are, so that a result does not depend on what else is in
- * the batch. */
-static void
-multiply(struct rows y, struct rows x, const struct matrix *w, int T, float alpha, float beta,
-	const struct linear_pass *pass)
-{
-	if (pass->generates && matvec_suits(w, T))
-		matvec(y, x, w, T, alpha, beta);
-	else
-		product_forward(y, x, w, T, alpha, beta);
-}
-
 void
 linear_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta, const struct linear_pass *pass)
 {
 	const struct lora *a = l->lora;
-	multiply(y, x, &l->w->matrix, T, 1, beta, pass);
+	product_forward(y, x, &l->w->matrix, T, 1, beta);
 	if (l->b)
 		rows_add_row(y, l->b->value, T, l->out);
 	if (!a)
 		return;
-	multiply(a->xA, adapter_input(l, x, T, pass), &a->A.matrix, T, 1, 0, pass);
-	multiply(y, a->xA, &a->B.matrix, T, a->scale, 1, pass);
+	product_forward(a->xA, adapter_input(l, x, T, pass), &a->A.matrix, T, 1, 0);
+	product_forward(y, a->xA, &a->B.matrix, T, a->scale, 1);
 }
 
 static void
@@ -80,13 +74,19 @@ lora_backward(const struct linear *l, struct rows dx, struct rows dy, struct row
 }
 
 void
-linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
-	const struct linear_pass *pass)
+linear_backward_base(const struct linear *l, struct rows dy, struct rows x, int T)
 {
 	if (l->w->grad)
 		product_weight(l->w->grad, l->w->transposed, dy, x, T, l->out, l->in, 1);
 	if (l->b && l->b->grad)
 		rows_sum(l->b->grad, dy, T, l->out);
+}
+
+void
+linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
+	const struct linear_pass *pass)
+{
+	linear_backward_base(l, dy, x, T);
 	if (dx.data)
 		product_backward(dx, dy, &l->w->matrix, T, 1, beta);
 	if (l->lora)

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "base/arena.h"
+
 #include "math/rows.h"
 #include "model/param.h"
 
@@ -29,9 +31,22 @@ struct linear {
 struct linear_pass {
 	struct rows dropped;    /* [T, in] of the widest adapted layer */
 	struct rows dxA;        /* [T, r] of the largest rank */
+	float *turned;          /* [r, out] of the largest B */
 	const uint64_t *row_key;  /* [T] of the dropout masks; NULL: no dropout */
-	bool generates;         /* tokens one by one: what counts is how fast weights are read */
 };
+
+/* Takes what forward keeps of the adapter for backward, for T rows. */
+void linear_take(struct linear *l, struct arena *a, enum num type, int T);
+
+/* Whether the adapter is x A^T B^T and no more. */
+static inline bool
+linear_has_plain_adapter(const struct linear *l)
+{
+	return l->lora != NULL;
+}
+
+/* Adds to the gradients of W and the bias, if they are trained. */
+void linear_backward_base(const struct linear *l, struct rows dy, struct rows x, int T);
 
 /* y[T,out] = ... (beta 0) or += ... (beta 1). */
 void linear_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta,

@@ -248,6 +248,7 @@ own_values(struct model *m)
 				continue;
 			param_read(p, 0, param_size(p), to);
 			param_place(p, to);
+			st_forget(p->tensor);
 		}
 		if (pass == 0)
 			arena_make(&m->trained_memory);

@@ -106,13 +106,13 @@ place(struct model *m, struct param *p, bool train)
 static void
 place_all(struct model *m, const struct adapter_config *c, bool train, const struct param *base)
 {
-	for (size_t i = 0; model_linear(m, i); i++) {
-		struct lora *a = model_linear(m, i)->lora;
-		if (a) {
-			place(m, &a->A, train);
-			place(m, &a->B, train);
-		}
-	}
+	/* Every A behind the one before: so those of a projection can be read as one (model/projection.h). */
+	for (size_t i = 0; model_linear(m, i); i++)
+		if (model_linear(m, i)->lora)
+			place(m, &model_linear(m, i)->lora->A, train);
+	for (size_t i = 0; model_linear(m, i); i++)
+		if (model_linear(m, i)->lora)
+			place(m, &model_linear(m, i)->lora->B, train);
 	for (size_t i = 0; i < m->n_params; i++) {
 		struct param *p = &m->param[i];
 		if (!is_saved(c, p))

@@ -40,6 +40,13 @@ take_rows(struct arena *a, enum num type, size_t T, int n)
 	return (struct rows){arena_take(a, T * (size_t)n, num_size(type)), n, type};
 }
 
+/* Rows that a projection reads, forward or backward. */
+static struct rows
+take_roomy(struct arena *a, const struct workspace *w, int n)
+{
+	return take_rows(a, w->type, (size_t)w->T, n + w->room);
+}
+
 /* Columns of what the feed-forward's projections give. */
 static int
 up_columns(const struct config *c)
@@ -59,7 +66,7 @@ take_activations(struct model *m, struct arena *a, const struct layer *l, struct
 	act->attn_stat = ARENA_TAKE(a, struct norm_stat, T);
 	act->mlp_stat = ARENA_TAKE(a, struct norm_stat, T);
 	act->qkv = take_rows(a, w->type, T, (c->H + 2 * c->K) * c->D);
-	act->att = take_rows(a, w->type, T, c->H * c->D);
+	act->att = take_roomy(a, w, c->H * c->D);
 	act->lse = ARENA_TAKE(a, float, T * (size_t)c->H);
 	act->up = take_rows(a, w->type, T, up_columns(c));
 	if (l->q_norm.w) {
@@ -76,13 +83,6 @@ take_activations(struct model *m, struct arena *a, const struct layer *l, struct
 }
 
 static void
-take_adapter(struct arena *a, struct linear *l, enum num type, size_t T)
-{
-	if (l->lora)
-		l->lora->xA = take_rows(a, type, T, l->lora->r);
-}
-
-static void
 take_layers(struct model *m, struct arena *a)
 {
 	const struct config *c = &m->config;
@@ -96,8 +96,9 @@ take_layers(struct model *m, struct arena *a)
 		if (w->keep == KEEP_INPUTS)
 			l->act.input = take_rows(a, NUM_F32, (size_t)w->T, c->C);
 		l->cache = w->cache_rows ? take_rows(a, w->type, (size_t)w->cache_rows, 2 * c->K * c->D) : (struct rows){0};
-		for (int j = 0; j < l->n_linears; j++)
-			take_adapter(a, &l->linear[j], w->type, (size_t)w->T);
+		struct projection *const all[] = {&l->qkv, &l->o, &l->up, &l->down};
+		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+			projection_take(all[j], a, w->type, w->T);
 	}
 }
 
@@ -107,15 +108,19 @@ take_pass(struct model *m, struct arena *a)
 {
 	struct workspace *w = &m->work;
 	int rank = 0, in = 0;
+	size_t B = 0;
 	for (size_t i = 0; model_linear(m, i); i++) {
 		const struct linear *l = model_linear(m, i);
 		if (l->lora && l->lora->r > rank)
 			rank = l->lora->r;
+		if (l->lora && param_size(&l->lora->B) > B)
+			B = param_size(&l->lora->B);
 		if (l->lora && l->lora->dropout > 0 && l->in > in)
 			in = l->in;
 	}
 	w->pass.dxA = take_rows(a, w->type, (size_t)w->T, rank);
 	w->pass.dropped = take_rows(a, w->type, (size_t)w->T, in);
+	w->pass.turned = ARENA_TAKE(a, float, B);
 }
 
 static void
@@ -127,37 +132,54 @@ take_workspace(struct model *m, struct arena *a)
 	for (int i = 0; i < c->n_ropes; i++)
 		rotary_take(&w->rotary[i], a, &c->rope[i], w->T, w->max_len);
 	w->x = take_rows(a, NUM_F32, T, c->C);
-	w->xn = take_rows(a, w->type, T, c->C);
-	w->act = take_rows(a, w->type, T, c->F);
+	w->xn = take_roomy(a, w, c->C);
+	w->act = take_roomy(a, w, c->F);
 	w->hidden = take_rows(a, w->type, R, c->C);
 	w->hidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->stat = ARENA_TAKE(a, struct norm_stat, R);
 	w->logits = take_rows(a, w->type, R, c->V);
 	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
 	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, w->T, w->max_len, math_threads()));
-	take_adapter(a, &m->head, w->type, R);
+	linear_take(&m->head, a, w->type, (int)R);
 	if (w->keep == KEEP_NOTHING)
 		return;
 	take_pass(m, a);
 	w->dx = take_rows(a, NUM_F32, T, c->C);
-	w->dy = w->type == NUM_F32 ? w->dx : take_rows(a, w->type, T, c->C);
-	w->dxn = take_rows(a, w->type, T, c->C);
+	w->dy = w->type == NUM_F32 ? w->dx : take_roomy(a, w, c->C);
+	w->dxn = take_roomy(a, w, c->C);
 	w->row_key = ARENA_TAKE(a, uint64_t, R);
 	w->dhidden = take_rows(a, w->type, R, c->C);
 	w->dhidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->coef = ARENA_TAKE(a, float, R);
-	w->dup = take_rows(a, w->type, T, up_columns(c));
+	w->dup = take_roomy(a, w, up_columns(c));
 	w->datt = take_rows(a, w->type, T, c->H * c->D);
-	w->dqkv = take_rows(a, w->type, T, (c->H + 2 * c->K) * c->D);
+	w->dqkv = take_roomy(a, w, (c->H + 2 * c->K) * c->D);
+}
+
+/* The most that a projection of any layer needs. */
+static int
+room_for_adapters(const struct model *m)
+{
+	int most = 0;
+	for (int i = 0; i < m->config.L; i++) {
+		const struct layer *l = &m->layer[i];
+		const struct projection *const all[] = {&l->qkv, &l->o, &l->up, &l->down};
+		for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
+			int rank = projection_rank(all[j]);
+			most = rank > most ? rank : most;
+		}
+	}
+	return projection_room(most);
 }
 
 void
 model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep)
 {
 	arena_release(&m->work_memory);
-	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep, .pass.generates = cache_rows > 0,
+	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep,
 		.type = m->compute};
 	m->work.head_rows = head_rows(&m->config, m->compute, T);
+	m->work.room = m->compute == NUM_BF16 ? room_for_adapters(m) : 0;
 	for (int pass = 0; pass < 2; pass++) {
 		take_layers(m, &m->work_memory);
 		take_workspace(m, &m->work_memory);

@@ -15,6 +15,7 @@
 #include "math/rows.h"
 #include "model/config.h"
 #include "model/linear.h"
+#include "model/projection.h"
 #include "model/rotary.h"
 
 /* What one layer computes on the way forward and backward reads again. Layers share what need not be kept. */
@@ -43,12 +44,6 @@ struct norm_params {
 
 enum { MAX_LINEARS = 7 };  /* of a layer */
 
-/* Matrices side by side, or fused into one, of which each writes its columns of the result. */
-struct projection {
-	struct linear *first;   /* of n that lie together in a layer's `linear` */
-	int n;
-};
-
 struct layer {
 	int index;
 	struct norm_params attn_norm, mlp_norm;            /* before attention and feed-forward */
@@ -56,8 +51,7 @@ struct layer {
 	struct norm_params q_norm, k_norm;  /* [D] */
 	struct linear linear[MAX_LINEARS];  /* all of the layer's, in the order of the checkpoint; */
 	int n_linears;
-	struct projection qkv, up;          /* these point into them: [(H+2K)*D,C]; [2F,C], or [F,C] without a gate */
-	struct linear *o, *down;
+	struct projection qkv, o, up, down; /* these point into them: [(H+2K)*D,C], [C,H*D]; up [2F,C], [F,C] without a gate */
 	struct activations act;
 	struct rows cache;              /* [cache_rows,2K*D] in generation: keys and values of all that was seen */
 };
@@ -85,6 +79,7 @@ struct model {
 		int T, max_len, cache_rows, head_rows;
 		enum keep { KEEP_NOTHING, KEEP_INPUTS, KEEP_ALL } keep;
 		enum num type;                /* of activations and their gradients: m->compute; the residual stream is fp32 */
+		int room;                     /* columns behind those that projections read, for their adapters */
 		struct rotary rotary[MAX_ROPES];
 		struct rows x;                /* [T,C] the residual stream, on which each layer adds in place */
 		struct rows dx;               /* [T,C] its gradient */

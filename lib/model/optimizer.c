@@ -2,20 +2,49 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
-#include "math/simd.h"
+#include "math/dynamic8.h"
+#include "math/update.h"
+
+/* ---- memory ---- */
+
+static void
+take(struct optimizer *o, struct moment *s, const char *name, enum st_dtype dtype, bool as_param, size_t n)
+{
+	*s = (struct moment){name, dtype, as_param, n, arena_take(&o->memory, n, dtype == ST_U8 ? 1 : sizeof(float))};
+}
+
+static void
+take_all(struct optimizer *o, struct moment *s, const struct model *m, const struct param *p)
+{
+	size_t n = param_size(p), blocks = (n + DYNAMIC8_BLOCK - 1) / DYNAMIC8_BLOCK;
+	if (o->opt.type == OPTIMIZER_SGD) {
+		if (o->opt.momentum > 0)
+			take(o, &s[0], "m", ST_F32, true, n);
+		return;
+	}
+	bool whole = o->opt.type == OPTIMIZER_ADAMW || n < OPTIMIZER_SMALL || p == m->embed;
+	enum st_dtype dtype = whole ? ST_F32 : ST_U8;
+	take(o, &s[0], "m", dtype, true, n);
+	take(o, &s[1], "v", dtype, true, n);
+	if (!whole) {
+		take(o, &s[2], "m.max", ST_F32, false, blocks);
+		take(o, &s[3], "v.max", ST_F32, false, blocks);
+	}
+}
 
 void
-adamw_init(struct adamw *o, const struct model *m, double weight_decay)
+optimizer_init(struct optimizer *o, const struct model *m, const struct optimizer_options *opt)
 {
-	*o = (struct adamw){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = weight_decay};
-	o->m = xcalloc(m->n_trained, sizeof *o->m);
-	o->v = xcalloc(m->n_trained, sizeof *o->v);
+	*o = (struct optimizer){.opt = *opt};
+	o->moment = xcalloc(m->n_trained, sizeof *o->moment);
+	o->rate_ratio = xcalloc(m->n_trained, sizeof *o->rate_ratio);
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < m->n_trained; i++) {
-			o->m[i] = ARENA_TAKE(&o->memory, float, param_size(m->trained[i]));
-			o->v[i] = ARENA_TAKE(&o->memory, float, param_size(m->trained[i]));
+			o->rate_ratio[i] = 1;
+			take_all(o, o->moment[i], m, m->trained[i]);
 		}
 		if (pass == 0)
 			arena_make(&o->memory);
@@ -23,65 +52,80 @@ adamw_init(struct adamw *o, const struct model *m, double weight_decay)
 }
 
 void
-adamw_release(struct adamw *o)
+optimizer_release(struct optimizer *o)
 {
-	free(o->m);
-	free(o->v);
+	free(o->moment);
+	free(o->rate_ratio);
 	arena_release(&o->memory);
-	*o = (struct adamw){0};
+	*o = (struct optimizer){0};
 }
 
-/* The constants of one step, as torch's order of operations has them. */
-struct update {
-	float beta1, beta2, eps, grad_scale;
-	float rest1, rest2;  /* 1 - beta1, 1 - beta2: of the doubles, as 1 - 0.999f is off by 1e-5 */
-	float keep;         /* 1 - lr * decay */
-	float step_size;    /* lr / (1 - beta1^t) */
-	float v_scale;      /* 1 / sqrt(1 - beta2^t) */
-};
-
-HONE_SIMD static void
-update_block(float *p, float *m, float *v, const float *g, const struct update *u, int n)
+static bool
+ends_with(const char *s, const char *end)
 {
-	float b1 = u->beta1, b2 = u->beta2, rest1 = u->rest1, rest2 = u->rest2, eps = u->eps, scale = u->grad_scale,
-	      keep = u->keep, size = u->step_size, v_scale = u->v_scale;
-	for (int i = 0; i < n; i++) {
-		float x = g[i] * scale;
-		m[i] = b1 * m[i] + rest1 * x;
-		v[i] = b2 * v[i] + rest2 * x * x;
-		p[i] = p[i] * keep - size * m[i] / (__builtin_sqrtf(v[i]) * v_scale + eps);
+	size_t n = strlen(s), k = strlen(end);
+	return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+size_t
+optimizer_set_loraplus(struct optimizer *o, const struct model *m, double ratio)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < m->n_trained; i++) {
+		const char *name = m->trained[i]->name;
+		if (!ends_with(name, "lora_B.weight") && !ends_with(name, "lora_embedding_B"))
+			continue;
+		o->rate_ratio[i] = ratio;
+		found++;
+	}
+	return found;
+}
+
+/* ---- a step ---- */
+
+static void
+update_adamw(struct param *p, const struct moment *s, const struct adamw_update *u)
+{
+	size_t n = param_size(p);
+	if (s[0].dtype == ST_U8)
+		adamw8_update(p->value, s[0].data, s[2].data, s[1].data, s[3].data, p->grad, n, u);
+	else
+		adamw_update(p->value, s[0].data, s[1].data, p->grad, n, u);
+}
+
+static void
+step_adamw(const struct optimizer *o, struct model *m, double rate, double grad_scale)
+{
+	const struct optimizer_options *opt = &o->opt;
+	double t = (double)o->step, rest1 = 1 - pow(opt->beta1, t), rest2 = 1 - pow(opt->beta2, t);
+	struct adamw_update u = {.beta1 = (float)opt->beta1, .beta2 = (float)opt->beta2, .eps = (float)opt->eps,
+		.rest1 = (float)(1 - opt->beta1), .rest2 = (float)(1 - opt->beta2), .grad_scale = (float)grad_scale,
+		.v_scale = (float)(1 / sqrt(rest2))};
+	for (size_t i = 0; i < m->n_trained; i++) {
+		double lr = rate * o->rate_ratio[i];
+		u.keep = (float)(1 - lr * (param_decays(m->trained[i]) ? opt->weight_decay : 0));
+		u.step_size = (float)(lr / rest1);
+		update_adamw(m->trained[i], o->moment[i], &u);
+	}
+}
+
+static void
+step_sgd(const struct optimizer *o, struct model *m, double rate, double grad_scale)
+{
+	for (size_t i = 0; i < m->n_trained; i++) {
+		struct param *p = m->trained[i];
+		const struct sgd_update u = {.grad_scale = (float)grad_scale, .momentum = (float)o->opt.momentum,
+			.decay = (float)(param_decays(p) ? o->opt.weight_decay : 0), .lr = (float)(rate * o->rate_ratio[i])};
+		sgd_update(p->value, o->moment[i][0].data, p->grad, param_size(p), &u);
 	}
 }
 
 void
-adamw_step(struct adamw *o, struct model *m, double learning_rate, double grad_scale)
+optimizer_step(struct optimizer *o, struct model *m, double learning_rate, double grad_scale)
 {
-	enum { BLOCK = 1 << 14 };
-	double t = (double)++o->step;
-	struct update u = {.beta1 = (float)o->beta1, .beta2 = (float)o->beta2, .eps = (float)o->eps,
-		.rest1 = (float)(1 - o->beta1), .rest2 = (float)(1 - o->beta2), .grad_scale = (float)grad_scale,
-		.step_size = (float)(learning_rate / (1 - pow(o->beta1, t))), .v_scale = (float)(1 / sqrt(1 - pow(o->beta2, t)))};
-	for (size_t i = 0; i < m->n_trained; i++) {
-		struct param *p = m->trained[i];
-		size_t n = param_size(p);
-		u.keep = (float)(1 - learning_rate * (param_decays(p) ? o->weight_decay : 0));
-#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
-		for (size_t at = 0; at < n; at += BLOCK)
-			update_block(p->value + at, o->m[i] + at, o->v[i] + at, p->grad + at, &u,
-				n - at < BLOCK ? (int)(n - at) : BLOCK);
-	}
-}
-
-double
-schedule_rate(const struct schedule *s, int64_t done)
-{
-	if (done < s->warmup)
-		return s->peak * (double)done / (double)s->warmup;
-	int64_t span = s->total - s->warmup > 1 ? s->total - s->warmup : 1;
-	double progress = (double)(done - s->warmup) / (double)span;
-	if (s->type == SCHEDULE_COSINE)
-		return s->peak * fmax(0, 0.5 * (1 + cos(3.14159265358979323846 * progress)));
-	if (s->type == SCHEDULE_LINEAR)
-		return s->peak * fmax(0, 1 - progress);
-	return s->peak;
+	o->step++;
+	if (o->opt.type == OPTIMIZER_SGD)
+		step_sgd(o, m, learning_rate, grad_scale);
+	else
+		step_adamw(o, m, learning_rate, grad_scale);
 }

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "math/gemm.h"
-#include "math/matvec.h"
+#include "math/product.h"
 #include "math/quantize.h"
 #include "read_rate.h"
 
@@ -59,7 +59,7 @@ product_rate(enum matrix_form form, int T)
 	for (int r = 0; r < REPEAT; r++) {
 		double start = clock_seconds();
 		for (int i = 0; i < MATRICES; i++)
-			matvec(rows_f32(y, OUT), rows_f32(x, IN), &m[i], T, 1, 0);
+			product_forward(rows_f32(y, OUT), rows_f32(x, IN), &m[i], T, 1, 0);
 		double took = clock_seconds() - start;
 		best = took < best ? took : best;
 	}

@@ -57,14 +57,14 @@ open_model(struct model *m, struct adapter_config *c, const struct setup *s, str
 }
 
 static void
-step(struct model *m, struct adamw *o, const struct batch *b, float *nll, int32_t *best)
+step(struct model *m, struct optimizer *o, const struct batch *b, float *nll, int32_t *best)
 {
 	model_zero_grad(m);
 	model_forward(m, b);
 	model_loss(m, b, 1.0f / (float)b->n_targets, nll, best);
 	model_backward(m, b);
 	enum work before = work_switch(WORK_OPTIMIZER);
-	adamw_step(o, m, 1e-4, 1 / fmax(1, model_grad_norm(m)));
+	optimizer_step(o, m, 1e-4, 1 / fmax(1, model_grad_norm(m)));
 	work_switch(before);
 }
 
@@ -89,7 +89,8 @@ main(int argc, char **argv)
 {
 	struct err e;
 	struct model m;
-	struct adamw o;
+	struct optimizer o;
+	const struct optimizer_options adamw = {OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
 	struct adapter_config c = {0};
 	struct batch_builder bb = {0};
 	struct rng r;
@@ -102,7 +103,7 @@ main(int argc, char **argv)
 	if (open_model(&m, &c, &s, &e) < 0)
 		die(&e);
 	model_reserve(&m, s.docs * s.length, s.length, 0, KEEP_ALL);
-	adamw_init(&o, &m, 0);
+	optimizer_init(&o, &m, &adamw);
 	rng_init(&r, 1, 1);
 	float *nll = xreallocarray(NULL, (size_t)(s.docs * s.length), sizeof *nll);
 	int32_t *best = xreallocarray(NULL, (size_t)(s.docs * s.length), sizeof *best);

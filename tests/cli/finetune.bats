@@ -45,10 +45,10 @@ setup_file() {
 	cp "$D/train.jsonl" "$T"
 	cd "$T"
 	HONE_MODEL_PATH=/nowhere:$T/models "$tune" -t train.jsonl $few > first
-	[ "$("$HONE_BIN/hone-pack" --info train-default.run/validation --json | jq .examples)" -gt 3 ]
-	find train-default.run -type f ! -name .lock -exec cksum {} + > before
+	[ "$("$HONE_BIN/hone-pack" --info train-default.tuned/run/data-validation --json | jq .examples)" -gt 3 ]
+	find train-default.tuned -type f ! -name .lock -exec cksum {} + > before
 	HONE_MODEL_PATH=/nowhere:$T/models "$tune" -t train.jsonl $few > second
-	find train-default.run -type f ! -name .lock -exec cksum {} + | cmp before -
+	find train-default.tuned -type f ! -name .lock -exec cksum {} + | cmp before -
 	cmp first second
 }
 

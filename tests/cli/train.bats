@@ -88,9 +88,9 @@ refused() {
 }
 
 @test "train: usage is 64" {
+  unset HONE_MODEL HONE_MODEL_PATH
   fails 64 "-m MODEL is missing" "$train" -t data -o run
-  fails 64 "-t DATASET is missing" "$train" -m config -o run
-  fails 64 "-o RUN is missing" "$train" -m config -t data
+  fails 64 "-t DATA is missing" "$train" -m config -o run
   fails 64 "batch-size" "$train" -m config -t data -o run --batch-sise 4
   fails 64 "learning-rate" "$train" -m config -t data -o run --learning-rate fast
   fails 64 "--n-epochs" "$train" -m config -t data -o run --n-epochs 0

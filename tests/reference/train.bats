@@ -65,6 +65,18 @@ follows() {
 @test "train: gemma3 full" { follows gemma3 full; }
 @test "train: gemma3 lora" { follows gemma3 lora; }
 
+# Measured: 1.7e-4 at most; fp32 moments come to 3e-7.
+@test "train: 8-bit moments follow the log of fp32 ones" {
+  for case in llama2 llama3 mistral qwen2 qwen3; do
+    rm -rf "$T/data" "$T/run"
+    dataset "$case"
+    run_train "$case" run --method full --optimizer adamw8bit
+    "$helpers/logdiff" step=0 loss=5e-4 learning_rate=1e-8 targets=0 "$T/run/metrics.jsonl" "$cases/$case/full/log.json"
+    run "$helpers/logdiff" loss=1e-6 "$T/run/metrics.jsonl" "$cases/$case/full/log.json"
+    [ "$status" -eq 1 ]
+  done
+}
+
 @test "train: a log of another run is told apart" {
   run "$helpers/logdiff" loss=1e-4 "$cases/llama2/full/log.json" "$cases/llama2/lora/log.json"
   [ "$status" -eq 1 ]
@@ -214,3 +226,23 @@ interrupted() {
   [[ "$output" == *"memory: total"* ]]
   [ ! -e "$T/run" ]
 }
+
+# bf16 products round to 8 bits; the runs stay as near as the figures in README, here with twice that as the band.
+follows_bf16() {
+  local case=$1
+  dataset "$case"
+  run_train "$case" full --method full --dtype bfloat16
+  run_train "$case" lora --init-adapter "$cases/$case/lora/adapter_init" --dtype bfloat16
+  for method in full lora; do
+    "$helpers/logdiff" step=0 loss=2e-3 grad_norm=2e-2 learning_rate=1e-8 targets=0 "$T/$method/metrics.jsonl" \
+      "$cases/$case/$method/log.json"
+  done
+}
+
+@test "train: llama3 in bf16" { follows_bf16 llama3; }
+@test "train: mistral in bf16" { follows_bf16 mistral; }
+@test "train: qwen2 in bf16" { follows_bf16 qwen2; }
+@test "train: qwen3 in bf16" { follows_bf16 qwen3; }
+@test "train: gpt2 in bf16" { follows_bf16 gpt2; }
+@test "train: gpt_neox in bf16" { follows_bf16 gpt_neox; }
+@test "train: gemma3 in bf16" { follows_bf16 gemma3; }

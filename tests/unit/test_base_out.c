@@ -438,7 +438,7 @@ sweeping(void **state)
 	assert_text(gone, NULL);
 	assert_text(old, NULL);
 	assert_text(other, NULL);
-	assert_text(lives, "half");
+	assert_text(lives, NULL);  /* its number may be another process's by now */
 	assert_text("name/content", "precious");
 	assert_text(".name.hone-", "mine");
 	assert_text(".name.hone-0", "mine");

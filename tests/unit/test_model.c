@@ -617,7 +617,7 @@ test_bits_saved_whole(void **state)
 	json_decref(saved);
 	assert_int_equal(lora_attach(&quantised, &c, 5, true, &e), 0);
 	for (int i = 0; i < m.config.L; i++) {
-		const struct param *p = m.layer[i].down->w, *q = quantised.layer[i].down->w;
+		const struct param *p = m.layer[i].down.first->w, *q = quantised.layer[i].down.first->w;
 		assert_non_null(q->grad);
 		assert_same_floats(q->value, p->value, param_size(p));
 	}
@@ -633,7 +633,7 @@ test_bits_refused(void **state)
 	struct model m, quantised;
 	struct err e;
 	open_model(&m, configs[0]);
-	m.layer[1].down->w->value[17] = INFINITY;
+	m.layer[1].down.first->w->value[17] = INFINITY;
 	assert_int_equal(model_save_weights(&m, dir, false, ST_BF16, &e), 0);
 	for (int bits = 4; bits <= 8; bits += 4) {
 		assert_int_equal(model_open(&quantised, dir, &(struct model_options){.bits = bits}, &e), -1);

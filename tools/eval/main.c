@@ -97,7 +97,7 @@ static int
 open_labels(struct job *j, struct err *e)
 {
 	if (labels_from &&
-		(ingest_open(&j->label_data, labels_from, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
+		(ingest_open(&j->label_data, &labels_from, 1, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
 			ingest_check(&j->label_data, labels_from, j->model.config.V, j->dir, e) < 0))
 		return -1;
 	if (label_set_init(&j->labels, j->label_data.dataset, j->data.dataset, j->model.config.V, e) < 0)
@@ -126,7 +126,7 @@ prepare(struct job *j, const char *data, bool labels_off, struct err *e)
 	j->eval = (struct eval_options){.first_token = strcmp(label_score, "first-token") == 0,
 		.max_samples = (size_t)max_samples, .micro_tokens = micro_tokens};
 	if (open_model(j, e) < 0 ||
-		ingest_open(&j->data, data, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
+		ingest_open(&j->data, &data, 1, j->dir, &(struct ingest_options){.template = template_name}, e) < 0 ||
 		ingest_check(&j->data, data, j->model.config.V, j->dir, e) < 0 || (!labels_off && open_labels(j, e) < 0))
 		return -1;
 	int length = eval_max_length(j->data.dataset, &j->eval);
@@ -143,12 +143,13 @@ prepare(struct job *j, const char *data, bool labels_off, struct err *e)
 
 /* ---- evaluating and printing ---- */
 
-static void
+static bool
 show_progress(void *ctx, size_t done, size_t total)
 {
 	struct progress *p = ctx;
 	p->total = total;
 	progress_show(p, done, NULL);
+	return true;
 }
 
 static int

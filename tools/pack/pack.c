@@ -1,6 +1,5 @@
 #include "pack.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,13 +41,6 @@ put32(struct buf *b, uint32_t v)
 }
 
 static void
-put_ids(struct buf *b, const struct example *x)
-{
-	for (uint32_t i = 0; i < x->n; i++)
-		put32(b, (uint32_t)x->ids[i]);
-}
-
-static void
 put_weights(struct buf *b, const struct example *x)
 {
 	for (uint32_t i = 0; i < x->n_spans; i++) {
@@ -59,21 +51,12 @@ put_weights(struct buf *b, const struct example *x)
 	}
 }
 
-/* Which part takes the row, by the hash of its tokens alone: a row keeps its place whatever is added to the data,
- * each label gives its share, and rows that are the same text never stand on both sides. */
-static int
-choose_part(const struct pack *p, XXH64_hash_t of_ids)
-{
-	return p->opt->validation > 0 && ldexp((double)of_ids, -64) < p->opt->validation ? VALIDATION : TRAINING;
-}
-
 static int
 pack_row(struct pack *p, const struct example *x, struct err *e)
 {
 	p->rows++;
-	buf_clear(&p->key);
-	put_ids(&p->key, x);
-	struct part *part = &p->part[choose_part(p, XXH3_64bits(p->key.data, p->key.len))];
+	bool held_out = example_place(x, &p->key) < p->opt->validation;
+	struct part *part = &p->part[held_out ? VALIDATION : TRAINING];
 	if (p->opt->dedup) {
 		put_weights(&p->key, x);
 		if (seen_add(&p->seen, XXH3_128bits(p->key.data, p->key.len))) {

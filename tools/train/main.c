@@ -62,28 +62,19 @@ open_model(struct run *r, struct err *e)
 	return rc;
 }
 
-/* ---- what the run will take ---- */
+/* ---- what is about to be done ---- */
 
-static double
-mega(double bytes)
+static void
+print_rate(const struct run *r)
 {
-	return bytes / 1e6;
-}
-
-/* Multiply-adds count two; a weight is used once forward, once for the gradient of its input, and, when it is
- * trained, once for its own. The head sees targets only. Tables are looked up, not multiplied. */
-static double
-flops_per_step(const struct run *r)
-{
-	const struct model *m = &r->model;
-	double examples = (double)dataset_count(r->train), batch = r->set->batch_size;
-	double tokens = (double)dataset_tokens(r->train) / examples * batch, used = 0;
-	double targets = (double)dataset_targets(r->train) / examples * batch;
-	for (size_t i = 0; model_linear(m, i); i++) {
-		const struct linear *l = model_linear(m, i);
-		used += (double)l->in * l->out * (l == &m->head ? targets : tokens);
-	}
-	return (r->full ? 6 : 4) * used + (r->full ? 0 : 6.0 * (double)model_trained_parameters(m) * tokens);
+	const struct settings *s = r->set;
+	char floor[48] = "", ratio[48] = "";
+	if (s->min_lr_rate > 0)
+		snprintf(floor, sizeof floor, " to %g of it", s->min_lr_rate);
+	if (s->loraplus_lr_ratio != 1)
+		snprintf(ratio, sizeof ratio, ", of B %g times", s->loraplus_lr_ratio);
+	log_note("%s, learning rate %g%s (%s%s, %d warm-up steps), weight decay %g", s->optimizer, s->learning_rate, ratio,
+		s->schedule, floor, s->warmup_steps, s->weight_decay);
 }
 
 static void
@@ -93,38 +84,21 @@ print_plan(const struct run *r)
 	const struct model *m = &r->model;
 	log_note("model %s: %s, %.2f M parameters, %.2f M trained (%s)", s->model, m->config.family->model_type,
 		(double)model_parameters(m) / 1e6, (double)model_trained_parameters(m) / 1e6, s->method);
-	log_note("data: %zu examples, %llu tokens, %llu targets%s", r->plan.examples,
-		(unsigned long long)dataset_tokens(r->train), (unsigned long long)dataset_targets(r->train),
-		r->valid ? "; validated every epoch" : "");
-	log_note("%d epochs of %lld steps, batch size %d, learning rate %g (%s, %d warm-up steps), weight decay %g, seed %d",
-		s->n_epochs, (long long)r->steps_per_epoch, s->batch_size, s->learning_rate, s->schedule, s->warmup_steps,
-		s->weight_decay, s->seed);
 	if (!r->full)
 		log_note("adapter: r %d, alpha %g, dropout %g%s", r->adapter.r, r->adapter.lora_alpha, r->adapter.lora_dropout,
 			r->adapter.use_rslora ? ", rslora" : "");
-	log_note("%s on %s, %d threads%s%s%s", m->compute == NUM_BF16 ? "bfloat16" : "float32", math_backend(), math_threads(),
-		s->load_in_bits ? "; base in " : "", s->load_in_bits ? s->load_in_bits : "", s->load_in_bits ? " bits" : "");
-}
-
-static void
-print_dry_run(const struct run *r)
-{
-	const struct model *m = &r->model;
-	double trained = 4.0 * (double)model_trained_parameters(m);
-	double weights = (double)(m->value_memory.size + m->trained_memory.size);
-	double work = (double)model_work_bytes(m), mapped = (double)model_mapped_bytes(m);
-	printf("parameters          %zu\n", model_parameters(m));
-	printf("trained             %zu\n", model_trained_parameters(m));
-	printf("steps               %lld (%lld an epoch)\n", (long long)r->total_steps, (long long)r->steps_per_epoch);
-	printf("tokens a micro-batch at most %d\n", m->work.T);
-	printf("memory: weights     %.1f MB\n", mega(weights));
-	printf("memory: mapped      %.1f MB\n", mega(mapped));
-	printf("memory: gradients   %.1f MB\n", mega(trained));
-	printf("memory: optimiser   %.1f MB\n", mega(2 * trained));
-	printf("memory: activations %.1f MB\n", mega(work));
-	printf("memory: total       %.1f MB\n", mega(weights + mapped + 3 * trained + work));
-	printf("FLOPs a step        %.3g\n", flops_per_step(r));
-	printf("FLOPs in all        %.3g\n", flops_per_step(r) * (double)r->total_steps);
+	log_note("data: %zu examples, %llu tokens, %llu targets; %zu to validate", r->plan.examples,
+		(unsigned long long)dataset_tokens(r->train), (unsigned long long)dataset_targets(r->train),
+		r->valid ? dataset_count(r->valid) : 0);
+	log_note("%lld steps of batch size %d, %lld an epoch, %d epochs, seed %d", (long long)r->total_steps, s->batch_size,
+		(long long)r->steps_per_epoch, s->n_epochs, s->seed);
+	print_rate(r);
+	if (r->best_metric)
+		log_note("best is the %s %s", r->greater_is_better ? "greatest" : "least", r->best_metric);
+	if (s->load_in_bits)
+		log_note("the base's linear layers in %s bits", s->load_in_bits);
+	log_note("%s on %s, %d threads%s%s", m->compute == NUM_BF16 ? "bfloat16" : "float32", math_backend(), math_threads(),
+		s->dry_run ? "" : "; everything goes to ", s->dry_run ? "" : s->run);
 }
 
 /* ---- running ---- */
@@ -138,7 +112,7 @@ larger(int a, int b)
 static int
 reserve(struct run *r, struct err *e)
 {
-	int rows = train_rows(r), length = (int)dataset_max_length(r->train);
+	int rows = step_rows(r), length = (int)dataset_max_length(r->train);
 	if (r->valid) {
 		rows = larger(rows, eval_rows(r->valid, &r->eval));
 		length = larger(length, eval_max_length(r->valid, &r->eval));
@@ -151,6 +125,17 @@ reserve(struct run *r, struct err *e)
 	return 0;
 }
 
+static int
+open_optimizer(struct run *r, struct err *e)
+{
+	const struct optimizer_options opt = settings_optimizer(r->set);
+	optimizer_init(&r->optimizer, &r->model, &opt);
+	outliers_init(&r->outliers, r->set->outlier_window);
+	if (r->set->loraplus_lr_ratio != 1 && !optimizer_set_loraplus(&r->optimizer, &r->model, r->set->loraplus_lr_ratio))
+		return err_set(e, ERR_USAGE, "--loraplus-lr-ratio: nothing that is trained is a B of an adapter");
+	return 0;
+}
+
 /* All that comes before the first step, in the order in which mistakes are cheapest to tell. */
 static int
 prepare(struct run *r, struct err *e)
@@ -160,49 +145,60 @@ prepare(struct run *r, struct err *e)
 	settings_complete(r);
 	if (validate_prepare(r, e) < 0)
 		return -1;
-	return reserve(r, e);
+	if (reserve(r, e) < 0)
+		return -1;
+	return open_optimizer(r, e);
 }
 
 static int
 finish(struct run *r, struct err *e)
 {
-	if (checkpoint_publish(r, "final", e) < 0)
+	bool best = r->set->load_best_model_at_end && r->best_step > 0;
+	if ((best ? export_best_as_final(r, e) : export_publish(r, "final", e)) < 0)
 		return -1;
-	log_note("done: '%s/final' is %s (%.1f s, %.0f MB at most)", r->set->run,
-		r->full ? "the trained model" : "the adapter", clock_seconds() - r->started, mega((double)peak_rss_bytes()));
+	log_note("done: '%s/final' is %s%s (%.1f s, %.0f MB at most)", r->set->run,
+		r->full ? "the trained model" : "the adapter", best ? ", as it was best" : "", clock_seconds() - r->started,
+		(double)peak_rss_bytes() / 1e6);
 	return 0;
 }
 
+/* Takes up what there is of the run, and goes on to its end. */
 static int
-run(struct run *r, struct err *e)
+train(struct run *r, struct err *e)
 {
-	bool dry = r->set->dry_run;
-	if (!dry)
-		train_catch_save();
-	if (!dry && rundir_open(r, e) < 0)
-		return -1;
-	if (prepare(r, e) < 0)
-		return -1;
-	if (!dry && rundir_identify(r, e) < 0)
-		return -1;
-	if (!dry && rundir_finished(r)) {
-		log_note("'%s' is finished; nothing to do", r->set->run);
-		return 0;
-	}
-	print_plan(r);
-	if (dry) {
-		print_dry_run(r);
-		return 0;
-	}
-	adamw_init(&r->optimizer, &r->model, r->set->weight_decay);
 	int resumed = checkpoint_resume(r, e);
 	if (resumed < 0)
 		return -1;
 	if (resumed)
 		log_note("resuming after step %lld of %lld", (long long)r->step, (long long)r->total_steps);
-	if (rundir_logs(r, e) < 0 || train_loop(r, e) < 0)
+	if (space_check(r, e) < 0 || rundir_logs(r, e) < 0 || train_loop(r, e) < 0)
 		return -1;
 	return finish(r, e);
+}
+
+static int
+run_dry(struct run *r, struct err *e)
+{
+	if (prepare(r, e) < 0)
+		return -1;
+	print_plan(r);
+	return dryrun(r, e);
+}
+
+static int
+run(struct run *r, struct err *e)
+{
+	if (r->set->dry_run)
+		return run_dry(r, e);
+	signals_catch_save();
+	if (rundir_open(r, e) < 0 || prepare(r, e) < 0 || rundir_identify(r, e) < 0)
+		return -1;
+	if (rundir_finished(r)) {
+		log_note("'%s' is finished; nothing to do", r->set->run);
+		return 0;
+	}
+	print_plan(r);
+	return train(r, e);
 }
 
 static void
@@ -213,7 +209,9 @@ release(struct run *r)
 	ingest_close(&r->valid_data);
 	label_set_release(&r->labels);
 	plan_release(&r->plan);
-	adamw_release(&r->optimizer);
+	optimizer_release(&r->optimizer);
+	outliers_release(&r->outliers);
+	free(r->best_metric);
 	adapter_config_release(&r->adapter);
 	model_release(&r->model);
 }

@@ -1,4 +1,5 @@
 /* The run directory: hone-run(5). */
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -30,13 +31,26 @@ has(const struct run *r, const char *name)
 	return yes;
 }
 
+/* One that was made for us, or by a run that was killed in the next moment. */
+static bool
+is_empty(const char *dir)
+{
+	DIR *d = opendir(dir);
+	bool empty = d;
+	for (struct dirent *ent; empty && (ent = readdir(d));)
+		empty = strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0;
+	if (d)
+		closedir(d);
+	return empty;
+}
+
 int
 rundir_open(struct run *r, struct err *e)
 {
 	const char *dir = r->set->run;
 	if (path_exists(dir) && !path_is_dir(dir))
 		return err_set(e, ERR_CANTCREAT, "'%s' is a file; -o wants a run directory", dir);
-	if (path_is_dir(dir) && !has(r, "run.json") && !has(r, ".lock"))
+	if (path_is_dir(dir) && !has(r, "run.json") && !has(r, ".lock") && !is_empty(dir))
 		return err_set(e, ERR_CANTCREAT, "'%s' exists and is not a run of hone-train; name another -o", dir);
 	bool made = !path_exists(dir);
 	if (dir_make(dir, e) < 0)
@@ -62,9 +76,12 @@ rundir_finished(const struct run *r)
 /* ---- run.json ---- */
 
 static json_t *
-describe_data(const char *path, const struct dataset *d)
+describe_data(const struct opt_list *paths, const struct dataset *d)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:I}", "path", path, "fingerprint", dataset_fingerprint(d), "examples",
+	json_t *list = json_array();
+	for (size_t i = 0; i < paths->n; i++)
+		json_array_append_new(list, json_string(paths->item[i]));
+	return json_pack("{s:o, s:s, s:I, s:I, s:I}", "paths", list, "fingerprint", dataset_fingerprint(d), "examples",
 		(json_int_t)dataset_count(d), "tokens", (json_int_t)dataset_tokens(d), "targets",
 		(json_int_t)dataset_targets(d));
 }
@@ -76,9 +93,9 @@ describe(const struct run *r)
 	const struct settings *s = r->set;
 	if (r->model.weights)
 		weights_fingerprint(r->model.weights, base);
-	json_t *data = json_pack("{s:o}", "train", describe_data(s->train, r->train));
+	json_t *data = json_pack("{s:o}", "train", describe_data(&s->train, r->train));
 	if (r->valid)
-		json_object_set_new(data, "validation", describe_data(s->valid, r->valid));
+		json_object_set_new(data, "validation", describe_data(&s->valid, r->valid));
 	return json_pack("{s:s, s:i, s:o, s:{s:s, s:s, s:s, s:I, s:I}, s:o, s:{s:I, s:I}, s:{s:s, s:s}, s:{s:i, s:s}}",
 		"format", "hone-run", "version", 1, "settings", opt_settings(&train_spec), "base", "path", r->model_dir,
 		"model_type", r->model.config.family->model_type, "fingerprint", base, "parameters",
@@ -88,12 +105,13 @@ describe(const struct run *r)
 		"commit", hone_commit, "machine", "threads", math_threads(), "products", math_backend());
 }
 
-/* Settings that say where things are, when to stop, or how memory is used: a run goes on when they change. */
+/* Settings that say where things are, when to stop, or how memory is used, or that act on what did not happen yet: a run
+ * goes on when they change. */
 static bool
 is_incidental(const char *key)
 {
 	static const char *const keys[] = {"model", "train", "validation", "output", "deadline", "dry-run",
-		"save-total-limit", "micro-tokens", "gradient-checkpointing"};
+		"save-total-limit", "micro-tokens", "gradient-checkpointing", "suffix", "outlier-action"};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (strcmp(keys[i], key) == 0)
 			return true;
@@ -170,9 +188,18 @@ rundir_identify(struct run *r, struct err *e)
 
 /* ---- metrics.jsonl ---- */
 
-/* Copies the events up to a step; those beyond it, and a line cut short, will be made again. */
+/* Events beyond a checkpoint will be made again; and, where what follows its last step is still due, that of this step. */
+static bool
+is_kept(const struct run *r, const json_t *event)
+{
+	const char *kind = json_string_value(json_object_get(event, "event"));
+	int64_t step = json_integer_value(json_object_get(event, "step"));
+	return event && (step < r->step || (step == r->step && (!r->due || (kind && strcmp(kind, "train") == 0))));
+}
+
+/* Copies the events that stay. A line cut short is not one of them. */
 static int
-keep_events(const char *path, int64_t step, struct err *e)
+keep_events(const struct run *r, const char *path, struct err *e)
 {
 	struct in in;
 	struct out out;
@@ -187,7 +214,7 @@ keep_events(const char *path, int64_t step, struct err *e)
 	}
 	while ((got = in_line(&in, EVENT_MAX, &line, &n, e)) > 0) {
 		json_t *event = json_loadb(line, n, 0, NULL);
-		bool keep = event && json_integer_value(json_object_get(event, "step")) <= step;
+		bool keep = is_kept(r, event);
 		json_decref(event);
 		if (keep) {
 			out_write(&out, line, n);
@@ -205,7 +232,7 @@ int
 rundir_logs(struct run *r, struct err *e)
 {
 	char *path = rundir_path(r, "metrics.jsonl");
-	int rc = path_exists(path) ? keep_events(path, r->step, e) : 0;
+	int rc = path_exists(path) ? keep_events(r, path, e) : 0;
 	if (rc == 0) {
 		r->metrics_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 		if (r->metrics_fd < 0)
@@ -213,7 +240,7 @@ rundir_logs(struct run *r, struct err *e)
 	}
 	free(path);
 	enum results_kind kind = !r->set->classification ? RESULTS_PLAIN : r->positive >= 0 ? RESULTS_BINARY : RESULTS_MULTICLASS;
-	return rc < 0 ? rc : results_open(&r->results, r->set->run, kind, &r->betas, r->step, e);
+	return rc < 0 ? rc : results_open(&r->results, r->set->run, kind, &r->betas, r->step - r->due, e);
 }
 
 int
@@ -235,10 +262,25 @@ rundir_event(struct run *r, json_t *event, struct err *e)
 	return rc;
 }
 
+int
+rundir_sync(struct run *r, struct err *e)
+{
+	if (results_sync(&r->results, e) < 0)
+		return -1;
+	return fsync(r->metrics_fd) < 0 ? err_sys(e, ERR_IO, "cannot write '%s/metrics.jsonl'", r->set->run) : 0;
+}
+
+/* The lock goes last: with it, what a kill leaves of the rest is still known for a run's. */
 void
 rundir_discard(struct run *r)
 {
 	struct err ignored;
+	static const char *const made[] = {"data-train", "data-validation"};
+	for (size_t i = 0; r->fresh && i < sizeof made / sizeof *made; i++) {
+		char *path = rundir_path(r, made[i]);
+		path_remove(path, &ignored);
+		free(path);
+	}
 	if (r->fresh)
 		path_remove(r->set->run, &ignored);
 }

@@ -1,133 +1,135 @@
-#include <ctype.h>
+/* What the command line leaves open, and what in it contradicts itself. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "base/log.h"
-#include "math/gemm.h"
+#include "base/mem.h"
 #include "train.h"
 
-struct settings settings = {
-	.method = "lora",
-	.n_epochs = 4,
-	.schedule = "cosine",
-	.warmup_ratio = 0.03,
-	.max_grad_norm = 1.0,
-	.lora_r = 16,
-	.lora_alpha = 32,
-	.target_modules = "all-linear",
-	.dtype = "auto",
-	.micro_tokens = 2048,
-	.label_score = "full",
-	.save_total_limit = 2,
-	.logging_steps = 1,
-	.seed = 42,
-	.shuffle = true,
-	.train_on = "assistant",
-	.overlong = "error",
-};
+/* ---- names ---- */
 
-#define S(field) &settings.field
+/* $HONE_MODEL, or "default" where a directory of $HONE_MODEL_PATH has that. */
+static const char *
+default_model(void)
+{
+	const char *name = getenv("HONE_MODEL"), *dirs = getenv("HONE_MODEL_PATH");
+	if (name && *name)
+		return name;
+	while (dirs && *dirs) {
+		size_t n = strcspn(dirs, ":");
+		char *path = xasprintf("%.*s/default", (int)n, dirs);
+		bool there = path_is_dir(path);
+		free(path);
+		if (there)
+			return "default";
+		dirs += n + (dirs[n] == ':');
+	}
+	return NULL;
+}
 
-static const struct opt options[] = {
-	{OPT_SECTION, .help = "What to train, on what, and where to:"},
-	{OPT_STRING, 'm', "model", S(model), "DIR|NAME", "base model: a directory, or a name in the local Hub cache"},
-	{OPT_STRING, 't', "train", S(train), "DATASET", "training data: a dataset of hone-pack, or a JSONL file"},
-	{OPT_STRING, 'v', "validation", S(valid), "DATASET", "validation data, evaluated at the end of every epoch"},
-	{OPT_STRING, 'o', "output", S(run), "RUN", "run directory; an unfinished run there is taken up again"},
-	{OPT_ENUM, 0, "method", S(method), "lora|full", "train an adapter, or all weights"},
-	{OPT_STRING, 0, "init-adapter", S(init_adapter), "DIR", "start from this PEFT adapter; its configuration counts"},
-	{OPT_FLAG, 0, "from-scratch", S(from_scratch), NULL, "random weights from the model's config.json"},
+/* The last part of a path, without the endings that say what kind of file it is; new. */
+static char *
+stem(const char *path)
+{
+	static const char *const endings[] = {".gz", ".zst", ".jsonl", ".json", ".tok"};
+	size_t n = strlen(path);
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	size_t from = n;
+	while (from > 0 && path[from - 1] != '/')
+		from--;
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+		size_t k = strlen(endings[i]);
+		if (n - from > k && strncmp(path + n - k, endings[i], k) == 0)
+			n -= k;
+	}
+	return xstrndup(path + from, n - from);
+}
 
-	{OPT_SECTION, .help = "Optimisation (0: by the size of the model or of the data):"},
-	{OPT_INT, 0, "n-epochs", S(n_epochs), "N", "passes over the training data", 1, 100000},
-	{OPT_INT, 0, "max-steps", S(max_steps), "N", "stop after so many steps (0: no limit)", 0, 2000000000},
-	{OPT_INT, 0, "batch-size", S(batch_size), "N", "examples a step (0: 0.2 % of the examples, at most 256)", 0, 1 << 24},
-	{OPT_DOUBLE, 0, "learning-rate", S(learning_rate), "X", "peak rate (0: multiplier times the pre-training rate)", 0, 100},
-	{OPT_DOUBLE, 0, "learning-rate-multiplier", S(learning_rate_multiplier), "X",
-		"of the pre-training rate for the model's size (0: 0.05, 0.1 or 0.2 by batch size)", 0, 1000},
-	{OPT_ENUM, 0, "lr-scheduler-type", S(schedule), "linear|cosine|constant", "how the rate falls after warm-up"},
-	{OPT_INT, 0, "warmup-steps", S(warmup_steps), "N", "steps of linear warm-up; goes before --warmup-ratio", 0, 2000000000,
-		&settings.warmup_steps_given},
-	{OPT_DOUBLE, 0, "warmup-ratio", S(warmup_ratio), "X", "share of all steps that is warm-up", 0, 1},
-	{OPT_DOUBLE, 0, "weight-decay", S(weight_decay), "X", "AdamW's, on matrices (default 0 for lora, 0.01 for full)", 0, 100,
-		&settings.weight_decay_given},
-	{OPT_DOUBLE, 0, "max-grad-norm", S(max_grad_norm), "X", "clip the global gradient norm (0: do not)", 0, 1e30},
-	{OPT_FLAG, 0, "shuffle", S(shuffle), NULL, "shuffle the examples in every epoch"},
-	{OPT_INT, 0, "seed", S(seed), "N", "of shuffling, initialisation and dropout", 0, 2147483647},
-
-	{OPT_SECTION, .help = "Adapter:"},
-	{OPT_INT, 0, "lora-r", S(lora_r), "N", "rank", 1, 65536},
-	{OPT_DOUBLE, 0, "lora-alpha", S(lora_alpha), "X", "the update is scaled by alpha/r", 1e-9, 1e9},
-	{OPT_DOUBLE, 0, "lora-dropout", S(lora_dropout), "X", "probability of dropping an input of the adapter", 0, 0.99},
-	{OPT_STRING, 0, "target-modules", S(target_modules), "NAMES", "names or suffixes, comma-separated, or all-linear"},
-	{OPT_STRING, 0, "modules-to-save", S(modules_to_save), "NAMES", "modules trained whole and kept with the adapter"},
-	{OPT_FLAG, 0, "use-rslora", S(use_rslora), NULL, "scale by alpha/sqrt(r)"},
-	{OPT_ENUM, 0, "load-in-bits", S(load_in_bits), "8|4", "quantise the base's linear layers while loading: int8, or nf4"},
-
-	{OPT_SECTION, .help = "Speed and memory (none of these changes the mathematics):"},
-	{OPT_ENUM, 0, "dtype", S(dtype), "auto|float32|bfloat16", "of the computation; float32 also saves full weights so",
-		.given = &settings.dtype_given},
-	{OPT_INT, 0, "micro-tokens", S(micro_tokens), "N", "tokens of a micro-batch (0: a whole step at once)", 0, 1 << 24},
-	{OPT_FLAG, 0, "gradient-checkpointing", S(gradient_checkpointing), NULL, "keep less, compute activations twice"},
-
-	{OPT_SECTION, .help = "Evaluation:"},
-	{OPT_FLAG, 0, "compute-classification-metrics", S(classification), NULL, "accuracy, F1 and more on the validation data"},
-	{OPT_INT, 0, "classification-n-classes", S(n_classes), "N", "how many classes there must be", 0, 1000000},
-	{OPT_STRING, 0, "classification-positive-class", S(positive_class), "LABEL", "for precision, recall, F-beta, AUROC"},
-	{OPT_STRING, 0, "classification-betas", S(betas), "X,...", "betas of F-beta"},
-	{OPT_ENUM, 0, "label-score", S(label_score), "full|first-token", "score a label by all its tokens, or its first"},
-	{OPT_INT, 0, "eval-steps", S(eval_steps), "N", "also evaluate every N steps (0: at the end of epochs only)", 0, 2000000000},
-	{OPT_INT, 0, "max-eval-samples", S(max_eval_samples), "N", "evaluate on the first N examples (0: all)", 0, 2000000000},
-
-	{OPT_SECTION, .help = "Running:"},
-	{OPT_INT, 0, "logging-steps", S(logging_steps), "N", "log every N steps", 1, 2000000000},
-	{OPT_INT, 0, "save-steps", S(save_steps), "N", "checkpoint every N steps (0: at the end of epochs)", 0, 2000000000},
-	{OPT_INT, 0, "save-total-limit", S(save_total_limit), "N", "checkpoints to keep", 1, 1000000},
-	{OPT_INT, 0, "max-train-samples", S(max_train_samples), "N", "train on the first N examples (0: all)", 0, 2000000000},
-	{OPT_STRING, 0, "deadline", S(deadline), "TIME", "checkpoint and stop with status 75: 2h, 90m, or 06:00"},
-	{OPT_FLAG, 0, "dry-run", S(dry_run), NULL, "print sizes, steps, memory and FLOPs; train nothing"},
-
-	{OPT_SECTION, .help = "When -t or -v is a JSONL file (see hone-tokenize):"},
-	{OPT_STRING, 0, "template", S(template), "NAME|FILE", "chat template (default: the model's own)"},
-	{OPT_ENUM, 0, "train-on", S(train_on), "completion|assistant|all", "which tokens are targets"},
-	{OPT_DOUBLE, 0, "prompt-loss-weight", S(prompt_loss_weight), "X", "weight of the prompt's tokens in the loss", 0, 1},
-	{OPT_INT, 0, "max-length", S(max_length), "N", "longest example in tokens (0: no limit)", 0, 1 << 24},
-	{OPT_ENUM, 0, "overlong", S(overlong), "error|drop|truncate|split", "what to do with longer ones"},
-	{0},
-};
-
-const struct opt_spec train_spec = {
-	.tool = "hone-train",
-	.operands = "",
-	.summary = "Fine-tune a Hugging Face checkpoint: an adapter (LoRA) or all weights.",
-	.opts = options,
-	.epilog = "Example:\n"
-		  "  hone-train -m SmolLM2-135M -t data/train -v data/valid -o run --compute-classification-metrics\n",
-	.max_operands = 0,
-	.backend = math_backend,
-};
+/* TRAIN-MODEL.run or TRAIN-MODEL-SUFFIX.run in the current directory; new. */
+static char *
+default_run(const struct settings *s)
+{
+	const char *data = strcmp(s->train.item[0], "-") == 0 ? "stdin" : s->train.item[0];
+	char *a = stem(data), *b = stem(s->model);
+	char *run = xasprintf("%s-%s%s%s.run", a, b, s->suffix ? "-" : "", s->suffix ? s->suffix : "");
+	free(a);
+	free(b);
+	return run;
+}
 
 /* ---- checks ---- */
 
-void
-settings_check(struct settings *s)
+static int
+count_stdin(const struct opt_list *paths)
 {
-	if (!s->model)
-		die_usage("-m MODEL is missing");
-	if (!s->train)
-		die_usage("-t DATASET is missing");
-	if (!s->run && !s->dry_run)
-		die_usage("-o RUN is missing");
+	int n = 0;
+	for (size_t i = 0; i < paths->n; i++)
+		n += strcmp(paths->item[i], "-") == 0;
+	return n;
+}
+
+static void
+check_names(struct settings *s)
+{
+	if (!s->model && !(s->model = default_model()))
+		die_usage("-m MODEL is missing, and neither HONE_MODEL nor 'default' in HONE_MODEL_PATH says which");
+	if (!s->train.n)
+		die_usage("-t DATA is missing");
+	if (s->suffix && (strchr(s->suffix, '/') || !*s->suffix))
+		die_usage("--suffix: '%s' cannot be part of a name", s->suffix);
+	if (!s->run)
+		s->run = default_run(s);
+	if (count_stdin(&s->train) + count_stdin(&s->valid) > 1)
+		die_usage("standard input ('-') can be named once only");
+	if (s->valid.n && s->validation_split > 0)
+		die_usage("--validation-split is for when there is no -v");
+}
+
+static void
+check_method(const struct settings *s)
+{
 	bool full = strcmp(s->method, "full") == 0;
 	if (full && s->init_adapter)
 		die_usage("--method full has no adapter to start from: drop --init-adapter, or merge it first");
 	if (s->from_scratch && !full)
 		die_usage("--from-scratch goes with --method full: an adapter on random weights learns nothing");
-	if (s->load_in_bits && full)
+	if (full && s->load_in_bits)
 		die_usage("--load-in-bits goes with --method lora: only frozen weights can be quantised, and full trains all");
-	if (s->classification && !s->valid)
+	if (full && s->loraplus_lr_ratio != 1)
+		die_usage("--loraplus-lr-ratio goes with --method lora");
+}
+
+static void
+check_optimisation(struct settings *s)
+{
+	bool constant = schedule_named(s->schedule) == SCHEDULE_CONSTANT;
+	if (s->learning_rate > 0 && s->learning_rate_multiplier > 0)
+		die_usage("--learning-rate and --learning-rate-multiplier exclude each other");
+	if (s->gradient_accumulation_steps > 1 && !s->batch_size)
+		die_usage("--gradient-accumulation-steps multiplies --batch-size, which is missing");
+	if ((double)s->batch_size * s->gradient_accumulation_steps > 1 << 20)
+		die_usage("--batch-size times --gradient-accumulation-steps is more than %d", 1 << 20);
+	if (s->min_lr > 0 && s->min_lr_rate > 0)
+		die_usage("--min-lr and --min-lr-rate exclude each other");
+	if (constant && (s->min_lr > 0 || s->min_lr_rate > 0))
+		die_usage("--min-lr and --min-lr-rate are where a falling rate ends; '%s' does not fall", s->schedule);
+	if (strcmp(s->schedule, "cosine_with_min_lr") == 0 && s->min_lr == 0 && s->min_lr_rate == 0)
+		die_usage("--lr-scheduler-type cosine_with_min_lr needs --min-lr-rate or --min-lr");
+	if (s->momentum > 0 && strcmp(s->optimizer, "sgd") != 0)
+		die_usage("--momentum is of --optimizer sgd; of AdamW it is --adam-beta1");
+	s->batch_size *= s->gradient_accumulation_steps;
+	s->gradient_accumulation_steps = 1;
+}
+
+static void
+check_evaluation(const struct settings *s)
+{
+	bool evaluates = s->valid.n || s->validation_split > 0;
+	if (s->classification && !evaluates)
 		die_usage("--compute-classification-metrics needs validation data (-v)");
 	if ((s->n_classes || s->positive_class || s->betas) && !s->classification)
 		die_usage("--classification-* options go with --compute-classification-metrics");
@@ -135,8 +137,42 @@ settings_check(struct settings *s)
 		die_usage("--compute-classification-metrics needs --classification-n-classes or --classification-positive-class");
 	if (s->betas && !s->positive_class)
 		die_usage("--classification-betas needs --classification-positive-class");
-	if (s->learning_rate > 0 && s->learning_rate_multiplier > 0)
-		die_usage("--learning-rate and --learning-rate-multiplier exclude each other");
+	if (strcmp(s->eval_strategy, "steps") == 0 && !s->eval_steps)
+		die_usage("--eval-strategy steps needs --eval-steps");
+	static const char need[] = "needs validation data (-v or --validation-split) and an --eval-strategy";
+	evaluates = evaluates && strcmp(s->eval_strategy, "no") != 0;
+	if (s->early_stopping_patience && !evaluates)
+		die_usage("--early-stopping-patience %s", need);
+	if (s->early_stopping_threshold > 0 && !s->early_stopping_patience)
+		die_usage("--early-stopping-threshold goes with --early-stopping-patience");
+	if (s->load_best_model_at_end && !evaluates)
+		die_usage("--load-best-model-at-end %s", need);
+	if (s->metric_for_best_model && !evaluates)
+		die_usage("--metric-for-best-model %s", need);
+	if (strcmp(s->save_strategy, "best") == 0 && !evaluates)
+		die_usage("--save-strategy best %s", need);
+}
+
+static void
+check_saving(struct settings *s)
+{
+	if (s->save_steps && !s->save_strategy_given)
+		s->save_strategy = "steps";
+	bool steps = strcmp(s->save_strategy, "steps") == 0;
+	if (steps && !s->save_steps)
+		die_usage("--save-strategy steps needs --save-steps");
+	if (s->save_steps && !steps)
+		die_usage("--save-steps goes with --save-strategy steps, not %s", s->save_strategy);
+}
+
+void
+settings_check(struct settings *s)
+{
+	check_names(s);
+	check_method(s);
+	check_optimisation(s);
+	check_evaluation(s);
+	check_saving(s);
 }
 
 /* ---- defaults that depend on sizes ---- */
@@ -177,10 +213,19 @@ default_rate(const struct settings *s, size_t parameters, bool full)
 	return multiplier * pretraining_rate((double)parameters) * (full ? 1 : 10);
 }
 
-static enum schedule_type
-schedule_type(const char *name)
+static void
+complete_schedule(struct run *r)
 {
-	return strcmp(name, "linear") == 0 ? SCHEDULE_LINEAR : strcmp(name, "cosine") == 0 ? SCHEDULE_COSINE : SCHEDULE_CONSTANT;
+	struct settings *s = r->set;
+	bool warms_up = strcmp(s->schedule, "constant") != 0;
+	if (!warms_up && s->warmup_steps)
+		log_warn("--lr-scheduler-type constant has no warm-up; constant_with_warmup has");
+	if (!s->warmup_steps_given || !warms_up)
+		s->warmup_steps = warms_up ? (int)ceil((double)r->total_steps * s->warmup_ratio) : 0;
+	if (s->min_lr > 0)
+		s->min_lr_rate = s->min_lr < s->learning_rate ? s->min_lr / s->learning_rate : 1;
+	r->schedule = (struct schedule){schedule_named(s->schedule), s->learning_rate, s->warmup_steps, r->total_steps,
+		s->min_lr_rate};
 }
 
 void
@@ -201,9 +246,16 @@ settings_complete(struct run *r)
 	r->total_steps = r->steps_per_epoch * s->n_epochs;
 	if (s->max_steps && s->max_steps < r->total_steps)
 		r->total_steps = s->max_steps;
-	if (!s->warmup_steps_given)
-		s->warmup_steps = (int)ceil((double)r->total_steps * s->warmup_ratio);
-	r->schedule = (struct schedule){schedule_type(s->schedule), s->learning_rate, s->warmup_steps, r->total_steps};
+	complete_schedule(r);
+}
+
+struct optimizer_options
+settings_optimizer(const struct settings *s)
+{
+	bool sgd = strcmp(s->optimizer, "sgd") == 0, adamw = strcmp(s->optimizer, "adamw") == 0;
+	return (struct optimizer_options){.type = sgd ? OPTIMIZER_SGD : adamw ? OPTIMIZER_ADAMW : OPTIMIZER_ADAMW8BIT,
+		.beta1 = s->adam_beta1, .beta2 = s->adam_beta2, .eps = s->adam_epsilon, .momentum = s->momentum,
+		.weight_decay = s->weight_decay};
 }
 
 /* ---- deadline ---- */

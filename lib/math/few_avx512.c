@@ -1,12 +1,14 @@
-#include "math/matvec_kernel.h"
+#include "math/few_kernel.h"
 
-#include <string.h>
+#include <stdbool.h>
+
+bool few_plain;
 
 void
-matvec_turn(float *to, const float *x, int n)
+few_turn(float *to, const float *x, int n)
 {
-	enum { WORDS = MATVEC_TURN / 8 };
-	for (int b = 0; b < n; b += MATVEC_TURN)
+	enum { WORDS = FEW_TURN / 8 };
+	for (int b = 0; b < n; b += FEW_TURN)
 		for (int k = 0; k < 8; k++)
 			for (int i = 0; i < WORDS; i++) {
 				int from = b + 8 * i + (k ^ 1);
@@ -60,7 +62,7 @@ size_of(enum matrix_form form)
 INLINE void
 dots(float *sum, enum matrix_form form, const unsigned char *w, const float *x, int ld, int n, int T)
 {
-	__m512 s[MATVEC_ROWS][SUMS];
+	__m512 s[FEW_ROWS][SUMS];
 	const size_t size = (size_t)size_of(form), row = (size_t)ld;
 	int i = 0;
 	EACH(t, T)
@@ -87,48 +89,48 @@ dots(float *sum, enum matrix_form form, const unsigned char *w, const float *x, 
 
 /* Each number of rows is compiled by itself, so that its sums are registers. */
 INLINE void
-dots_of(float *sum, enum matrix_form form, const struct matrix *w, int o, const float *x, int ld, int T)
+dots_of(float *sum, enum matrix_form form, const struct matrix *w, int r, const float *x, int ld, int T)
 {
-	const unsigned char *row = (const unsigned char *)w->data + (size_t)o * (size_t)w->in * (size_t)size_of(form);
+	const unsigned char *row = (const unsigned char *)w->data + (size_t)r * (size_t)matrix_columns(w) * (size_t)size_of(form);
 	switch (T) {
 	case 1:
-		dots(sum, form, row, x, ld, w->in, 1);
+		dots(sum, form, row, x, ld, matrix_columns(w), 1);
 		break;
 	case 2:
-		dots(sum, form, row, x, ld, w->in, 2);
+		dots(sum, form, row, x, ld, matrix_columns(w), 2);
 		break;
 	case 3:
-		dots(sum, form, row, x, ld, w->in, 3);
+		dots(sum, form, row, x, ld, matrix_columns(w), 3);
 		break;
 	default:
-		dots(sum, form, row, x, ld, w->in, 4);
+		dots(sum, form, row, x, ld, matrix_columns(w), 4);
 	}
 }
 
 AVX512 static void
-dots_f32(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+dots_f32(float *sum, const struct matrix *w, int r, const float *x, int ld, int T)
 {
-	dots_of(sum, MATRIX_F32, w, o, x, ld, T);
+	dots_of(sum, MATRIX_F32, w, r, x, ld, T);
 }
 
 AVX512 static void
-dots_bf16(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+dots_bf16(float *sum, const struct matrix *w, int r, const float *x, int ld, int T)
 {
-	dots_of(sum, MATRIX_BF16, w, o, x, ld, T);
+	dots_of(sum, MATRIX_BF16, w, r, x, ld, T);
 }
 
 AVX512 static void
-dots_f16(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+dots_f16(float *sum, const struct matrix *w, int r, const float *x, int ld, int T)
 {
-	dots_of(sum, MATRIX_F16, w, o, x, ld, T);
+	dots_of(sum, MATRIX_F16, w, r, x, ld, T);
 }
 
 AVX512 static void
-dots_int8(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+dots_int8(float *sum, const struct matrix *w, int r, const float *x, int ld, int T)
 {
-	dots_of(sum, MATRIX_INT8, w, o, x, ld, T);
+	dots_of(sum, MATRIX_INT8, w, r, x, ld, T);
 	for (int t = 0; t < T; t++)
-		sum[t] *= w->scale[o];
+		sum[t] *= w->scale[r];
 }
 
 /* ---- NF4 ---- */
@@ -140,21 +142,22 @@ magnitude(const struct matrix *w, size_t block, const float *value)
 }
 
 /* Two blocks are sixteen words of eight nibbles. Shifted by 4 k bits, all words at once, the k-th nibble of each is
- * where the permutation of the sixteen codes looks for an index; it ignores the bits above. In x as matvec_turn left
+ * where the permutation of the sixteen codes looks for an index; it ignores the bits above. In x as few_turn left
  * it, the factors of these sixteen lie side by side: nibble k of word i is element 8 i + k, the two of each byte
  * exchanged. */
 INLINE void
-dots_blocks(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+dots_blocks(float *sum, const struct matrix *w, int r, const float *x, int ld, int T)
 {
 	const float *value = dynamic8_signed()->value;
 	const __m512 code = _mm512_loadu_ps(nf4_code);
-	__m512 s[MATVEC_ROWS], even[MATVEC_ROWS], odd[MATVEC_ROWS];
-	size_t block = (size_t)o * (size_t)w->in / NF4_BLOCK;
+	__m512 s[FEW_ROWS], even[FEW_ROWS], odd[FEW_ROWS];
+	const int n = matrix_columns(w);
+	size_t block = (size_t)r * (size_t)matrix_columns(w) / NF4_BLOCK;
 	const unsigned char *at = (const unsigned char *)w->data + block * (NF4_BLOCK / 2);
 	EACH(t, T)
 		s[t] = _mm512_setzero_ps();
-	for (int i = 0; i < w->in; i += MATVEC_TURN, at += MATVEC_TURN / 2, block += 2, x += MATVEC_TURN) {
-		bool two = w->in - i >= MATVEC_TURN;
+	for (int i = 0; i < n; i += FEW_TURN, at += FEW_TURN / 2, block += 2, x += FEW_TURN) {
+		bool two = n - i >= FEW_TURN;
 		float first = magnitude(w, block, value), second = two ? magnitude(w, block + 1, value) : 0;
 		__m512 scale = _mm512_insertf32x8(_mm512_set1_ps(first), _mm256_set1_ps(second), 1);
 		__m512i v = _mm512_maskz_loadu_epi32(two ? 0xffff : 0xff, at);
@@ -179,20 +182,20 @@ dots_blocks(float *sum, const struct matrix *w, int o, const float *x, int ld, i
 }
 
 AVX512 static void
-dots_nf4(float *sum, const struct matrix *w, int o, const float *x, int ld, int T)
+dots_nf4(float *sum, const struct matrix *w, int r, const float *x, int ld, int T)
 {
 	switch (T) {
 	case 1:
-		dots_blocks(sum, w, o, x, ld, 1);
+		dots_blocks(sum, w, r, x, ld, 1);
 		break;
 	case 2:
-		dots_blocks(sum, w, o, x, ld, 2);
+		dots_blocks(sum, w, r, x, ld, 2);
 		break;
 	case 3:
-		dots_blocks(sum, w, o, x, ld, 3);
+		dots_blocks(sum, w, r, x, ld, 3);
 		break;
 	default:
-		dots_blocks(sum, w, o, x, ld, 4);
+		dots_blocks(sum, w, r, x, ld, 4);
 	}
 }
 
@@ -203,20 +206,20 @@ has_features(void)
 		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
-matvec_dots *
-matvec_avx512(const struct matrix *w)
+few_dots *
+few_avx512(const struct matrix *w)
 {
-	static matvec_dots *const kernels[] = {[MATRIX_F32] = dots_f32, [MATRIX_BF16] = dots_bf16,
+	static few_dots *const kernels[] = {[MATRIX_F32] = dots_f32, [MATRIX_BF16] = dots_bf16,
 		[MATRIX_F16] = dots_f16, [MATRIX_INT8] = dots_int8, [MATRIX_NF4] = dots_nf4};
-	if (!has_features() || (w->form == MATRIX_NF4 && w->in % NF4_BLOCK))
+	if (few_plain || !has_features() || (w->form == MATRIX_NF4 && matrix_columns(w) % NF4_BLOCK))
 		return NULL;
 	return kernels[w->form];
 }
 
 #else
 
-matvec_dots *
-matvec_avx512(const struct matrix *w)
+few_dots *
+few_avx512(const struct matrix *w)
 {
 	(void)w;
 	return NULL;

@@ -1,0 +1,202 @@
+#include "model/projection.h"
+
+#include "math/product.h"
+#include "math/vector.h"
+
+/* ---- whether to fuse ---- */
+
+static int
+columns_out(const struct projection *p)
+{
+	int n = 0;
+	for (int i = 0; i < p->n; i++)
+		n += p->first[i].out;
+	return n;
+}
+
+int
+projection_rank(const struct projection *p)
+{
+	int rank = 0;
+	for (int i = 0; i < p->n; i++)
+		rank += p->first[i].lora ? p->first[i].lora->r : 0;
+	return rank;
+}
+
+static bool
+fusible(const struct linear *l)
+{
+	enum { VECTOR = 32 };
+	return l->in % VECTOR == 0 && l->out % VECTOR == 0 &&
+		(!l->lora || (linear_has_plain_adapter(l) && l->lora->dropout == 0 && l->lora->r % 2 == 0));
+}
+
+/* Whether b's A, and its gradient, lie right behind a's. */
+static bool
+follows(const struct lora *a, const struct lora *b)
+{
+	size_t n = param_size(&a->A);
+	return b->scale == a->scale && b->A.value == a->A.value + n &&
+		(a->A.grad ? b->A.grad == a->A.grad + n : !b->A.grad);
+}
+
+static bool
+can_fuse(const struct projection *p)
+{
+	const struct lora *last = NULL;
+	for (int i = 0; i < p->n; i++) {
+		const struct linear *l = &p->first[i];
+		if (!fusible(l) || (last && l->lora && !follows(last, l->lora)))
+			return false;
+		last = l->lora ? l->lora : last;
+	}
+	return true;
+}
+
+void
+projection_take(struct projection *p, struct arena *a, enum num type, int T)
+{
+	p->fused = type == NUM_BF16 && can_fuse(p);
+	p->rank = 0;
+	for (int i = 0; i < p->n; i++) {
+		struct linear *l = &p->first[i];
+		if (p->fused && l->lora)
+			p->rank += l->lora->r;
+		else
+			linear_take(l, a, type, T);
+	}
+	p->xA = (struct rows){arena_take(a, (size_t)T * (size_t)p->rank, num_size(type)), p->rank, type};
+}
+
+/* Few rows, as in generation, are multiplied faster one layer after the other. */
+static bool
+fuses(const struct projection *p, int T)
+{
+	return p->fused && T > PRODUCT_FEW_ROWS;
+}
+
+/* ---- forward ---- */
+
+/* W as the right side of the product forward, which sums over its columns, or backward, over its rows. */
+static struct operand
+weight(const struct linear *l, bool backward)
+{
+	return operand_matrix(&l->w->matrix, l->w->transposed != backward);
+}
+
+/* The stacked A of all adapters. */
+static struct rows
+stacked(const struct projection *p, bool gradient)
+{
+	for (int i = 0; i < p->n; i++) {
+		const struct lora *a = p->first[i].lora;
+		if (a)
+			return rows_f32(gradient ? a->A.grad : a->A.value, p->first->in);
+	}
+	return (struct rows){0};
+}
+
+static float
+scale_of(const struct projection *p)
+{
+	for (int i = 0; i < p->n; i++)
+		if (p->first[i].lora)
+			return p->first[i].lora->scale;
+	return 1;
+}
+
+static void
+fused_forward(const struct projection *p, struct rows y, struct rows x, int T, float beta)
+{
+	int in = p->first->in, outs = columns_out(p), parts = 0;
+	struct operand_part part[2 * MAX_PROJECTED];
+	if (p->rank) {
+		struct rows room = rows_at(x, 0, in);
+		product_of(room, operand_rows(x, false), operand_rows(stacked(p, false), false), T, p->rank, in, scale_of(p), 0);
+		rows_copy(p->xA, room, T, p->rank);
+	}
+	for (int i = 0, column = 0, at = in; i < p->n; column += p->first[i++].out) {
+		const struct linear *l = &p->first[i];
+		part[parts++] = (struct operand_part){column, l->out, 0, in, weight(l, false)};
+		if (!l->lora)
+			continue;
+		struct rows B = rows_f32(l->lora->B.value, l->lora->r);
+		part[parts++] = (struct operand_part){column, l->out, at, l->lora->r, operand_rows(B, false)};
+		at += l->lora->r;
+	}
+	product_of(y, operand_rows(x, false), operand_parts(part, parts), T, outs, in + projection_room(p->rank), 1, beta);
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
+		if (p->first[i].b)
+			rows_add_row(rows_at(y, 0, column), p->first[i].b->value, T, p->first[i].out);
+}
+
+void
+projection_forward(const struct projection *p, struct rows y, struct rows x, int T, float beta,
+	const struct linear_pass *pass)
+{
+	if (fuses(p, T)) {
+		fused_forward(p, y, x, T, beta);
+		return;
+	}
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
+		linear_forward(&p->first[i], rows_at(y, 0, column), x, T, beta, pass);
+}
+
+/* ---- backward ---- */
+
+/* scale dy B into the room behind dy; the gradients of B and of all A. */
+static void
+adapters_backward(const struct projection *p, struct rows dy, struct rows x, int T, const struct linear_pass *pass)
+{
+	int in = p->first->in, outs = columns_out(p), at = 0;
+	struct rows room = rows_at(dy, 0, outs);
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out) {
+		const struct linear *l = &p->first[i];
+		struct lora *a = l->lora;
+		struct rows own = rows_at(dy, 0, column);
+		if (!a)
+			continue;
+		product_of(rows_at(room, 0, at), operand_rows(own, false), operand_rows(rows_f32(a->B.value, a->r), true), T, a->r,
+			l->out, a->scale, 0);
+		if (a->B.grad) {  /* turned: what is wide is better on the right side */
+			struct rows turned = rows_f32(pass->turned, l->out);
+			product_of(turned, operand_rows(rows_at(p->xA, 0, at), true), operand_rows(own, true), a->r, l->out, T, 1, 0);
+			rows_add_turned(rows_f32(a->B.grad, a->r), turned, l->out, a->r);
+		}
+		at += a->r;
+	}
+	struct rows dA = stacked(p, true);
+	if (dA.data)
+		product_of(dA, operand_rows(room, true), operand_rows(x, true), p->rank, in, T, 1, 1);
+}
+
+static void
+fused_backward(const struct projection *p, struct rows dx, struct rows dy, struct rows x, int T,
+	const struct linear_pass *pass)
+{
+	int in = p->first->in, outs = columns_out(p), parts = 0;
+	struct operand_part part[MAX_PROJECTED + 1];
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out) {
+		const struct linear *l = &p->first[i];
+		linear_backward_base(l, rows_at(dy, 0, column), x, T);
+		part[parts++] = (struct operand_part){0, in, column, l->out, weight(l, true)};
+	}
+	if (p->rank) {
+		adapters_backward(p, dy, x, T, pass);
+		part[parts++] = (struct operand_part){0, in, outs, p->rank, operand_rows(stacked(p, false), true)};
+	}
+	if (dx.data)
+		product_of(dx, operand_rows(dy, false), operand_parts(part, parts), T, in, outs + projection_room(p->rank), 1, 0);
+}
+
+void
+projection_backward(const struct projection *p, struct rows dx, struct rows dy, struct rows x, int T,
+	const struct linear_pass *pass)
+{
+	if (fuses(p, T)) {
+		fused_backward(p, dx, dy, x, T, pass);
+		return;
+	}
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
+		linear_backward(&p->first[i], dx, rows_at(dy, 0, column), x, T, i > 0, pass);
+}

@@ -1,0 +1,136 @@
+/* manifest.xxh128 of a checkpoint: "HASH  NAME" for every other file. It is the last file written, so that a directory
+ * that has one that agrees is whole. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "train.h"
+
+static const char manifest[] = "manifest.xxh128";
+
+enum { BLOCK = 1 << 20, MANIFEST_MAX = 1 << 20 };
+
+/* ---- hashes ---- */
+
+static int
+update(XXH3_state_t *state, int fd)
+{
+	uint8_t *block = xmalloc(BLOCK);
+	ssize_t n;
+	while ((n = read(fd, block, BLOCK)) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0)
+			XXH3_128bits_update(state, block, (size_t)n);
+	free(block);
+	return (int)n;
+}
+
+/* Read, not mapped: a mapping of what was just written would count as memory of ours. */
+static int
+hash_file(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
+{
+	char *path = path_join(dir, name);
+	XXH3_state_t *state = hash_state_new();
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+	if (fd < 0)
+		rc = err_sys(e, errno == ENOENT ? ERR_DATA : ERR_IO, "cannot open '%s'", path);
+	else if (update(state, fd) < 0)
+		rc = err_sys(e, ERR_IO, "cannot read '%s'", path);
+	hash_hex(XXH3_128bits_digest(state), hex);
+	if (fd >= 0)
+		close(fd);
+	free(state);
+	free(path);
+	return rc;
+}
+
+/* ---- writing ---- */
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of the files in a directory, sorted; new. */
+static char **
+list_files(const char *dir, size_t *n, struct err *e)
+{
+	char **names = NULL;
+	size_t cap = 0;
+	DIR *d = opendir(dir);
+	*n = 0;
+	if (!d) {
+		err_sys(e, ERR_IO, "cannot read '%s'", dir);
+		return NULL;
+	}
+	GROW(names, cap, 1);
+	for (struct dirent *ent; (ent = readdir(d));) {
+		if (ent->d_name[0] == '.')
+			continue;
+		GROW(names, cap, *n + 1);
+		names[(*n)++] = xstrdup(ent->d_name);
+	}
+	closedir(d);
+	qsort(names, *n, sizeof *names, by_name);
+	return names;
+}
+
+int
+manifest_write(const char *dir, struct err *e)
+{
+	size_t n;
+	char **names = list_files(dir, &n, e);
+	struct buf b = {0};
+	int rc = 0;
+	if (!names)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		char hex[HASH_HEX];
+		if (rc == 0 && (rc = hash_file(dir, names[i], hex, e)) == 0)
+			buf_printf(&b, "%s  %s\n", hex, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	char *path = path_join(dir, manifest);
+	if (rc == 0)
+		rc = file_write(path, true, b.data, b.len, e);
+	free(path);
+	buf_release(&b);
+	return rc;
+}
+
+/* ---- checking ---- */
+
+static int
+check_line(const char *dir, char *line, struct err *e)
+{
+	char hex[HASH_HEX], *name = line + HASH_HEX + 1;
+	if (strlen(line) < HASH_HEX + 2 || line[HASH_HEX - 1] != ' ' || line[HASH_HEX] != ' ' || strchr(name, '/'))
+		return err_set(e, ERR_DATA, "'%s/%s' is damaged: '%s' is no hash and name", dir, manifest, line);
+	line[HASH_HEX - 1] = '\0';
+	if (hash_file(dir, name, hex, e) < 0)
+		return -1;
+	if (strcmp(hex, line) != 0)
+		return err_set(e, ERR_DATA, "'%s/%s' is damaged: its hash is not that of %s", dir, name, manifest);
+	return 0;
+}
+
+int
+manifest_check(const char *dir, struct err *e)
+{
+	struct buf b = {0};
+	char *path = path_join(dir, manifest), *rest = NULL;
+	int rc = file_read(path, MANIFEST_MAX, &b, e), lines = 0;
+	for (char *line = rc == 0 ? strtok_r(b.data, "\n", &rest) : NULL; line && rc == 0; line = strtok_r(NULL, "\n", &rest), lines++)
+		rc = check_line(dir, line, e);
+	if (rc == 0 && lines == 0)
+		rc = err_set(e, ERR_DATA, "'%s' is empty", path);
+	buf_release(&b);
+	free(path);
+	return rc;
+}
