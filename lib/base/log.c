@@ -80,6 +80,13 @@ peak_rss_bytes(void)
 }
 
 void
+log_unknown_keys(const char *file, const char *keys)
+{
+	if (keys)
+		log_warn("'%s' has keys that are not known here: %s", file, keys);
+}
+
+void
 progress_start(struct progress *p, const char *what, const char *unit, uint64_t total)
 {
 	const char *term = getenv("TERM");

@@ -18,6 +18,9 @@ void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Warns that `file` has keys that are not known: comma-separated, or NULL when all are. */
+void log_unknown_keys(const char *file, const char *keys);
+
 /* One line that is rewritten in place, at most five times a second, on a terminal. Elsewhere nothing, or a line of its own
  * every plain_every seconds. */
 struct progress {

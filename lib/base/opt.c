@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/near.h"
 #include "base/opt_int.h"
 
 int opt_threads;
@@ -71,29 +72,6 @@ opt_find_alias(const char *name)
 	return NULL;
 }
 
-/* Levenshtein distance between two option names. */
-static int
-distance(const char *a, const char *b)
-{
-	int row[OPT_NAME_MAX + 1], n = (int)strlen(b);
-	for (int j = 0; j <= n; j++)
-		row[j] = j;
-	for (int i = 1; *a; i++, a++) {
-		int diagonal = row[0];
-		row[0] = i;
-		for (int j = 1; j <= n; j++) {
-			int best = diagonal + (*a != b[j - 1]);
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = row[j];
-			row[j] = best;
-		}
-	}
-	return row[n];
-}
-
 static const char *
 nearest(const struct opt_spec *spec, const char *name)
 {
@@ -102,9 +80,9 @@ nearest(const struct opt_spec *spec, const char *name)
 	const struct opt *tables[] = {spec->opts, opt_common};
 	for (int t = 0; t < 2; t++)
 		for (const struct opt *o = tables[t]; !opt_is_end(o); o++) {
-			if (o->type == OPT_SECTION || strlen(o->name) >= OPT_NAME_MAX)
+			if (o->type == OPT_SECTION)
 				continue;
-			int d = distance(name, o->name);
+			int d = near_distance(name, o->name);
 			if (d < least && d < (int)strlen(name)) {
 				least = d;
 				best = o->name;

@@ -182,7 +182,9 @@ get_settings(struct adapter_config *c, struct err *e)
 		json_get_string(c->root, "bias", &c->bias, e) < 0 ||
 		json_get_string(c->root, "base_model_name_or_path", &c->base_model, e) < 0)
 		return -1;
+	const char *init = json_string_value(json_object_get(c->root, "init_lora_weights"));
 	c->r = (int)r;
+	c->gaussian = init && strcasecmp(init, "gaussian") == 0;
 	if (!(c->lora_dropout >= 0 && c->lora_dropout < 1))
 		return err_set(e, ERR_CONFIG, "'lora_dropout' is %g, not within [0, 1)", c->lora_dropout);
 	if (strcmp(c->bias, "none") != 0 && strcmp(c->bias, "all") != 0 && strcmp(c->bias, "lora_only") != 0)
@@ -232,10 +234,9 @@ unknown_keys(const json_t *root)
 }
 
 int
-adapter_config_read(struct adapter_config *c, const char *dir, char **unknown, struct err *e)
+adapter_config_read(struct adapter_config *c, const char *dir, struct err *e)
 {
 	*c = (struct adapter_config){0};
-	*unknown = NULL;
 	char *path = path_join(dir, config_name);
 	c->root = json_read_file(path, CONFIG_MAX, e);
 	int rc = c->root ? 0 : -1;
@@ -250,7 +251,7 @@ adapter_config_read(struct adapter_config *c, const char *dir, char **unknown, s
 	if (rc < 0 && c->root)
 		err_prefix(e, "'%s': ", path);
 	if (rc == 0)
-		*unknown = unknown_keys(c->root);
+		c->unknown = unknown_keys(c->root);
 	else
 		adapter_config_release(c);
 	free(path);
@@ -261,6 +262,7 @@ void
 adapter_config_release(struct adapter_config *c)
 {
 	json_decref(c->root);
+	free(c->unknown);
 	*c = (struct adapter_config){0};
 }
 
@@ -302,6 +304,8 @@ adapter_config_new(struct adapter_config *c, const struct adapter_config *want)
 	json_object_set_new(root, "use_dora", json_boolean(want->use_dora));
 	json_object_set_new(root, "fan_in_fan_out", json_boolean(want->fan_in_fan_out));
 	json_object_set_new(root, "bias", json_string(want->bias ? want->bias : "none"));
+	if (want->gaussian)
+		json_object_set_new(root, "init_lora_weights", json_string("gaussian"));
 	if (want->base_model)
 		json_object_set_new(root, "base_model_name_or_path", json_string(want->base_model));
 	set_if(root, "target_modules", want->target_modules);
@@ -312,6 +316,7 @@ adapter_config_new(struct adapter_config *c, const struct adapter_config *want)
 	set_if(root, "layers_to_transform", want->layers_to_transform);
 	*c = *want;
 	c->root = root;
+	c->unknown = NULL;
 	c->bias = json_string_value(json_object_get(root, "bias"));
 	c->base_model = json_string_value(json_object_get(root, "base_model_name_or_path"));
 	c->target_modules = member(root, "target_modules");

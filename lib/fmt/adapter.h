@@ -20,17 +20,18 @@ struct adapter_config {
 	const json_t *modules_to_save;  /* a list, or NULL */
 	const json_t *rank_pattern, *alpha_pattern;  /* objects, or NULL */
 	const json_t *layers_to_transform;           /* a number, a list, or NULL */
+	bool gaussian;                  /* init_lora_weights */
 	json_t *root;                   /* the whole file; owned */
+	char *unknown;                  /* keys of the file that are not known, comma-separated; NULL: none; owned */
 };
 
 /* Reads adapter_config.json of a directory. ERR_CONFIG names anything that a plain LoRA would get wrong
- * (another peft_type, PiSSA-like initialisation, layer_replication, ...); unknown keys are reported in
- * *unknown (new, comma-separated, or NULL when none). */
-int adapter_config_read(struct adapter_config *c, const char *dir, char **unknown, struct err *e);
+ * (another peft_type, PiSSA-like initialisation, layer_replication, ...). */
+int adapter_config_read(struct adapter_config *c, const char *dir, struct err *e);
 void adapter_config_release(struct adapter_config *c);
 
 /* Makes *c a new configuration out of the settings in *want, whose json_t and strings are borrowed and whose
- * root is not looked at (bias NULL: "none"). It has every key that PEFT 0.21 writes, with PEFT's defaults for
+ * root and `unknown` are not looked at (bias NULL: "none"). It has every key that PEFT 0.21 writes, with PEFT's defaults for
  * all that *want does not hold. */
 void adapter_config_new(struct adapter_config *c, const struct adapter_config *want);
 
@@ -75,8 +76,8 @@ struct adapter {
 
 /* Opens a directory: the configuration, and every tensor of adapter_model.safetensors in its place. A key that
  * is nowhere at home, a missing half, or a rank that is not the configuration's is ERR_DATA with the key named.
- * Whether shapes fit the base is the caller's to check. `unknown` as of adapter_config_read. */
-int adapter_open(struct adapter *a, const char *dir, char **unknown, struct err *e);
+ * Whether shapes fit the base is the caller's to check. */
+int adapter_open(struct adapter *a, const char *dir, struct err *e);
 void adapter_close(struct adapter *a);
 
 /* The key in the metadata of adapter_model.safetensors under which hone notes the base's weights_fingerprint. */

@@ -101,11 +101,11 @@ layer_of(const struct adapter_config *c, const char *module, int64_t *layer, str
 	const json_t *p = json_object_get(c->root, "layers_pattern");
 	size_t n = json_is_array(p) ? json_array_size(p) : json_string_length(p) > 0;
 	if (n == 0)
-		return regex_match(".*\\.[^.]*\\.([0-9]+)\\.", module, false, layer, e);
+		return regex_match(".*?\\.[^.]*\\.([0-9]+)\\.", module, false, layer, e);
 	int rc = 0;
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const char *name = json_string_value(json_is_array(p) ? json_array_get(p, i) : p);
-		char *pattern = xasprintf(".*\\.(?:%s)\\.([0-9]+)\\.", name);
+		char *pattern = xasprintf("(?:^|.*?\\.)(?:%s)\\.([0-9]+)\\.", name);
 		rc = regex_match(pattern, module, false, layer, e);
 		free(pattern);
 	}

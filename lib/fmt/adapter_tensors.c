@@ -163,13 +163,14 @@ place_entries(struct adapter *a, struct entry *x, size_t n, struct err *e)
 	return 0;
 }
 
-/* Whether a saved tensor belongs to the module that modules_to_save calls `name`. */
+/* Whether a saved tensor belongs to the module that modules_to_save calls `name`, or to one within it. Like PEFT we
+ * take any module whose name ends with it: "norm" is also "input_layernorm". */
 static bool
 is_of_module(const char *tensor, const char *name)
 {
 	size_t k = strlen(name);
 	for (const char *at = tensor; (at = strstr(at, name)); at++)
-		if ((at == tensor || at[-1] == '.') && at[k] == '.')
+		if (at[k] == '.')
 			return true;
 	return false;
 }
@@ -229,10 +230,10 @@ open_file(const char *dir, struct err *e)
 }
 
 int
-adapter_open(struct adapter *a, const char *dir, char **unknown, struct err *e)
+adapter_open(struct adapter *a, const char *dir, struct err *e)
 {
 	*a = (struct adapter){0};
-	if (adapter_config_read(&a->config, dir, unknown, e) < 0)
+	if (adapter_config_read(&a->config, dir, e) < 0)
 		return -1;
 	a->file = open_file(dir, e);
 	if (a->file && read_tensors(a, e) == 0)
@@ -240,8 +241,6 @@ adapter_open(struct adapter *a, const char *dir, char **unknown, struct err *e)
 	if (a->file)
 		err_prefix(e, "'%s': ", st_path(a->file));
 	adapter_close(a);
-	free(*unknown);
-	*unknown = NULL;
 	return -1;
 }
 

@@ -149,6 +149,55 @@ rows_add_turned(struct rows out, struct rows x, int n, int r)
 		}
 }
 
+HONE_SIMD static void
+gain_block(float *out, const float *x, const float *gain, float offset, float beta, int n)
+{
+	for (int i = 0; i < n; i++)
+		out[i] = (beta != 0 ? beta * out[i] : 0) + ((gain ? gain[i] : 0) + offset) * x[i];
+}
+
+static void
+gain_row(struct rows out, struct rows x, int t, const float *gain, float offset, float beta, int C)
+{
+	for (int c = 0; c < C; c += BLOCK) {
+		int n = C - c < BLOCK ? C - c : BLOCK;
+		float from[BLOCK], buf[BLOCK], *to = row_begin(out, t, c, buf);
+		if (beta != 0)
+			row_load(out, t, c, n, buf);
+		gain_block(to, row_load(x, t, c, n, from), gain ? gain + c : NULL, offset, beta, n);
+		row_store(out, t, c, n, to);
+	}
+}
+
+void
+rows_gain(struct rows out, struct rows x, const float *gain, float offset, float beta, int T, int C)
+{
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int t = 0; t < T; t++)
+		gain_row(out, x, t, gain, offset, beta, C);
+}
+
+HONE_SIMD static void
+dot_block(float *sum, const float *x, const float *y, int n)
+{
+	for (int i = 0; i < n; i++)
+		sum[i] += x[i] * y[i];
+}
+
+void
+rows_dot(float *out, struct rows x, struct rows y, const float *divisor, int T, int C)
+{
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int c = 0; c < C; c += COLUMNS) {
+		int n = C - c < COLUMNS ? C - c : COLUMNS;
+		float sum[COLUMNS] = {0}, a[COLUMNS], b[COLUMNS];
+		for (int t = 0; t < T; t++)
+			dot_block(sum, row_load(x, t, c, n, a), row_load(y, t, c, n, b), n);
+		for (int i = 0; i < n; i++)
+			out[c + i] += sum[i] / divisor[c + i];
+	}
+}
+
 /* Keys are often neighbours: consecutive steps, layers, seeds. This sets them far apart (the finaliser of
  * splitmix64, Vigna). */
 static uint64_t
@@ -197,6 +246,54 @@ rows_dropout(struct rows out, struct rows x, int T, int C, float p, const uint64
 		dropout_row(out, x, t, C, p, spread(spread(key[t]) ^ salt));
 }
 
+HONE_SIMD static void
+noise_block(float *x, int first, int n, float amplitude, uint64_t key)
+{
+	for (int i = 0; i < n; i++)
+		x[i] += amplitude * ((float)(mix(key, (uint32_t)(first + i)) >> 8) * 0x1p-23f - 1.0f);
+}
+
+static void
+noise_row(struct rows out, int t, int C, float amplitude, uint64_t key)
+{
+	for (int c = 0; c < C; c += BLOCK) {
+		int n = C - c < BLOCK ? C - c : BLOCK;
+		float buf[BLOCK], *to = row_begin(out, t, c, buf);
+		row_load(out, t, c, n, buf);
+		noise_block(to, c, n, amplitude, key);
+		row_store(out, t, c, n, to);
+	}
+}
+
+void
+rows_noise(struct rows out, int T, int C, float amplitude, const uint64_t *key, uint64_t salt)
+{
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
+	for (int t = 0; t < T; t++)
+		noise_row(out, t, C, amplitude, spread(spread(key[t]) ^ salt));
+}
+
+void
+columns_forward(struct rows out, const float *m, const int32_t *ids, int T, int r, int V)
+{
+	for (int t = 0; t < T; t++)
+		for (int k = 0; k < r; k++) {
+			float buf[1], *to = row_begin(out, t, k, buf);
+			*to = m[(size_t)k * (size_t)V + (size_t)ids[t]];
+			row_store(out, t, k, 1, to);
+		}
+}
+
+void
+columns_backward(float *dm, struct rows dout, const int32_t *ids, int skip, int T, int r, int V)
+{
+	for (int t = 0; t < T; t++)
+		for (int k = 0; k < r && ids[t] != skip; k++) {
+			float buf[1];
+			dm[(size_t)k * (size_t)V + (size_t)ids[t]] += *row_load(dout, t, k, 1, buf);
+		}
+}
+
 static void
 expand_to_row(struct rows out, int t, const struct matrix *table, int id)
 {
@@ -240,14 +337,15 @@ embedding_add(struct rows out, const struct matrix *table, const int32_t *ids, i
 
 /* An id may occur twice, so threads share out the columns, not the rows. */
 void
-embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int T, int C)
+embedding_backward(float *dtable, struct rows dout, const int32_t *ids, int skip, int T, int C)
 {
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)C > PARALLEL_MIN)
 	for (int c = 0; c < C; c += COLUMNS) {
 		int n = C - c < COLUMNS ? C - c : COLUMNS;
 		float buf[COLUMNS];
 		for (int t = 0; t < T; t++)
-			add_block(dtable + (size_t)ids[t] * (size_t)C + c, row_load(dout, t, c, n, buf), n);
+			if (ids[t] != skip)
+				add_block(dtable + (size_t)ids[t] * (size_t)C + c, row_load(dout, t, c, n, buf), n);
 	}
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-enum { PARAMS_PER_LAYER = 2 * (MAX_LINEARS + 6), PARAMS_OUTSIDE = 5 };
+enum { PARAMS_PER_LAYER = 2 * (MAX_LINEARS + 6), PARAMS_OUTSIDE = 5 };  /* with room for model_untie */
 
 static struct param *
 add_param(struct model *m, int layer, char *name, int rows, int columns, enum init init)
@@ -89,12 +89,11 @@ add_layer(struct model *m, int i)
 
 /* A table before the layers. */
 static struct param *
-add_table(struct model *m, const char *module, int rows)
+add_table(struct model *m, struct linear *l, const char *module, int rows)
 {
-	char *name = module_name(m->config.family->names, -1, module);
-	struct param *p = add_param(m, -1, xasprintf("%s.weight", name), rows, m->config.C, INIT_NORMAL);
-	free(name);
-	return p;
+	*l = (struct linear){.name = module_name(m->config.family->names, -1, module), .in = rows, .out = m->config.C};
+	l->w = add_param(m, -1, xasprintf("%s.weight", l->name), rows, m->config.C, INIT_NORMAL);
+	return l->w;
 }
 
 void
@@ -104,12 +103,22 @@ model_build(struct model *m)
 	const struct family_names *names = c->family->names;
 	m->param = xcalloc((size_t)c->L * PARAMS_PER_LAYER + PARAMS_OUTSIDE, sizeof *m->param);
 	m->layer = xcalloc((size_t)c->L, sizeof *m->layer);
-	m->embed = add_table(m, names->embed, c->V);
-	m->positions = names->positions ? add_table(m, names->positions, c->max_position) : NULL;
+	m->embed = add_table(m, &m->embed_table, names->embed, c->V);
+	m->positions = names->positions ? add_table(m, &m->position_table, names->positions, c->max_position) : NULL;
 	for (int i = 0; i < c->L; i++)
 		add_layer(m, i);
 	m->norm = add_norm(m, -1, names->final_norm, c->C);
 	m->head = (struct linear){.name = xstrdup(names->head), .in = c->C, .out = c->V, .w = m->embed};
 	if (!c->tied)
 		m->head.w = add_param(m, c->L, xasprintf("%s.weight", names->head), c->V, c->C, INIT_NORMAL);
+}
+
+void
+model_untie(struct model *m)
+{
+	struct param *p = &m->param[m->n_params++];
+	*p = *m->embed;
+	p->name = xasprintf("%s.weight", m->head.name);
+	p->layer = m->config.L;
+	m->head.w = p;
 }

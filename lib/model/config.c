@@ -236,6 +236,7 @@ read_all(struct config *c, const json_t *o, struct err *e)
 		return -1;
 	c->bos_id = token_id(o, "bos_token_id", c->V);
 	c->eos_id = token_id(o, "eos_token_id", c->V);
+	c->pad_id = c->family->padded ? token_id(o, "pad_token_id", c->V) : -1;
 	return 0;
 }
 

@@ -37,6 +37,7 @@ struct config {
 	int n_ropes;                /* 0 with learned positions */
 	double initializer_range;   /* standard deviation of random weights */
 	int bos_id, eos_id;         /* -1 when absent; the first when the file lists several */
+	int pad_id;                 /* whose embedding is not trained; -1: none */
 	json_t *root;               /* the whole file; owned */
 };
 

@@ -87,13 +87,13 @@ static const struct family_names gpt2_names = {
 static const struct family families[] = {
 	{
 		.model_type = "gemma", .keys = &llama_keys, .names = &llama_names,
-		.norm = NORM_RMS_OFFSET, .gated = true, .scaled_embedding = true,
+		.norm = NORM_RMS_OFFSET, .gated = true, .padded = true, .scaled_embedding = true,
 		.qkv_bias = BIAS_ASKED, .o_bias = BIAS_ASKED,
 		.norm_eps = 1e-6, .activation = "gelu_pytorch_tanh", .tied = true, .head_dim = 256, .theta = 10000,
 	},
 	{
 		.model_type = "gemma3_text", .keys = &gemma3_keys, .names = &gemma3_names,
-		.norm = NORM_RMS_OFFSET, .gated = true, .scaled_embedding = true,
+		.norm = NORM_RMS_OFFSET, .gated = true, .padded = true, .scaled_embedding = true,
 		.qkv_bias = BIAS_ASKED, .o_bias = BIAS_ASKED, .window = WINDOW_PATTERN,
 		.norm_eps = 1e-6, .activation = "gelu_pytorch_tanh", .tied = true, .head_dim = 256, .window_size = 4096,
 		.score_scalar = 256, .theta = 1000000, .local_theta = 10000,
@@ -111,32 +111,32 @@ static const struct family families[] = {
 	},
 	{
 		.model_type = "llama", .keys = &llama_keys, .names = &llama_names,
-		.gated = true, .qkv_bias = BIAS_ASKED, .o_bias = BIAS_ASKED, .mlp_bias = BIAS_ASKED,
+		.gated = true, .padded = true, .qkv_bias = BIAS_ASKED, .o_bias = BIAS_ASKED, .mlp_bias = BIAS_ASKED,
 		.norm_eps = 1e-6, .activation = "silu", .theta = 10000,
 	},
 	{
 		.model_type = "mistral", .keys = &llama_keys, .names = &llama_names,
-		.gated = true, .window = WINDOW_ALWAYS,
+		.gated = true, .padded = true, .window = WINDOW_ALWAYS,
 		.norm_eps = 1e-6, .activation = "silu", .window_size = 4096, .theta = 10000,
 	},
 	{
 		.model_type = "phi3", .keys = &llama_keys, .names = &phi3_names,
-		.gated = true, .window = WINDOW_ALWAYS,
+		.gated = true, .padded = true, .window = WINDOW_ALWAYS,
 		.norm_eps = 1e-5, .activation = "silu", .theta = 10000, .partial = 1, .original_max_position = 4096,
 	},
 	{
 		.model_type = "qwen2", .keys = &llama_keys, .names = &llama_names,
-		.gated = true, .qkv_bias = BIAS_ALWAYS, .window = WINDOW_SWITCH,
+		.gated = true, .padded = true, .qkv_bias = BIAS_ALWAYS, .window = WINDOW_SWITCH,
 		.norm_eps = 1e-6, .activation = "silu", .window_size = 4096, .theta = 10000,
 	},
 	{
 		.model_type = "qwen3", .keys = &llama_keys, .names = &qwen3_names,
-		.gated = true, .qkv_bias = BIAS_ASKED, .o_bias = BIAS_ASKED, .window = WINDOW_SWITCH,
+		.gated = true, .padded = true, .qkv_bias = BIAS_ASKED, .o_bias = BIAS_ASKED, .window = WINDOW_SWITCH,
 		.norm_eps = 1e-6, .activation = "silu", .head_dim = 128, .window_size = 4096, .theta = 10000,
 	},
 	{
 		.model_type = "smollm3", .keys = &llama_keys, .names = &llama_names,
-		.gated = true, .no_rope_layers = true, .qkv_bias = BIAS_ASKED, .o_bias = BIAS_ASKED, .mlp_bias = BIAS_ASKED,
+		.gated = true, .padded = true, .no_rope_layers = true, .qkv_bias = BIAS_ASKED, .o_bias = BIAS_ASKED, .mlp_bias = BIAS_ASKED,
 		.window = WINDOW_SWITCH,
 		.norm_eps = 1e-6, .activation = "silu", .tied = true, .theta = 2000000,
 	},

@@ -47,6 +47,7 @@ struct family {
 	bool interleaved;            /* the fused projection's rows are [heads][q,k,v], not [q,k,v][heads] */
 	bool conv1d;                 /* linear layers are stored [in,out] */
 	bool scaled_embedding;       /* times the square root of the hidden size */
+	bool padded;                 /* the embedding of pad_token_id is not trained (torch's padding_idx) */
 	bool no_rope_layers;         /* some layers have no rotary embedding */
 	enum { BIAS_NEVER, BIAS_ALWAYS, BIAS_ASKED } qkv_bias, o_bias, mlp_bias;  /* ASKED: attention_bias, mlp_bias */
 	enum { WINDOW_NEVER, WINDOW_ALWAYS, WINDOW_SWITCH, WINDOW_PATTERN } window;

@@ -20,10 +20,15 @@ drops(const struct linear *l, const struct linear_pass *pass)
 }
 
 void
-linear_take(struct linear *l, struct arena *a, enum num type, int T)
+linear_take(struct linear *l, struct arena *a, enum num type, enum num out_type, int T, struct rows *u)
 {
-	if (l->lora)
-		l->lora->xA = (struct rows){arena_take(a, (size_t)T * (size_t)l->lora->r, num_size(type)), l->lora->r, type};
+	struct lora *lora = l->lora;
+	if (!lora)
+		return;
+	lora->xA = (struct rows){arena_take(a, (size_t)T * (size_t)lora->r, num_size(type)), lora->r, type};
+	if (lora_is_dora(lora) && !u->ld)
+		*u = (struct rows){arena_take(a, (size_t)T * (size_t)l->out, num_size(out_type)), l->out, out_type};
+	lora->u = *u;
 }
 
 /* x as the adapter sees it. */
@@ -38,7 +43,16 @@ adapter_input(const struct linear *l, struct rows x, int T, const struct linear_
 }
 
 void
-linear_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta, const struct linear_pass *pass)
+lora_set_gain(struct lora *a)
+{
+	for (int i = 0; i < a->B.rows; i++)
+		a->gain[i] = a->magnitude.value[i] / a->norm[i];
+}
+
+/* ---- forward ---- */
+
+static void
+plain_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta, const struct linear_pass *pass)
 {
 	const struct lora *a = l->lora;
 	product_forward(y, x, &l->w->matrix, T, 1, beta);
@@ -51,14 +65,51 @@ linear_forward(const struct linear *l, struct rows y, struct rows x, int T, floa
 }
 
 static void
-lora_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T,
-	const struct linear_pass *pass)
+dora_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta, const struct linear_pass *pass)
+{
+	struct lora *a = l->lora;
+	struct rows seen = adapter_input(l, x, T, pass);
+	lora_set_gain(a);
+	product_forward(a->u, seen, &l->w->matrix, T, 1, 0);
+	if (drops(l, pass)) {
+		product_forward(y, x, &l->w->matrix, T, 1, beta);
+		rows_gain(y, a->u, NULL, -1, 1, T, l->out);
+		beta = 1;
+	}
+	product_forward(a->xA, seen, &a->A.matrix, T, 1, 0);
+	product_forward(a->u, a->xA, &a->B.matrix, T, a->scale, 1);
+	rows_gain(y, a->u, a->gain, 0, beta, T, l->out);
+	if (l->b)
+		rows_add_row(y, l->b->value, T, l->out);
+}
+
+void
+linear_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta, const struct linear_pass *pass)
+{
+	if (l->lora && lora_is_dora(l->lora))
+		dora_forward(l, y, x, T, beta, pass);
+	else
+		plain_forward(l, y, x, T, beta, pass);
+}
+
+/* ---- backward ---- */
+
+void
+lora_backward_B(const struct lora *a, struct rows dxA, struct rows dy, struct rows gained, int T)
+{
+	if (a->magnitude.grad)
+		rows_dot(a->magnitude.grad, dy, a->u, a->norm, T, a->B.rows);
+	if (a->B.grad)
+		product_weight(a->B.grad, false, gained, a->xA, T, a->B.rows, a->r, a->scale);
+	product_backward(dxA, gained, &a->B.matrix, T, a->scale, 0);
+}
+
+/* Through the adapter alone: A, and dx += dxA A where dropout let x pass. */
+static void
+backward_A(const struct linear *l, struct rows dx, struct rows dxA, struct rows x, int T, const struct linear_pass *pass,
+	struct rows more)
 {
 	const struct lora *a = l->lora;
-	struct rows dxA = {pass->dxA.data, a->r, pass->dxA.type};
-	product_backward(dxA, dy, &a->B.matrix, T, a->scale, 0);
-	if (a->B.grad)
-		product_weight(a->B.grad, false, dy, a->xA, T, l->out, a->r, a->scale);
 	if (a->A.grad)
 		product_weight(a->A.grad, false, dxA, adapter_input(l, x, T, pass), T, a->r, l->in, 1);
 	if (!dx.data)
@@ -69,8 +120,39 @@ lora_backward(const struct linear *l, struct rows dx, struct rows dy, struct row
 	}
 	struct rows dropped = {pass->dropped.data, l->in, pass->dropped.type};
 	product_backward(dropped, dxA, &a->A.matrix, T, 1, 0);
+	if (more.data)
+		product_backward(dropped, more, &l->w->matrix, T, 1, 1);
 	rows_dropout(dropped, dropped, T, l->in, a->dropout, pass->row_key, salt_of(l));
 	rows_add(dx, dropped, T, l->in);
+}
+
+static void
+plain_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
+	const struct linear_pass *pass)
+{
+	if (dx.data)
+		product_backward(dx, dy, &l->w->matrix, T, 1, beta);
+	if (!l->lora)
+		return;
+	struct rows dxA = {pass->dxA.data, l->lora->r, pass->dxA.type};
+	lora_backward_B(l->lora, dxA, dy, dy, T);
+	backward_A(l, dx, dxA, x, T, pass, (struct rows){0});
+}
+
+static void
+dora_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
+	const struct linear_pass *pass)
+{
+	const struct lora *a = l->lora;
+	struct rows dxA = {pass->dxA.data, a->r, pass->dxA.type}, gained = {pass->gained.data, l->out, pass->gained.type};
+	bool dropout = drops(l, pass);
+	rows_gain(gained, dy, a->gain, 0, 0, T, l->out);
+	lora_backward_B(a, dxA, dy, gained, T);
+	if (dx.data)
+		product_backward(dx, dropout ? dy : gained, &l->w->matrix, T, 1, beta);
+	if (dropout)
+		rows_gain(gained, dy, a->gain, -1, 0, T, l->out);
+	backward_A(l, dx, dxA, x, T, pass, gained);
 }
 
 void
@@ -87,8 +169,8 @@ linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct r
 	const struct linear_pass *pass)
 {
 	linear_backward_base(l, dy, x, T);
-	if (dx.data)
-		product_backward(dx, dy, &l->w->matrix, T, 1, beta);
-	if (l->lora)
-		lora_backward(l, dx, dy, x, T, pass);
+	if (l->lora && lora_is_dora(l->lora))
+		dora_backward(l, dx, dy, x, T, beta, pass);
+	else
+		plain_backward(l, dx, dy, x, T, beta, pass);
 }

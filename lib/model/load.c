@@ -280,6 +280,7 @@ release_linear(struct linear *l)
 	if (l->lora) {
 		free(l->lora->A.name);
 		free(l->lora->B.name);
+		free(l->lora->magnitude.name);
 	}
 	free(l->lora);
 	free(l->name);
@@ -293,6 +294,8 @@ model_release(struct model *m)
 	for (int i = 0; i < m->config.L && m->layer; i++)
 		for (int j = 0; j < m->layer[i].n_linears; j++)
 			release_linear(&m->layer[i].linear[j]);
+	release_linear(&m->embed_table);
+	release_linear(&m->position_table);
 	release_linear(&m->head);
 	free(m->param);
 	free(m->layer);

@@ -1,4 +1,5 @@
-/* Low-rank adapters on a model's linear layers, in and out of PEFT directories. */
+/* Low-rank adapters on a model's linear layers and embeddings, in and out of PEFT directories. What is computed is in
+ * model/linear.h; here is who has one. */
 #ifndef HONE_MODEL_LORA_H
 #define HONE_MODEL_LORA_H
 
@@ -7,14 +8,18 @@
 #include "fmt/adapter.h"
 #include "model/model.h"
 
-/* Puts an adapter on every linear layer that the configuration chooses, A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0, and
- * gives those of modules_to_save a copy of their own; with `train` all these get gradients and make up m->trained.
- * Call before model_reserve. ERR_CONFIG when nothing is chosen, or something that cannot be adapted. */
+/* Puts a new adapter on every layer that the configuration chooses, A ~ U(-1/sqrt(in), 1/sqrt(in)), or N(0, 1/r²) with
+ * `gaussian`, B = 0 (embeddings: A = 0, B ~ N(0,1)), gives the modules of modules_to_save and the biases of `bias` a
+ * copy of their own; with `train` all these get gradients and make up m->trained. Call before model_reserve.
+ * ERR_CONFIG when nothing is chosen, a name means nothing in this model, or something cannot be adapted. */
 int lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, bool train, struct err *e);
 
 /* Reads a PEFT directory: attaches its configuration and loads its values. Every tensor must fit and be used.
- * *c is the caller's to release; *unknown as of adapter_config_read. */
-int lora_open(struct model *m, const char *dir, bool train, struct adapter_config *c, char **unknown, struct err *e);
+ * *c is the caller's to release. */
+int lora_open(struct model *m, const char *dir, bool train, struct adapter_config *c, struct err *e);
+
+/* Call when A or B have other values than before, and before the next pass: the norms that DoRA divides by. */
+void lora_refresh(struct model *m);
 
 /* The names that "all-linear" stands for, which is what PEFT writes: every linear layer but the head; a new reference. */
 json_t *lora_all_linear(const struct model *m);

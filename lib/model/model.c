@@ -7,6 +7,7 @@
 #include "math/gemm.h"
 #include "math/loss.h"
 #include "math/vector.h"
+#include "model/embed.h"
 #include "model/layer.h"
 #include "model/norms.h"
 
@@ -32,6 +33,22 @@ model_linear(const struct model *m, size_t i)
 	if (l < end)
 		return (struct linear *)&l->linear[i];
 	return i == 0 ? (struct linear *)&m->head : NULL;
+}
+
+struct linear *
+model_module(const struct model *m, size_t i)
+{
+	if (i == 0)
+		return (struct linear *)&m->embed_table;
+	if (m->positions && i == 1)
+		return (struct linear *)&m->position_table;
+	return model_linear(m, i - (m->positions ? 2 : 1));
+}
+
+bool
+model_is_table(const struct model *m, const struct linear *l)
+{
+	return l == &m->embed_table || l == &m->position_table;
 }
 
 static struct rows
@@ -87,6 +104,7 @@ take_layers(struct model *m, struct arena *a)
 {
 	const struct config *c = &m->config;
 	const struct workspace *w = &m->work;
+	struct rows shared[4][MAX_PROJECTED] = {{{0}}};  /* of the projections, what layers keep one after the other */
 	for (int i = 0; i < c->L; i++) {
 		struct layer *l = &m->layer[i];
 		if (i == 0 || w->keep == KEEP_ALL)
@@ -98,29 +116,39 @@ take_layers(struct model *m, struct arena *a)
 		l->cache = w->cache_rows ? take_rows(a, w->type, (size_t)w->cache_rows, 2 * c->K * c->D) : (struct rows){0};
 		struct projection *const all[] = {&l->qkv, &l->o, &l->up, &l->down};
 		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-			projection_take(all[j], a, w->type, w->T);
+			projection_take(all[j], a, w->type, w->T, w->keep == KEEP_ALL ? NULL : shared[j]);
 	}
 }
 
-/* What the passes lend the linear layers: as wide as the widest that has an adapter, as deep as the largest rank. */
+static int
+larger(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+/* What the passes lend the linear layers and the tables: as deep as the largest rank, as wide as the widest that needs
+ * it. The head has fewer rows. */
 static void
 take_pass(struct model *m, struct arena *a)
 {
 	struct workspace *w = &m->work;
-	int rank = 0, in = 0;
+	int rank = 0, in = 0, out = 0, head = 0;
 	size_t B = 0;
-	for (size_t i = 0; model_linear(m, i); i++) {
-		const struct linear *l = model_linear(m, i);
-		if (l->lora && l->lora->r > rank)
-			rank = l->lora->r;
-		if (l->lora && param_size(&l->lora->B) > B)
-			B = param_size(&l->lora->B);
-		if (l->lora && l->lora->dropout > 0 && l->in > in)
-			in = l->in;
+	const struct linear *l;
+	for (size_t i = 0; (l = model_module(m, i)); i++) {
+		if (!l->lora)
+			continue;
+		rank = larger(rank, l->lora->r);
+		in = l->lora->dropout > 0 && !model_is_table(m, l) ? larger(in, l->in) : in;
+		B = param_size(&l->lora->B) > B ? param_size(&l->lora->B) : B;
+		int *widest = l == &m->head ? &head : &out;
+		*widest = lora_is_dora(l->lora) ? larger(*widest, l->out) : *widest;
 	}
 	w->pass.dxA = take_rows(a, w->type, (size_t)w->T, rank);
 	w->pass.dropped = take_rows(a, w->type, (size_t)w->T, in);
 	w->pass.turned = ARENA_TAKE(a, float, B);
+	size_t gained = (size_t)w->T * (size_t)out, of_head = (size_t)w->head_rows * (size_t)head;
+	w->pass.gained = take_rows(a, w->type, gained > of_head ? gained : of_head, 1);
 }
 
 static void
@@ -140,7 +168,9 @@ take_workspace(struct model *m, struct arena *a)
 	w->logits = take_rows(a, w->type, R, c->V);
 	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
 	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, w->T, w->max_len, math_threads()));
-	linear_take(&m->head, a, w->type, (int)R);
+	linear_take(&m->head, a, w->type, w->type, (int)R, &(struct rows){0});
+	linear_take(&m->embed_table, a, w->type, NUM_F32, w->T, &(struct rows){0});
+	linear_take(&m->position_table, a, w->type, NUM_F32, w->T, &(struct rows){0});
 	if (w->keep == KEEP_NOTHING)
 		return;
 	take_pass(m, a);
@@ -198,38 +228,13 @@ model_work_bytes(const struct model *m)
 
 /* ---- the stack ---- */
 
-static void
-embed(struct model *m, const struct batch *b)
-{
-	struct workspace *w = &m->work;
-	embedding_forward(w->x, &m->embed->matrix, b->ids, b->T);
-	if (m->embedding_scale != 1)
-		rows_scale(w->x, m->embedding_scale, b->T, m->config.C);
-	if (m->positions)
-		embedding_add(w->x, &m->positions->matrix, b->pos, b->T);
-}
-
-/* Uses work.dx up. */
-static void
-embed_backward(struct model *m, const struct batch *b)
-{
-	struct workspace *w = &m->work;
-	if (m->positions && m->positions->grad)
-		embedding_backward(m->positions->grad, w->dx, b->pos, b->T, m->config.C);
-	if (!m->embed->grad)
-		return;
-	if (m->embedding_scale != 1)
-		rows_scale(w->dx, m->embedding_scale, b->T, m->config.C);
-	embedding_backward(m->embed->grad, w->dx, b->ids, b->T, m->config.C);
-}
-
 void
 model_forward(struct model *m, const struct batch *b)
 {
 	struct workspace *w = &m->work;
 	enum work before = work_switch(WORK_ELEMENTS);
 	w->pass.row_key = b->row_key;
-	embed(m, b);
+	embed_forward(m, b);
 	for (int i = 0; i < m->config.n_ropes; i++)
 		rotary_batch(&w->rotary[i], b);
 	for (int i = 0; i < m->config.L; i++) {
@@ -258,7 +263,8 @@ model_backward(struct model *m, const struct batch *b)
 			recompute(m, l, b);
 		layer_backward(m, l, b, i > m->lowest || norms_trained(&l->attn_norm));
 	}
-	embed_backward(m, b);
+	if (m->lowest < 0)
+		embed_backward(m, b);
 	work_switch(before);
 }
 

@@ -63,6 +63,7 @@ struct model {
 	size_t n_params;
 	enum num compute;             /* what products and activations are in */
 	struct param *embed, *positions;  /* [V,C]; [max_position,C] or NULL */
+	struct linear embed_table, position_table;  /* the same as the layers that adapters see, of one-hot rows; name NULL: none */
 	float embedding_scale;        /* of rows of `embed`, as transformers rounds it: to the dtype of the checkpoint */
 	struct norm_params norm;      /* before the head */
 	struct layer *layer;          /* [L] */
@@ -115,6 +116,10 @@ void model_release(struct model *m);
 /* Of the checkpoint's file, how much is read again and again where it is mapped. */
 size_t model_mapped_bytes(const struct model *m);
 
+/* Gives the head of a tied model a parameter "lm_head.weight" of its own, which until it is placed elsewhere has the
+ * values of the embeddings, where these lie. */
+void model_untie(struct model *m);
+
 /* Gives every parameter a gradient (--method full). Call before model_reserve, and not with an adapter. */
 void model_train_all(struct model *m);
 
@@ -126,6 +131,10 @@ int model_check_length(const struct model *m, int length, struct err *e);
 
 /* All linear layers of the model by number, each layer's in turn, then the head: NULL beyond the last. */
 struct linear *model_linear(const struct model *m, size_t i);
+
+/* All that an adapter can be put on, by number: the tables, then the linear layers as above. And whether it is a table. */
+struct linear *model_module(const struct model *m, size_t i);
+bool model_is_table(const struct model *m, const struct linear *l);
 
 /* Sizes all working memory: micro-batches of at most T rows, documents of at most max_len (with their prefix), and in
  * generation `cache_rows` rows of keys and values a layer (otherwise 0: documents are whole in a batch). What forward keeps: nothing (inference), each layer's input,
@@ -151,7 +160,8 @@ struct batch {
 	const int32_t *target_row;      /* [n_targets] ascending: the row whose output predicts */
 	const int32_t *target_id;       /* [n_targets] the token it should predict */
 	const float *target_weight;     /* [n_targets] */
-	const uint64_t *row_key;        /* [T] of the dropout masks; NULL: no dropout */
+	const uint64_t *row_key;        /* [T] of the dropout masks and the noise; NULL: none of them */
+	float noise;                    /* NEFTune's alpha; 0: no noise */
 };
 
 /* The stack of layers; leaves the residual stream in m->work.x. */

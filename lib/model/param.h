@@ -24,6 +24,7 @@ struct param {
 	float *grad;           /* as value; NULL when frozen */
 	enum st_dtype stored;  /* its dtype in the base checkpoint */
 	const struct st_tensor *tensor;  /* where the mapped checkpoint has it; NULL: nowhere */
+	bool scales;           /* a vector that scales the rows of a matrix (DoRA's magnitudes) */
 };
 
 static inline size_t
@@ -48,11 +49,11 @@ void param_read(const struct param *p, size_t first, size_t n, float *to);
 /* The same, but as the checkpoint has them where it has been quantised. */
 void param_read_exact(const struct param *p, size_t first, size_t n, float *to);
 
-/* AdamW decays matrices, not biases or norms. */
+/* AdamW decays matrices, not biases or norms; and DoRA's magnitudes, as under Trainer. */
 static inline bool
 param_decays(const struct param *p)
 {
-	return p->rank > 1;
+	return p->rank > 1 || p->scales;
 }
 
 #endif

@@ -54,16 +54,17 @@ can_fuse(const struct projection *p)
 }
 
 void
-projection_take(struct projection *p, struct arena *a, enum num type, int T)
+projection_take(struct projection *p, struct arena *a, enum num type, int T, struct rows *shared)
 {
 	p->fused = type == NUM_BF16 && can_fuse(p);
 	p->rank = 0;
 	for (int i = 0; i < p->n; i++) {
 		struct linear *l = &p->first[i];
+		struct rows own = {0};
 		if (p->fused && l->lora)
 			p->rank += l->lora->r;
 		else
-			linear_take(l, a, type, T);
+			linear_take(l, a, type, type, T, shared ? &shared[i] : &own);
 	}
 	p->xA = (struct rows){arena_take(a, (size_t)T * (size_t)p->rank, num_size(type)), p->rank, type};
 }

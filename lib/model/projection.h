@@ -31,8 +31,9 @@ projection_room(int rank)
 /* Ranks of the adapters on its layers, together. */
 int projection_rank(const struct projection *p);
 
-/* Decides whether to fuse, for passes in this type, and takes memory for T rows. The adapters are in place. */
-void projection_take(struct projection *p, struct arena *a, enum num type, int T);
+/* Decides whether to fuse, for passes in this type, and takes memory for T rows. The adapters are in place. `shared`, of
+ * n rows, empty at first: what layers with DoRA keep one after the other in the same place; NULL: each its own. */
+void projection_take(struct projection *p, struct arena *a, enum num type, int T, struct rows *shared);
 
 /* y[T,outs] = ... (beta 0) or += ... (beta 1) out of x[T,in]; the room behind both is written. */
 void projection_forward(const struct projection *p, struct rows y, struct rows x, int T, float beta,

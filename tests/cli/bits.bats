@@ -47,6 +47,14 @@ base_of() {
   [ "$(first_loss run4)" != "$(first_loss run8)" ]
 }
 
+@test "bits: DoRA begins at the quantised base, too" {
+  an_adapter plain --load-in-bits 4
+  an_adapter dora --load-in-bits 4 --use-dora
+  jq -ne "$(first_loss dora)/$(first_loss plain) | . > 0.99999 and . < 1.00001"
+  run cmp <(jq -c .loss plain/metrics.jsonl) <(jq -c .loss dora/metrics.jsonl)
+  [ "$status" -eq 1 ]
+}
+
 @test "bits: recorded, and repeated when a run is taken up again" {
   an_adapter run --load-in-bits 4 --max-steps 2
   jq -e '.settings."load-in-bits" == "4"' run/run.json

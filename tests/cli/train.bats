@@ -181,7 +181,7 @@ refused() {
   tiny_config wide '"intermediate_size": 40'
   "$train" -q -m wide -t data -o made --from-scratch --method full --max-steps 1 --learning-rate 1e-3
   refused 78 "does not fit this model" -m made/final -t data --init-adapter first/final
-  refused 78 "chooses no layer" -m model -t data --target-modules c_attn
+  refused 78 "'c_attn', which this model does not have" -m model -t data --target-modules c_attn
   # a rank beyond the matrix's own is wasteful, not wrong: PEFT takes it, too
   "$train" -q -m model -t data -o wide-rank --lora-r 17 --max-steps 1 --learning-rate 1e-3
   refused 78 "'wte'" -m model -t data --modules-to-save wte

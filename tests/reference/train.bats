@@ -41,12 +41,15 @@ follows() {
     "$helpers/stdiff" 1e-3 "$T/run/final" "$final"
   else
     "$helpers/stdiff" 1e-3 "$T/run/final/adapter_model.safetensors" "$final"
+    "${HONE_BIN:-.}/hone-merge" -q -m "$cases/$case/base" -a "$T/run/final" -o "$T/merged"
+    "$helpers/stdiff" 1e-5 "$T/merged" "$dir/merged"
   fi
 }
 
 @test "train: llama2 full" { follows llama2 full; }
 @test "train: llama2 lora" { follows llama2 lora; }
 @test "train: llama2 rslora" { follows llama2 rslora; }
+@test "train: llama2 dora" { follows llama2 dora; }
 @test "train: llama2 lora and modules_to_save" { follows llama2 lora_head; }
 @test "train: llama3 full" { follows llama3 full; }
 @test "train: llama3 lora" { follows llama3 lora; }

@@ -131,6 +131,100 @@ test_dropout_keys(void **state)
 	release_all();
 }
 
+/* Uniform within its bounds, by key and column as the masks are; on rows of both types, with any number of threads. */
+static void
+test_noise(void **state)
+{
+	(void)state;
+	enum { N = 100003 };
+	const uint64_t keys[] = {5, 6};
+	float *x = random_floats(2 * N, 0, 1), *again = random_floats(2 * N, 0, 1);
+	uint16_t *half = hold(xcalloc(2 * N, sizeof *half));
+	double mean = 0, squares = 0, products = 0;
+	rows_noise(rows_f32(x, N), 2, N, 0.5f, keys, 9);
+	for (size_t i = 0; i < N; i++) {
+		assert_true(fabsf(x[i]) <= 0.5f);
+		mean += (double)x[i] / N;
+		squares += (double)x[i] * (double)x[i] / N;
+		products += (double)x[i] * (double)x[N + i] / N;
+	}
+	assert_near(mean, 0, 4 * 0.5 / sqrt(3.0 * N));
+	assert_near(squares, 0.25 / 3, 4 * 0.25 * sqrt(4.0 / 45 / N));
+	assert_near(products, 0, 4 * 0.25 / 3 / sqrt(N));
+	math_set_threads(3);
+	rows_noise(rows_f32(again, N), 2, N, 0.5f, keys, 9);
+	math_set_threads(0);
+	assert_same_floats(again, x, 2 * N);
+	rows_noise((struct rows){half, N, NUM_BF16}, 2, N, 0.5f, keys, 9);
+	for (size_t i = 0; i < 2 * N; i++)
+		assert_int_equal(half[i], bf16_from_f32(x[i]));
+	rows_noise(rows_f32(again, N), 1, N, 0.5f, keys, 9);
+	for (size_t i = 0; i < N; i++)
+		assert_true(again[i] == 2 * x[i]);
+	release_all();
+}
+
+static void
+check_gain(int rows, int C, bool half)
+{
+	size_t n = (size_t)rows * (size_t)C;
+	float *x = random_floats(n, 1, 1), *y = random_floats(n, 1, 2), *gain = random_floats((size_t)C, 1, 3);
+	float *sum = random_floats((size_t)C, 1, 4), *before = copy_floats(sum, (size_t)C);
+	double *want = hold(xcalloc(n, sizeof *want)), *dots = to_double(sum, (size_t)C);
+	uint16_t *xh = hold(xcalloc(n, sizeof *xh)), *yh = hold(xcalloc(n, sizeof *yh));
+	rows_copy((struct rows){xh, C, NUM_BF16}, rows_f32(x, C), rows, C);
+	rows_copy((struct rows){yh, C, NUM_BF16}, rows_f32(y, C), rows, C);
+	rows_copy(rows_f32(x, C), (struct rows){xh, C, NUM_BF16}, rows, C);
+	rows_copy(rows_f32(y, C), (struct rows){yh, C, NUM_BF16}, rows, C);
+	struct rows in = half ? (struct rows){xh, C, NUM_BF16} : rows_f32(x, C);
+	struct rows out = half ? (struct rows){yh, C, NUM_BF16} : rows_f32(y, C);
+	for (size_t i = 0; i < n; i++) {
+		want[i] = 0.5 * (double)y[i] + ((double)gain[i % (size_t)C] - 1) * (double)x[i];
+		dots[i % (size_t)C] += (double)x[i] * (double)y[i] / (double)gain[i % (size_t)C];
+	}
+	rows_dot(sum, in, out, gain, rows, C);
+	for (int c = 0; c < C; c++)
+		assert_near((double)sum[c], dots[c], 1e-5 * (fabs(dots[c] - (double)before[c]) + rows));
+	rows_gain(out, in, gain, -1, 0.5f, rows, C);
+	rows_copy(rows_f32(y, C), out, rows, C);
+	assert_all_near(y, want, n, half ? 4e-3 : 1e-6);
+	rows_gain(out, in, NULL, -2, 0, rows, C);
+	rows_copy(rows_f32(y, C), out, rows, C);
+	for (size_t i = 0; i < n; i++)
+		assert_true(y[i] == -2 * x[i]);
+	release_all();
+}
+
+static void
+test_gain(void **state)
+{
+	(void)state;
+	static const int shapes[][2] = {{1, 1}, {3, 17}, {5, 64}, {2, 5001}, {131, 129}};
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+		for (int half = 0; half < 2; half++)
+			check_gain(shapes[i][0], shapes[i][1], half);
+}
+
+/* The columns of a matrix by id, and back; an id may occur twice, and one may be passed over. */
+static void
+test_columns(void **state)
+{
+	(void)state;
+	enum { R = 3, V = 11, T = 5 };
+	static const int32_t ids[T] = {4, 0, 4, 10, 7};
+	float *m = random_floats(R * V, 1, 1), *out = random_floats(T * R, 1, 2), *dm = random_floats(R * V, 1, 3);
+	float *want = copy_floats(dm, R * V);
+	columns_forward(rows_f32(out, R), m, ids, T, R, V);
+	for (int t = 0; t < T; t++)
+		for (int k = 0; k < R; k++) {
+			assert_true(out[t * R + k] == m[k * V + ids[t]]);
+			want[k * V + ids[t]] += ids[t] == 7 ? 0 : out[t * R + k];
+		}
+	columns_backward(dm, rows_f32(out, R), ids, 7, T, R, V);
+	assert_same_floats(dm, want, R * V);
+	release_all();
+}
+
 static void
 test_embedding(void **state)
 {
@@ -145,10 +239,11 @@ test_embedding(void **state)
 		float *dtable = random_floats(table_n, 1, 4), *before = copy_floats(dtable, table_n);
 		double *want = to_double(dtable, table_n);
 		embedding_forward(rows_f32(out, C), &(struct matrix){.form = MATRIX_F32, .out = V, .in = C, .data = table}, ids, T);
-		embedding_backward(dtable, rows_f32(dout, C), ids, T, C);
+		int skip = w % 2 ? 9 : -1;
+		embedding_backward(dtable, rows_f32(dout, C), ids, skip, T, C);
 		for (int i = 0; i < T * C; i++) {
 			assert_true(out[i] == table[ids[i / C] * C + i % C]);
-			want[ids[i / C] * C + i % C] += (double)dout[i];
+			want[ids[i / C] * C + i % C] += ids[i / C] == skip ? 0 : (double)dout[i];
 		}
 		assert_all_near(dtable, want, table_n, 1e-6);
 		float *twice = copy_floats(out, n), *half = copy_floats(out, n);
@@ -190,6 +285,9 @@ main(void)
 		cmocka_unit_test(test_sum_squares),
 		cmocka_unit_test(test_dropout),
 		cmocka_unit_test(test_dropout_keys),
+		cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_gain),
+		cmocka_unit_test(test_columns),
 		cmocka_unit_test(test_embedding),
 		cmocka_unit_test(test_gather_scatter),
 	};

@@ -103,14 +103,11 @@ static int
 open_adapter(struct job *j, struct err *e)
 {
 	struct adapter_config c;
-	char *unknown = NULL;
-	int rc = lora_open(&j->model, adapter, false, &c, &unknown, e);
-	if (unknown)
-		log_warn("'%s': adapter_config.json has keys that are not known here: %s", adapter, unknown);
-	free(unknown);
-	if (rc == 0)
-		adapter_config_release(&c);
-	return rc;
+	if (lora_open(&j->model, adapter, false, &c, e) < 0)
+		return -1;
+	log_unknown_keys(adapter, c.unknown);
+	adapter_config_release(&c);
+	return 0;
 }
 
 static int

@@ -117,6 +117,16 @@ misfit(const struct st_tensor *t, int64_t rows, int64_t cols, const struct job *
 	return -1;
 }
 
+/* Whether a module's matrix is stored as [in, out]. PEFT notes it for the adapter as a whole, as of the last module it
+ * came to: false where a head was adapted, too, which is a linear in every family. GPT-2 is known by its name. */
+static bool
+is_transposed(const struct plan *p, int a, const struct adapter_module *m)
+{
+	const char *type = json_string_value(json_object_get(p->config, "model_type"));
+	bool conv1d = p->adapter[a].config.fan_in_fan_out || (type && strcmp(type, "gpt2") == 0);
+	return m->embedding || (conv1d && !is_head(m->name));
+}
+
 static int
 add_delta(struct plan *p, int a, const struct adapter_module *m, struct err *e)
 {
@@ -125,8 +135,7 @@ add_delta(struct plan *p, int a, const struct adapter_module *m, struct err *e)
 	free(name);
 	if (!j)
 		return err_set(e, ERR_DATA, "key '%s': the base has no '%s.weight'", m->A->name, m->name);
-	/* PEFT notes fan_in_fan_out for the adapter as a whole; a head is a linear in every family. */
-	bool transposed = m->embedding || (p->adapter[a].config.fan_in_fan_out && !is_head(m->name));
+	bool transposed = is_transposed(p, a, m);
 	int64_t rows = transposed ? m->A->shape[1] : m->B->shape[0];
 	int64_t cols = transposed ? m->B->shape[0] : m->A->shape[1];
 	if (j->from->rank != 2 || j->from->shape[0] != rows || j->from->shape[1] != cols)
@@ -214,13 +223,9 @@ open_adapters(struct plan *p, struct err *e)
 {
 	p->adapter = xcalloc(p->opt->n_adapters, sizeof *p->adapter);
 	for (size_t a = 0; a < p->opt->n_adapters; a++) {
-		char *unknown;
-		if (adapter_open(&p->adapter[a], p->opt->adapter[a], &unknown, e) < 0)
+		if (adapter_open(&p->adapter[a], p->opt->adapter[a], e) < 0)
 			return -1;
-		if (unknown)
-			log_warn("'%s': adapter_config.json has keys that are not known: %s",
-				p->opt->adapter[a], unknown);
-		free(unknown);
+		log_unknown_keys(p->opt->adapter[a], p->adapter[a].config.unknown);
 	}
 	return 0;
 }

@@ -104,6 +104,7 @@ load_values(struct run *r, const struct st_file *f, struct err *e)
 			return -1;
 		st_to_f32(t, 0, param_size(p), p->value);
 	}
+	lora_refresh(&r->model);
 	return 0;
 }
 

@@ -12,34 +12,6 @@
 
 /* ---- the model and what of it is trained ---- */
 
-/* A list of names out of "q_proj,v_proj"; a new reference. */
-static json_t *
-name_list(const char *text)
-{
-	json_t *list = json_array();
-	for (const char *p = text; *p;) {
-		size_t n = strcspn(p, ", ");
-		if (n)
-			json_array_append_new(list, json_stringn(p, n));
-		p += n + (p[n] != '\0');
-	}
-	return list;
-}
-
-static int
-new_adapter(struct run *r, struct err *e)
-{
-	const struct settings *s = r->set;
-	bool all = strcmp(s->target_modules, "all-linear") == 0;
-	json_t *targets = all ? lora_all_linear(&r->model) : name_list(s->target_modules), *saved = s->modules_to_save ? name_list(s->modules_to_save) : NULL;
-	const struct adapter_config want = {.r = s->lora_r, .lora_alpha = s->lora_alpha, .lora_dropout = s->lora_dropout,
-		.use_rslora = s->use_rslora, .fan_in_fan_out = r->model.config.family->conv1d, .base_model = s->model, .target_modules = targets, .modules_to_save = saved};
-	adapter_config_new(&r->adapter, &want);
-	json_decref(targets);
-	json_decref(saved);
-	return lora_attach(&r->model, &r->adapter, (uint64_t)s->seed, true, e);
-}
-
 static int
 open_model(struct run *r, struct err *e)
 {
@@ -52,14 +24,7 @@ open_model(struct run *r, struct err *e)
 		model_train_all(&r->model);
 		return 0;
 	}
-	if (!s->init_adapter)
-		return new_adapter(r, e);
-	char *unknown = NULL;
-	int rc = lora_open(&r->model, s->init_adapter, true, &r->adapter, &unknown, e);
-	if (unknown)
-		log_warn("'%s': adapter_config.json has keys that are not known here: %s", s->init_adapter, unknown);
-	free(unknown);
-	return rc;
+	return adapter_attach(r, e);
 }
 
 /* ---- what is about to be done ---- */

@@ -95,6 +95,7 @@ check_method(const struct settings *s)
 	bool full = strcmp(s->method, "full") == 0;
 	if (full && s->init_adapter)
 		die_usage("--method full has no adapter to start from: drop --init-adapter, or merge it first");
+	adapter_check(s);
 	if (s->from_scratch && !full)
 		die_usage("--from-scratch goes with --method full: an adapter on random weights learns nothing");
 	if (full && s->load_in_bits)

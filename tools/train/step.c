@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/worktime.h"
+#include "model/lora.h"
 #include "train.h"
 
 /* ---- the examples of one step, held while they are packed ---- */
@@ -164,6 +165,7 @@ run_micro(struct run *r, struct step *s, uint32_t bin)
 	if (b.n_targets == 0)
 		return b.T;
 	b.row_key = s->batch.row_key;
+	b.noise = (float)r->set->neftune_noise_alpha;
 	GROW(s->nll, s->nll_cap, (size_t)b.n_targets);
 	GROW(s->best, s->best_cap, (size_t)b.n_targets);
 	model_forward(&r->model, &b);
@@ -247,6 +249,7 @@ update(struct run *r, const struct step *s, double rate)
 {
 	enum work before = work_switch(WORK_OPTIMIZER);
 	optimizer_step(&r->optimizer, &r->model, rate, clip_coefficient(s->grad_norm, r->set->max_grad_norm));
+	lora_refresh(&r->model);
 	work_switch(before);
 }
 

@@ -1,5 +1,5 @@
 /* hone-train: what its files share. main.c has the order of work; options.c the command line; settings.c works out what
- * was left to defaults; data.c opens the datasets; rundir.c keeps the run directory; checkpoint.c, state.c and
+ * was left to defaults; adapter.c makes the adapter; data.c opens the datasets; rundir.c keeps the run directory; checkpoint.c, state.c and
  * manifest.c save and resume; export.c writes what other programs load; loop.c trains, step.c computes a step;
  * validate.c evaluates; dryrun.c tells what a run would take. */
 #ifndef HONE_TOOLS_TRAIN_H
@@ -45,8 +45,10 @@ struct settings {
 
 	int lora_r;
 	double lora_alpha, lora_dropout, loraplus_lr_ratio;
-	const char *target_modules, *modules_to_save;
-	bool use_rslora;
+	const char *target_modules, *exclude_modules, *modules_to_save, *layers_to_transform;
+	const char *rank_pattern, *alpha_pattern, *lora_bias, *init_lora_weights;
+	bool use_rslora, use_dora;
+	double neftune_noise_alpha;
 
 	const char *dtype, *load_in_bits;
 	bool gradient_checkpointing;
@@ -135,6 +137,14 @@ struct optimizer_options settings_optimizer(const struct settings *s);
 
 /* Seconds on clock_seconds() of "2h", "90m", "45s" or the next "06:00"; 0 for NULL; ends the process when it is none. */
 double settings_deadline(const char *text);
+
+/* ---- adapter.c ---- */
+
+/* Mistakes in the adapter's options that need no model; ends the process with a usage error. */
+void adapter_check(const struct settings *s);
+
+/* Puts a new adapter, or the one of --init-adapter, on the model. */
+int adapter_attach(struct run *r, struct err *e);
 
 /* ---- data.c ---- */
 

@@ -1,0 +1,215 @@
+/* Layers side by side computed as one product against the same layers one after the other, in bf16: results, gradients
+ * of what goes in, of A, B, matrices and biases. */
+#include "numeric.h"
+
+#include "math/bf16_kernel.h"
+#include "math/gemm.h"
+#include "model/projection.h"
+
+enum { T = 37, IN = 96, MAX_OUT = 160, OUTS = 256, ROOM = 64 };
+
+/* Three layers; which of them have an adapter, and of what rank. */
+struct setup {
+	int n, out[MAX_PROJECTED], rank[MAX_PROJECTED];
+	bool transposed, bias, train_base, no_dx;
+};
+
+static const struct setup setups[] = {
+	{3, {64, 32, 32}, {8, 8, 8}, false, false, false, false},
+	{3, {160, 64, 32}, {8, 0, 4}, false, true, false, false},
+	{2, {96, 96}, {0, 2}, false, false, true, false},
+	{3, {64, 32, 32}, {0, 0, 0}, false, true, true, false},
+	{1, {160}, {34}, true, true, false, true},
+	{1, {32}, {8}, true, false, true, false},
+};
+
+struct layers {
+	struct linear l[MAX_PROJECTED];
+	struct param w[MAX_PROJECTED], b[MAX_PROJECTED];
+	struct lora lora[MAX_PROJECTED];
+	struct projection p;
+	struct arena memory;
+	struct linear_pass pass;
+	uint16_t *x, *y, *dy, *dx;
+	float *A, *dA;
+};
+
+static void
+make_matrix(struct param *p, char *name, int rows, int columns, float *values, float *grad)
+{
+	*p = (struct param){.name = name, .rank = 2, .rows = rows, .columns = columns};
+	param_place(p, values);
+	p->grad = grad;
+}
+
+static void
+make_linear(struct layers *s, const struct setup *set, int i, float *A, float *dA)
+{
+	size_t n = (size_t)(set->out[i] * IN);
+	uint64_t seed = (uint64_t)(10 * i);
+	struct linear *l = &s->l[i];
+	*l = (struct linear){.name = "layer", .in = IN, .out = set->out[i], .w = &s->w[i], .b = set->bias ? &s->b[i] : NULL};
+	float *w = random_floats(n, 0.1, seed + 1);
+	s->w[i] = (struct param){.name = "w", .rank = 2, .rows = set->transposed ? IN : l->out,
+		.columns = set->transposed ? l->out : IN, .transposed = set->transposed};
+	param_place(&s->w[i], w);
+	s->w[i].grad = set->train_base ? random_floats(n, 1, seed + 2) : NULL;
+	s->b[i] = (struct param){.name = "b", .rank = 1, .rows = l->out, .columns = 1,
+		.value = random_floats((size_t)l->out, 1, seed + 3),
+		.grad = set->train_base ? random_floats((size_t)l->out, 1, seed + 4) : NULL};
+	int r = set->rank[i];
+	if (!r)
+		return;
+	l->lora = &s->lora[i];
+	s->lora[i] = (struct lora){.r = r, .scale = 0.5f};
+	make_matrix(&s->lora[i].A, "lora_A", r, IN, A, dA);
+	make_matrix(&s->lora[i].B, "lora_B", l->out, r, random_floats((size_t)(l->out * r), 0.3, seed + 5),
+		random_floats((size_t)(l->out * r), 1, seed + 6));
+}
+
+static uint16_t *
+halves(size_t n, double scale, uint64_t seed)
+{
+	float *x = random_floats(n, scale, seed);
+	uint16_t *h = hold(xreallocarray(NULL, n, sizeof *h));
+	for (size_t i = 0; i < n; i++)
+		h[i] = bf16_from_f32(x[i]);
+	return h;
+}
+
+static struct rows
+rows(uint16_t *x, int columns)
+{
+	return (struct rows){x, columns + ROOM, NUM_BF16};
+}
+
+static int
+outs(const struct setup *set)
+{
+	int n = 0;
+	for (int i = 0; i < set->n; i++)
+		n += set->out[i];
+	return n;
+}
+
+/* The same numbers every time it is called. */
+static void
+make(struct layers *s, const struct setup *set)
+{
+	int at = 0;
+	*s = (struct layers){.p = {.first = s->l, .n = set->n}};
+	s->A = random_floats(MAX_PROJECTED * 40 * IN, 0.3, 7);
+	s->dA = random_floats(MAX_PROJECTED * 40 * IN, 1, 8);
+	for (int i = 0; i < set->n; at += set->rank[i++] * IN)
+		make_linear(s, set, i, s->A + at, s->dA + at);
+	s->x = halves((size_t)(T * (IN + ROOM)), 1, 1);
+	s->dy = halves((size_t)(T * (OUTS + ROOM)), 1, 2);
+	s->y = halves((size_t)(T * (OUTS + ROOM)), 1, 3);
+	s->dx = halves((size_t)(T * (IN + ROOM)), 1, 4);
+	s->pass.dxA = rows(halves((size_t)(T * (40 + ROOM)), 1, 5), 40);
+	s->pass.turned = random_floats(40 * MAX_OUT, 1, 6);
+	for (int pass = 0; pass < 2; pass++) {
+		projection_take(&s->p, &s->memory, NUM_BF16, T, NULL);
+		if (pass == 0)
+			arena_make(&s->memory);
+	}
+}
+
+static void
+run(struct layers *s, const struct setup *set)
+{
+	struct rows dx = set->no_dx ? (struct rows){0} : rows(s->dx, IN);
+	projection_forward(&s->p, rows(s->y, outs(set)), rows(s->x, IN), T, 0, &s->pass);
+	projection_backward(&s->p, dx, rows(s->dy, outs(set)), rows(s->x, IN), T, &s->pass);
+}
+
+/* Relative, in the Euclidean norm. */
+static void
+assert_close(const float *a, const float *b, size_t n, double band)
+{
+	double error = 0, size = 0;
+	for (size_t i = 0; i < n; i++) {
+		error += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+		size += (double)b[i] * (double)b[i];
+	}
+	assert_true(sqrt(error) <= band * sqrt(size));
+}
+
+static void
+assert_rows_close(uint16_t *a, uint16_t *b, int columns, double band)
+{
+	float *x = hold(xreallocarray(NULL, (size_t)(T * columns), sizeof *x)), *y = copy_floats(x, (size_t)(T * columns));
+	rows_copy(rows_f32(x, columns), rows(a, columns), T, columns);
+	rows_copy(rows_f32(y, columns), rows(b, columns), T, columns);
+	assert_close(x, y, (size_t)(T * columns), band);
+}
+
+/* One after the other, a result is rounded again for each thing that is added: some units of 2^-9 apart. */
+static void
+test_fused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof setups / sizeof *setups; i++) {
+		const struct setup *set = &setups[i];
+		struct layers one, apart;
+		make(&one, set);
+		make(&apart, set);
+		assert_true(one.p.fused);
+		apart.p.fused = false;
+		for (int j = 0; j < set->n; j++)
+			if (apart.l[j].lora)
+				apart.l[j].lora->xA = (struct rows){halves((size_t)(T * 40), 1, 9), apart.l[j].lora->r, NUM_BF16};
+		run(&one, set);
+		run(&apart, set);
+		assert_rows_close(one.y, apart.y, outs(set), 0.01);
+		assert_rows_close(one.dx, apart.dx, IN, 0.01);
+		assert_close(one.dA, apart.dA, MAX_PROJECTED * 40 * IN, 0.005);
+		for (int j = 0; j < set->n; j++) {
+			size_t n = (size_t)(set->out[j] * IN);
+			if (set->rank[j])
+				assert_close(one.lora[j].B.grad, apart.lora[j].B.grad, (size_t)(set->out[j] * set->rank[j]), 0.005);
+			if (set->train_base) {
+				assert_close(one.w[j].grad, apart.w[j].grad, n, 1e-5);
+				assert_close(one.b[j].grad, apart.b[j].grad, (size_t)set->out[j], 1e-5);
+			}
+		}
+		arena_release(&one.memory);
+		arena_release(&apart.memory);
+		release_all();
+	}
+}
+
+/* Adapters of two scales, odd ranks, dropout, or a layer that is no multiple of a vector: one after the other. */
+static void
+test_not_fused(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct layers s;
+		make(&s, &setups[0]);
+		if (i == 0)
+			s.lora[1].scale = 0.25f;
+		if (i == 1)
+			s.lora[0].r = 7;
+		if (i == 2)
+			s.lora[2].dropout = 0.1f;
+		if (i == 3)
+			s.l[0].out = 60;
+		struct arena count = {0};
+		projection_take(&s.p, &count, i == 4 ? NUM_F32 : NUM_BF16, T, NULL);
+		assert_false(s.p.fused);
+		arena_release(&s.memory);
+		release_all();
+	}
+}
+
+int
+main(void)
+{
+	math_set_threads(0);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fused),
+		cmocka_unit_test(test_not_fused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
