@@ -46,7 +46,7 @@ bytes_a_token(const struct model *m)
 static double
 generate(struct model *m, int tokens)
 {
-	struct generator g;
+	struct generator g = {0};
 	struct sampler s;
 	int32_t ids[PROMPT];
 	for (int i = 0; i < PROMPT; i++)
@@ -59,6 +59,7 @@ generate(struct model *m, int tokens)
 		next = generator_next(&g, &next, 1, &s);
 	double took = clock_seconds() - start;
 	sampler_release(&s);
+	generator_release(&g);
 	return tokens / took;
 }
 
