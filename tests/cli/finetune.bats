@@ -52,6 +52,17 @@ setup_file() {
 	cmp first second
 }
 
+@test "records on standard input; files that are compressed; names with blanks" {
+	cd "$T"
+	"$tune" -t - -m "$D/tiny" $few < "$D/train.jsonl" > /dev/null
+	[ -e stdin-tiny.tuned/model/model.safetensors ]
+	[ "$("$HONE_BIN/hone-pack" --info stdin-tiny.tuned/run/data-train --json | jq .examples)" -gt 200 ]
+	ln -s "$D/tiny" "a model"
+	gzip -c "$D/train.jsonl" > "it's data.jsonl.gz"
+	"$tune" -t "it's data.jsonl.gz" -m "a model" $few > /dev/null
+	[ -e "it's data-a model.tuned/model/model.safetensors" ]
+}
+
 @test "other data in the same output: status 73, nothing touched" {
 	cp "$D/train.jsonl" "$T/t.jsonl"
 	"$tune" -t "$T/t.jsonl" -m "$D/tiny" -o "$T/out" $few > /dev/null
