@@ -207,6 +207,7 @@ night() {
   [[ $output == *"still under way"*"$pid"* ]]
   kill -KILL -- "-$pid"
   wait "$pid" || :
+  flock state/lock true
   before=$(sed -n '$p' state/tonight/run/metrics.jsonl | jq .step)
   "$retrain" conf 2>err 3>&- &
   pid=$!
@@ -251,6 +252,13 @@ night() {
   some 51 50 b.jsonl
   run -69 "$retrain" conf
   [ "$(cat told)" != "$(current)" ]
+  [[ $output == *"but this failed: false"* ]]
+  run -69 "$retrain" conf
+  sed -i 's|^after.*|after = readlink current >../told|' conf
+  run -0 "$retrain" conf
+  [ "$(cat told)" = "$(current)" ]
+  run -0 "$retrain" --rollback conf
+  [ "$(cat told)" = "$(current)" ]
 }
 
 @test "retrain: rows of the validation data are never learned; equal rows are no new ones" {
