@@ -197,6 +197,33 @@ night() {
   [ "$(wc -l <state/learned)" -eq 60 ]
 }
 
+@test "retrain: a training that fails loses no rows; a mended configuration takes them" {
+  some 1 50 a.jsonl
+  sed -i 's/0\.4/0/; s/^train .*/& --max-length 10/' conf
+  run -1 "$retrain" conf
+  [[ $output == *"failed"*"status 65"* ]]
+  run -0 "$retrain" conf
+  [ -z "$output" ]
+  [ ! -e state/current ]
+  sed -i 's/ --max-length 10//' conf
+  run -0 "$retrain" conf
+  [ "$(wc -l <state/learned)" -eq 50 ]
+}
+
+@test "retrain: another base model begins anew, and is compared with the deployed one" {
+  some 1 100 a.jsonl
+  "$retrain" conf
+  cp -r "$BATS_FILE_TMPDIR/base" other
+  jq '.model.merges = .model.merges[:800]' other/tokenizer.json >new
+  mv new other/tokenizer.json
+  sed -i "s|^model .*|model = $PWD/other|; s/0\.4/0/" conf
+  some 101 50 b.jsonl
+  run "$retrain" conf
+  [ "$status" -le 1 ]
+  [ -s "state/nights/$(find state/nights -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tail -n 1)/deployed.jsonl" ]
+  [ "$(jq -r '."classification/accuracy"' state/nights/*/deployed.json)" = "$(jq -r '."classification/accuracy"' "$(find state/nights -name model.json | sort | head -n 1)")" ]
+}
+
 @test "retrain: one night at a time; the whole night killed; SIGTERM; a deadline" {
   some 1 100 a.jsonl
   sed -i 's/--n-epochs 4/--n-epochs 400/' conf
@@ -282,7 +309,7 @@ night() {
 @test "retrain: configurations that are wrong" {
   run -64 "$retrain"
   run -66 "$retrain" none
-  for line in 'nonsense' 'modle = x' 'replay = many' 'rule = worse'; do
+  for line in 'nonsense' 'modle = x' 'replay = many' 'keep = 0' 'rule = worse'; do
     { cat conf; echo "$line"; } >bad
     run -64 "$retrain" bad
     [[ $output == *"'bad'"* ]]
