@@ -18,14 +18,15 @@ setup() {
   mkdir state
 }
 
-# whole: what `current` points to
+# whole: what `current` points to, and that it stays once it is there
 whole() {
-  [ ! -L state/current ] || { [ -e state/current/run/final/adapter_model.safetensors ] &&
+  [ ! -L state/current ] || had=yes
+  [ -z "$had" ] || { [ -e state/current/run/final/adapter_model.safetensors ] &&
     "$hone_bin/hone-merge" -q -m base -a state/current/run/final -o state/current/model --verify; }
 }
 
 @test "slow: nights killed at random moments" {
-  local n=0 i=0 killed=0 status
+  local n=0 i=0 killed=0 status had=
   while [ "$n" -lt "${HONE_NIGHTS:-60}" ]; do
     if [ "$((n % 6))" -eq 0 ] && [ "$i" -lt 10 ]; then
       tail -n "+$((i * 30 + 1))" train.jsonl | head -n 30 >in/.new
