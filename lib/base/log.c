@@ -107,16 +107,32 @@ print_left(double seconds)
 		fprintf(stderr, ", %.0f s left", seconds);
 }
 
+/* "950", "1.2 k", "34 M": a rate to be glanced at. */
+static void
+print_rate(double rate, const char *unit)
+{
+	static const char prefix[] = " kMG";
+	int i = 0;
+	for (; rate >= 999.5 && i < 3; i++)
+		rate /= 1000;
+	fprintf(stderr, ", %.*f %.*s%s/s", rate < 9.95 ? 1 : 0, rate, i > 0, prefix + i, unit);
+}
+
+/* What it says of the rate is left to `more`, where there is that. */
 static void
 print_progress(const struct progress *p, uint64_t done, const char *more)
 {
-	double rate = (double)(done - p->first) / (clock_seconds() - p->started + 1e-9);
+	double seconds = clock_seconds() - p->started + 1e-9, rate = (double)(done - p->first) / seconds;
 	fprintf(stderr, "%s: %s %llu", log_tool, p->what, (unsigned long long)done);
 	if (p->total)
 		fprintf(stderr, " of %llu", (unsigned long long)p->total);
 	fprintf(stderr, "%s%s%s%s", *p->unit ? " " : "", p->unit, more ? ", " : "", more ? more : "");
+	if (!more)
+		print_rate(rate, p->unit);
 	if (p->total && done > p->first && done <= p->total)
 		print_left((double)(p->total - done) / rate);
+	else if (p->share > 0 && p->share <= 1)
+		print_left(seconds / p->share * (1 - p->share));
 }
 
 void

@@ -29,6 +29,7 @@ struct progress {
 	const char *unit;
 	uint64_t first;     /* how much had been done before; progress_start: 0 */
 	double plain_every; /* progress_start: 0, never */
+	double share;        /* of the whole that is done, where that is known otherwise than by total; progress_start: 0 */
 	double started, shown;
 	bool on;
 };

@@ -85,6 +85,7 @@ opt_print_version(const struct opt_spec *spec)
 		"gcc",
 #endif
 		__VERSION__);
+	printf("libraries: %s\n", hone_libraries());
 	if (spec->backend)
 		printf("products: %s\n", spec->backend());
 }

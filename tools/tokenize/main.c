@@ -2,12 +2,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/model_path.h"
 #include "base/opt.h"
+#include "base/unpack.h"
 #include "fmt/tokens.h"
 #include "text/records.h"
 #include "show.h"
@@ -72,6 +74,7 @@ struct stream {
 	const struct record_options *records;
 	const struct opt_list *files;
 	struct progress progress;
+	uint64_t bytes;  /* in all files; 0: not known */
 	struct show *show;
 };
 
@@ -110,6 +113,8 @@ write_example(void *arg, const struct example *x, const struct records_counts *s
 			start_stream(s);
 		tokens_write(s->writer, x);
 	}
+	if (s->bytes)
+		s->progress.share = (double)so_far->bytes / (double)s->bytes;
 	progress_show(&s->progress, so_far->records, NULL);
 	if (s->out.error)
 		return err_set(e, ERR_IO, "cannot write '%s': %s", output, strerror(s->out.error));
@@ -190,6 +195,26 @@ report(const struct records_counts *c, enum record_format f)
 
 /* ---- running ---- */
 
+/* 0 where one is a pipe or compressed: records_counts has the bytes of the text. */
+static uint64_t
+files_size(const struct opt_list *files)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < files->n; i++) {
+		struct map m;
+		struct err e;
+		struct stat st;
+		if (stat(files->item[i], &st) < 0 || !S_ISREG(st.st_mode) || map_open(&m, files->item[i], &e) < 0)
+			return 0;
+		bool plain = unpack_detect(m.data, m.size) == UNPACK_PLAIN;
+		total += m.size;
+		map_close(&m);
+		if (!plain)
+			return 0;
+	}
+	return total;
+}
+
 static void
 tokenize(struct record_options *opt, const struct opt_list *files)
 {
@@ -204,6 +229,7 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 	if (show && !(s.show = show_new(&s.out, opt->tokenizer, on_terminal, &e)))
 		die(&e);
 	progress_start(&s.progress, "tokenizing", "records", 0);
+	s.bytes = files_size(files);
 	s.progress.on = s.progress.on && !(show && on_terminal);
 	int rc = records_tokenize(
 		files->item, files->n, opt, strcmp(on_error, "skip") == 0, opt_threads, &sink, &counts, &e);
