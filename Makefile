@@ -38,7 +38,7 @@ ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib -fo
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -fopenmp $(OPT) $(LDFLAGS)
 LDLIBS  = $(PKG_LIBS) -lm
 
-# Which folder may use which: base < fmt < text; base < math; math, fmt < model < eval; tools use all.
+# Which folder may use which: base < fmt < text; base < math; math, fmt < model; model, text < eval; tools use all.
 # tests/layers.sh holds the includes against this order, which is also the order of linking.
 LIBS    = eval model text math fmt base
 LIB_SRC = $(foreach l,$(LIBS),$(wildcard lib/$(l)/*.c))

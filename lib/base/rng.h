@@ -11,7 +11,7 @@ struct rng {
 };
 
 /* What random numbers are for. Each use of one seed has a stream of its own: a purpose and a number within it. */
-enum rng_purpose { RNG_ORDER, RNG_WEIGHTS, RNG_ADAPTER, RNG_DROPOUT, RNG_SAMPLING };
+enum rng_purpose { RNG_ORDER, RNG_WEIGHTS, RNG_ADAPTER, RNG_DROPOUT, RNG_SAMPLING, RNG_BOOTSTRAP };
 
 #define RNG_STREAM(purpose, n) ((uint64_t)(purpose) << 56 ^ (uint64_t)(n))
 

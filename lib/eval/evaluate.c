@@ -12,7 +12,7 @@ struct want {
 	int row;
 	int32_t id;
 	int example;      /* of the micro-batch */
-	int label;        /* -1: a target of the data */
+	int node;         /* of the trie; behind them the end of each label; -1: a target of the data */
 	float weight;     /* of a target */
 	bool counts;      /* a target within the completion */
 };
@@ -34,8 +34,11 @@ struct run {
 	int32_t *rows, *first_want;     /* distinct rows in order, and where their wants begin */
 	float *lse;
 	int32_t *best;
-	double *score;                  /* [examples][K] log-probabilities */
-	size_t n_wants, want_cap, n_examples, example_cap, rows_cap, first_cap, lse_cap, best_cap, score_cap;
+	const struct label_trie *trie;  /* NULL without labels */
+	int *chain_row, *chain_doc;     /* [n_chains] of the example being added: first row, place among the documents */
+	double *log_p;                  /* [examples][nodes + K] */
+	double *score;                  /* [K] of one example */
+	size_t n_wants, want_cap, n_examples, example_cap, rows_cap, first_cap, lse_cap, best_cap, log_p_cap;
 	int n_rows;
 	double loss, weight;
 	uint64_t right_tokens, counted_tokens, right_examples, counted_examples;
@@ -63,29 +66,17 @@ eval_set_labels(struct eval_options *o, const struct label_set *labels, int n_cl
 
 /* ---- how much room it takes ---- */
 
-/* Tokens of label k that are scored on a branch of their own: all but the first, which the prompt's last row
- * predicts, each read to predict the next. */
-static int
-branch_length(const struct eval_options *o, int k)
+static const struct label_trie *
+trie_of(const struct eval_options *o)
 {
-	if (o->first_token)
-		return 0;
-	return o->labels->n_ids[k] - (o->labels->prefix_free ? 1 : 0);
-}
-
-static int
-branch_rows(const struct eval_options *o)
-{
-	int rows = 0;
-	for (int k = 0; o->labels && k < o->labels->K; k++)
-		rows += branch_length(o, k);
-	return rows;
+	return !o->labels ? NULL : o->first_token ? &o->labels->first : &o->labels->trie;
 }
 
 int
 eval_rows(const struct dataset *d, const struct eval_options *o)
 {
-	int need = (int)dataset_max_length(d) + branch_rows(o);
+	const struct label_trie *t = trie_of(o);
+	int need = (int)dataset_max_length(d) + (t ? t->rows : 0);
 	return need > o->micro_tokens ? need : o->micro_tokens;
 }
 
@@ -102,27 +93,35 @@ eval_max_length(const struct dataset *d, const struct eval_options *o)
 /* ---- building a micro-batch ---- */
 
 static void
-add_want(struct run *r, int row, int32_t id, int label, float weight, bool counts)
+add_want(struct run *r, int row, int32_t id, int node, float weight, bool counts)
 {
 	GROW(r->want, r->want_cap, r->n_wants + 1);
-	r->want[r->n_wants++] = (struct want){row, id, (int)r->n_examples, label, weight, counts};
+	r->want[r->n_wants++] = (struct want){row, id, (int)r->n_examples, node, weight, counts};
 }
 
-/* Wants of the labels: the first token at the prompt's last row, the others on a branch each. */
-static void
-add_labels(struct run *r, const struct example *x, int row)
+static int
+row_of(const struct run *r, int node)
 {
-	const struct label_set *s = r->o->labels;
-	int prompt = (int)x->completion;
-	for (int k = 0; k < s->K; k++) {
-		int n = branch_length(r->o, k);
-		add_want(r, row + prompt - 1, s->ids[k][0], k, 0, false);
-		if (n == 0)
-			continue;
-		int at = batch_add_branch(&r->batch, row, prompt, s->ids[k], n);
-		for (int i = 0; i < n; i++)
-			add_want(r, at + i, i + 1 < s->n_ids[k] ? s->ids[k][i + 1] : r->o->eos, k, 0, false);
+	int chain = r->trie->chain_of[node];
+	return r->chain_row[chain] + node - r->trie->chain[chain].first;
+}
+
+/* Adds the trie below the prompt, which begins at `row`, and asks for each node after the one before it. */
+static void
+add_labels(struct run *r, int row, int prompt)
+{
+	const struct label_trie *t = r->trie;
+	int document = r->batch.n_docs - 1;
+	for (int c = 0; c < t->n_chains; c++) {
+		const struct label_chain *x = &t->chain[c];
+		r->chain_doc[c] = r->batch.n_docs;
+		r->chain_row[c] = batch_add_twig(&r->batch, x->parent < 0 ? document : r->chain_doc[x->parent], prompt + x->depth,
+			t->token + x->first, x->n);
 	}
+	for (int i = 0; i < t->n; i++)
+		add_want(r, t->parent[i] < 0 ? row + prompt - 1 : row_of(r, t->parent[i]), t->token[i], i, 0, false);
+	for (int k = 0; t->with_end && k < t->K; k++)
+		add_want(r, row_of(r, t->end[k]), r->o->eos, t->n + k, 0, false);
 }
 
 static void
@@ -139,7 +138,7 @@ add_example(struct run *r, const struct example *x)
 		ex.label = x->label ? label_set_find(r->o->labels, x->label, x->label_len) : -1;
 		ex.scored = x->completion > 0;
 		if (ex.scored)
-			add_labels(r, x, row);
+			add_labels(r, row, (int)x->completion);
 	}
 	GROW(r->example, r->example_cap, r->n_examples + 1);
 	r->example[r->n_examples++] = ex;
@@ -151,7 +150,7 @@ by_row(const void *a, const void *b)
 	const struct want *x = a, *y = b;
 	if (x->row != y->row)
 		return x->row < y->row ? -1 : 1;
-	return x->label < y->label ? -1 : x->label > y->label;
+	return x->node < y->node ? -1 : x->node > y->node;
 }
 
 /* Sorts the wants by row and lists the rows. */
@@ -177,8 +176,8 @@ list_rows(struct run *r)
 static void
 settle(struct run *r, const struct want *w, double log_p, int32_t best)
 {
-	if (w->label >= 0) {
-		r->score[(size_t)w->example * (size_t)r->o->labels->K + (size_t)w->label] += log_p;
+	if (w->node >= 0) {
+		r->log_p[(size_t)w->example * (size_t)(r->trie->n + r->trie->K) + (size_t)w->node] = log_p;
 		return;
 	}
 	r->loss -= (double)w->weight * log_p;
@@ -224,14 +223,44 @@ choose(double *score, int K)
 	return best;
 }
 
+/* The probability of everything that is no label, out of log-probabilities of strings none of which begins another. By
+ * the first-token rule labels that share theirs are one string. */
+static double
+outside(const struct eval_options *o, const double *score)
+{
+	double inside = 0;
+	for (int k = 0; k < o->labels->K; k++)
+		if (!o->first_token || o->labels->same_first[k] == k)
+			inside += exp(score[k]);
+	return 1 - inside;
+}
+
+/* A label's score is the sum along its path, and of its end where that counts. */
+static void
+score_labels(double *score, const struct label_trie *t, const double *log_p)
+{
+	for (int k = 0; k < t->K; k++) {
+		score[k] = t->with_end ? log_p[t->n + k] : 0;
+		for (int node = t->end[k]; node >= 0; node = t->parent[node])
+			score[k] += log_p[node];
+	}
+}
+
 static void
 take_predictions(struct run *r, struct predictions *p)
 {
-	int K = r->o->labels->K;
 	for (size_t i = 0; i < r->n_examples; i++) {
-		double *score = r->score + i * (size_t)K;
-		int best = r->example[i].scored ? choose(score, K) : -1;
-		predictions_add(p, (int64_t)r->example[i].line, r->example[i].label, best, best < 0 ? NULL : score);
+		const struct micro_example *x = &r->example[i];
+		if (!x->scored) {
+			predictions_add(p, (int64_t)x->line, x->label, -1, NULL);
+			continue;
+		}
+		score_labels(r->score, r->trie, r->log_p + i * (size_t)(r->trie->n + r->trie->K));
+		double beyond = outside(r->o, r->score);
+		int best = choose(r->score, r->trie->K);
+		predictions_add(p, (int64_t)x->line, x->label, best, best < 0 ? NULL : r->score);
+		if (best >= 0)
+			predictions_outside(p, beyond);
 	}
 }
 
@@ -243,12 +272,8 @@ run_micro(struct run *r, struct eval_result *out)
 	if (!r->n_examples)
 		return;
 	list_rows(r);
-	if (r->o->labels) {
-		size_t n = r->n_examples * (size_t)r->o->labels->K;
-		GROW(r->score, r->score_cap, n);
-		for (size_t i = 0; i < n; i++)
-			r->score[i] = 0;
-	}
+	if (r->trie)
+		GROW(r->log_p, r->log_p_cap, r->n_examples * (size_t)(r->trie->n + r->trie->K));
 	struct batch b = batch_view(&r->batch);
 	model_forward(r->m, &b);
 	model_logits(r->m, r->rows, r->n_rows, read_logits, r);
@@ -263,6 +288,19 @@ run_micro(struct run *r, struct eval_result *out)
 	r->n_wants = r->n_examples = 0;
 }
 
+/* Returns how many rows the labels of an example take. */
+static int
+begin_labels(struct run *r)
+{
+	r->trie = trie_of(r->o);
+	if (!r->trie)
+		return 0;
+	r->chain_row = xcalloc((size_t)r->trie->n_chains, sizeof *r->chain_row);
+	r->chain_doc = xcalloc((size_t)r->trie->n_chains, sizeof *r->chain_doc);
+	r->score = xcalloc((size_t)r->trie->K, sizeof *r->score);
+	return r->trie->rows;
+}
+
 static void
 release(struct run *r)
 {
@@ -273,6 +311,9 @@ release(struct run *r)
 	free(r->first_want);
 	free(r->lse);
 	free(r->best);
+	free(r->chain_row);
+	free(r->chain_doc);
+	free(r->log_p);
 	free(r->score);
 }
 
@@ -281,7 +322,7 @@ evaluate(struct model *m, struct dataset *d, const struct eval_options *o, struc
 {
 	struct run r = {.o = o, .m = m};
 	size_t n = dataset_count(d);
-	int branches = branch_rows(o), rc = 0;
+	int rc = 0, branches = begin_labels(&r);
 	if (o->max_samples && o->max_samples < n)
 		n = o->max_samples;
 	*out = (struct eval_result){.examples = n};

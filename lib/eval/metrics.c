@@ -61,19 +61,52 @@ metrics_beta_key(char key[METRICS_KEY_MAX], double beta)
 	snprintf(key, METRICS_KEY_MAX, "classification/f%s%s", text, strpbrk(text, ".e") ? "" : ".0");
 }
 
+/* ---- keys ---- */
+
+static const char *const names[FIGURE_F] = {
+	[FIGURE_ACCURACY] = "accuracy",
+	[FIGURE_WEIGHTED_F1] = "weighted_f1_score",
+	[FIGURE_MACRO_F1] = "macro_f1_score",
+	[FIGURE_MICRO_F1] = "micro_f1_score",
+	[FIGURE_MCC] = "mcc",
+	[FIGURE_KAPPA] = "kappa",
+	[FIGURE_LOG_LOSS] = "log_loss",
+	[FIGURE_ECE] = "expected_calibration_error",
+	[FIGURE_OUTSIDE] = "mass_outside_labels",
+	[FIGURE_PRECISION] = "precision",
+	[FIGURE_RECALL] = "recall",
+	[FIGURE_AUROC] = "auroc",
+	[FIGURE_AUPRC] = "auprc",
+};
+
+void
+metrics_key(char key[METRICS_KEY_MAX], int figure, const struct metrics_betas *b)
+{
+	if (figure >= FIGURE_F)
+		metrics_beta_key(key, b->v[figure - FIGURE_F]);
+	else
+		snprintf(key, METRICS_KEY_MAX, "classification/%s", names[figure]);
+}
+
+int
+metrics_figure(const char *key, const struct metrics_betas *b)
+{
+	for (int i = 0; i < FIGURE_F + (int)b->n; i++) {
+		char k[METRICS_KEY_MAX];
+		metrics_key(k, i, b);
+		if (strcmp(k, key) == 0)
+			return i;
+	}
+	return -1;
+}
+
+bool
+metrics_lower_is_better(int figure)
+{
+	return figure == FIGURE_LOG_LOSS || figure == FIGURE_ECE || figure == FIGURE_OUTSIDE;
+}
+
 /* ---- counts ---- */
-
-static double
-ratio(double a, double b)
-{
-	return b > 0 ? a / b : NAN;
-}
-
-static double
-or_zero(double v)
-{
-	return isnan(v) ? 0 : v;
-}
 
 static void
 init(struct metrics *m, const struct predictions *p)
@@ -91,186 +124,74 @@ static void
 count_rows(struct metrics *m, const struct predictions *p)
 {
 	for (const struct prediction *r = p->row; r < p->row + p->n; r++) {
-		if (r->label < 0) {
-			m->unlabelled++;
-			continue;
-		}
-		m->examples++;
-		m->class[r->label].support++;
-		if (r->prediction < 0) {
-			m->abstentions++;
-			continue;
-		}
-		m->class[r->prediction].predicted++;
-		m->class[r->label].correct += r->label == r->prediction;
-		if (m->confusion)
+		m->examples += r->label >= 0;
+		m->unlabelled += r->label < 0;
+		m->abstentions += r->label >= 0 && r->prediction < 0;
+		if (m->confusion && r->label >= 0 && r->prediction >= 0)
 			m->confusion[(size_t)r->label * (size_t)m->K + (size_t)r->prediction]++;
 	}
 }
 
-/* F = (1 + beta²) PR / (beta² P + R), in counts, which is defined also where P or R alone is not. */
-static double
-f_beta(const struct metrics_class *c, double beta)
-{
-	double b2 = beta * beta;
-	return ratio((1 + b2) * (double)c->correct, b2 * (double)c->support + (double)c->predicted);
-}
-
 static void
-class_figures(struct metrics_class *c)
+class_figures(struct metrics *m, const struct figure_counts *c)
 {
-	c->precision = or_zero(ratio((double)c->correct, (double)c->predicted));
-	c->recall = or_zero(ratio((double)c->correct, (double)c->support));
-	c->f1 = or_zero(f_beta(c, 1));
-}
-
-/* Matthews' coefficient for K classes (Gorodkin 2004) and Cohen's kappa. Abstention is a further
- * class, which no example has: it adds to the sum of squares of what was predicted, and to nothing else.
- * Integers below 2^62, so that a denominator is 0 exactly when it should be. */
-static void
-agreement(struct metrics *m, int64_t correct)
-{
-	int64_t n = m->examples, tp = 0, tt = 0, pp = m->abstentions * m->abstentions;
-	for (const struct metrics_class *c = m->class; c < m->class + m->K; c++) {
-		tp += c->support * c->predicted;
-		tt += c->support * c->support;
-		pp += c->predicted * c->predicted;
+	for (int k = 0; k < m->K; k++) {
+		struct metrics_class *x = &m->class[k];
+		x->support = c->support[k];
+		x->predicted = c->predicted[k];
+		x->correct = c->correct[k];
+		x->precision = figure_precision(c, k);
+		x->recall = figure_recall(c, k);
+		x->f1 = figure_f1(c, k);
 	}
-	double spread = (double)(n * n - tt) * (double)(n * n - pp);
-	m->mcc = spread > 0 ? (double)(correct * n - tp) / sqrt(spread) : 0;
-	m->kappa = 1 - ratio((double)(n * (n - correct)), (double)(n * n - tp));
-}
-
-static void
-count_figures(struct metrics *m)
-{
-	int64_t correct = 0, predicted = 0;
-	double f1 = 0, weighted = 0;
-	for (struct metrics_class *c = m->class; c < m->class + m->K; c++) {
-		class_figures(c);
-		correct += c->correct;
-		predicted += c->predicted;
-		f1 += c->f1;
-		weighted += c->f1 * (double)c->support;
-	}
-	m->accuracy = (double)correct / (double)m->examples;
-	m->macro_f1 = f1 / m->K;
-	m->weighted_f1 = weighted / (double)m->examples;
-	m->micro_f1 = 2 * (double)correct / (double)(m->examples + predicted);
-	agreement(m, correct);
-}
-
-/* ---- scores ---- */
-
-static bool
-all_scored(const struct predictions *p)
-{
-	for (const struct prediction *r = p->row; r < p->row + p->n; r++)
-		if (r->label >= 0 && !r->n_scores)
-			return false;
-	return true;
-}
-
-static double
-log_loss(const struct predictions *p, int64_t n)
-{
-	double sum = 0;
-	for (size_t i = 0; i < p->n; i++)
-		if (p->row[i].label >= 0)
-			sum -= log(fmax(predictions_score(p, i, p->row[i].label), 1e-15));
-	return sum / (double)n;
-}
-
-/* A bin's share of rows times |accuracy - mean confidence| is |right - sum of confidence| over all rows. */
-static double
-calibration_error(const struct predictions *p)
-{
-	double right[METRICS_ECE_BINS] = {0}, confidence[METRICS_ECE_BINS] = {0}, error = 0;
-	int64_t n = 0;
-	for (size_t i = 0; i < p->n; i++) {
-		const struct prediction *r = &p->row[i];
-		if (r->label < 0 || r->prediction < 0)
-			continue;
-		double c = predictions_score(p, i, r->prediction);
-		int bin = c > 0 ? (int)ceil(c * METRICS_ECE_BINS) - 1 : 0;
-		right[bin] += r->label == r->prediction;
-		confidence[bin] += c;
-		n++;
-	}
-	for (int b = 0; b < METRICS_ECE_BINS; b++)
-		error += fabs(right[b] - confidence[b]);
-	return ratio(error, (double)n);
-}
-
-struct ranked {
-	double p;
-	bool positive;
-};
-
-static int
-by_falling_score(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-	return (x->p < y->p) - (x->p > y->p);
-}
-
-/* Examples by falling score of the positive class; the order within equal scores does not matter. */
-static struct ranked *
-rank_examples(const struct metrics *m, const struct predictions *p)
-{
-	struct ranked *v = xcalloc((size_t)m->examples, sizeof *v);
-	size_t n = 0;
-	for (size_t i = 0; i < p->n; i++) {
-		int label = p->row[i].label;
-		if (label >= 0)
-			v[n++] = (struct ranked){predictions_score(p, i, m->positive), label == m->positive};
-	}
-	qsort(v, n, sizeof *v, by_falling_score);
-	return v;
-}
-
-/* Area under the ROC curve by trapezoids (equal scores count one half), and average precision: the sum of
- * precision × step of recall over the distinct scores. */
-static void
-rank_figures(struct metrics *m, const struct predictions *p)
-{
-	struct ranked *v = rank_examples(m, p);
-	double positives = (double)m->class[m->positive].support, negatives = (double)m->examples - positives;
-	double tp = 0, fp = 0, area = 0, average = 0;
-	for (size_t i = 0, next; i < (size_t)m->examples; i = next) {
-		double hits = 0;
-		for (next = i; next < (size_t)m->examples && v[next].p == v[i].p; next++)
-			hits += v[next].positive;
-		double misses = (double)(next - i) - hits;
-		tp += hits;
-		fp += misses;
-		area += hits * (negatives - fp + misses / 2);
-		average += hits * (tp / (tp + fp));
-	}
-	m->auroc = ratio(area, positives * negatives);
-	m->auprc = ratio(average, positives);
-	free(v);
 }
 
 /* ---- all of it ---- */
 
 static void
-undefine(struct metrics *m)
+name_figures(struct metrics *m, const double *v)
 {
-	m->accuracy = m->weighted_f1 = m->macro_f1 = m->micro_f1 = m->mcc = m->kappa = NAN;
-	m->log_loss = m->ece = m->precision = m->recall = m->auroc = m->auprc = NAN;
-	for (size_t i = 0; i < METRICS_BETAS_MAX; i++)
-		m->f[i] = NAN;
+	m->accuracy = v[FIGURE_ACCURACY];
+	m->weighted_f1 = v[FIGURE_WEIGHTED_F1];
+	m->macro_f1 = v[FIGURE_MACRO_F1];
+	m->micro_f1 = v[FIGURE_MICRO_F1];
+	m->mcc = v[FIGURE_MCC];
+	m->kappa = v[FIGURE_KAPPA];
+	m->log_loss = v[FIGURE_LOG_LOSS];
+	m->ece = v[FIGURE_ECE];
+	m->outside = v[FIGURE_OUTSIDE];
+	m->precision = v[FIGURE_PRECISION];
+	m->recall = v[FIGURE_RECALL];
+	m->auroc = v[FIGURE_AUROC];
+	m->auprc = v[FIGURE_AUPRC];
+	memcpy(m->f, v + FIGURE_F, sizeof m->f);
 }
 
 static void
-binary_figures(struct metrics *m)
+resampled_figures(void *ctx, const uint32_t *weight, double *out, void *scratch)
 {
-	const struct metrics_class *c = &m->class[m->positive];
-	m->precision = ratio((double)c->correct, (double)c->predicted);
-	m->recall = ratio((double)c->correct, (double)c->support);
-	for (size_t i = 0; i < m->betas.n; i++)
-		m->f[i] = f_beta(c, m->betas.v[i]);
+	const struct figure_rows *r = ctx;
+	int64_t *counts = scratch;
+	struct figure_counts c = {counts, counts + r->K, counts + 2 * (size_t)r->K};
+	figures_compute(out, &c, r, weight);
+}
+
+double *
+metrics_resample(const struct figure_rows *r, const struct bootstrap *b)
+{
+	const struct bootstrap_job job = {.n = r->n, .count = FIGURES_MAX, .f = resampled_figures, .ctx = (void *)r,
+		.scratch_bytes = 3 * (size_t)r->K * sizeof(int64_t)};
+	return bootstrap_run(b, &job);
+}
+
+static void
+find_intervals(struct metrics *m, const struct figure_rows *r)
+{
+	size_t R = (size_t)m->bootstrap.resamples;
+	double *v = metrics_resample(r, &m->bootstrap);
+	for (size_t i = 0; i < FIGURES_MAX; i++)
+		m->interval[i] = v ? bootstrap_interval(v + i * R, R) : (struct interval){NAN, NAN};
+	free(v);
 }
 
 int
@@ -278,23 +199,22 @@ metrics_compute(struct metrics *m, const struct predictions *p, const struct met
 	struct err *e)
 {
 	assert(p->n <= INT_MAX && o->positive >= -1 && o->positive < p->n_classes);
-	*m = (struct metrics){.positive = o->positive};
-	undefine(m);
+	*m = (struct metrics){.positive = o->positive, .bootstrap = o->bootstrap};
 	init(m, p);
 	if (metrics_betas_set(&m->betas, o->betas, o->n_betas, e) < 0)
 		return -1;
 	count_rows(m, p);
-	if (m->examples == 0)
-		return 0;
-	count_figures(m);
-	if (m->positive >= 0)
-		binary_figures(m);
-	if (!all_scored(p))
-		return 0;
-	m->log_loss = log_loss(p, m->examples);
-	m->ece = calibration_error(p);
-	if (m->positive >= 0)
-		rank_figures(m, p);
+	struct figure_rows r;
+	struct figure_counts c;
+	double v[FIGURES_MAX];
+	figure_rows_init(&r, p, o->positive, &m->betas);
+	figure_counts_init(&c, m->K);
+	figures_compute(v, &c, &r, NULL);
+	name_figures(m, v);
+	class_figures(m, &c);
+	find_intervals(m, &r);
+	figure_counts_release(&c);
+	figure_rows_release(&r);
 	return 0;
 }
 

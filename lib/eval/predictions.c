@@ -1,21 +1,19 @@
 #include "eval/predictions.h"
 
 #include <assert.h>
-#include <jansson.h>
-#include <limits.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/num.h"
+#include "eval/predictions_int.h"
 
 void
 predictions_init(struct predictions *p, const char *const *names, int K)
 {
 	assert(K >= 0 && K <= PREDICTIONS_CLASSES_MAX);
-	*p = (struct predictions){.n_classes = K};
+	*p = (struct predictions){.n_classes = K, .step = -1};
 	p->name = xcalloc((size_t)K, sizeof *p->name);
 	for (int i = 0; i < K; i++)
 		p->name[i] = xstrdup(names[i]);
@@ -32,18 +30,17 @@ predictions_release(struct predictions *p)
 	*p = (struct predictions){0};
 }
 
-static struct prediction *
-add_row(struct predictions *p)
+struct prediction *
+predictions_add_row(struct predictions *p)
 {
 	GROW(p->row, p->cap, p->n + 1);
 	struct prediction *r = &p->row[p->n++];
-	*r = (struct prediction){.label = -1, .prediction = -1, .first = p->n_scores};
+	*r = (struct prediction){.label = -1, .prediction = -1, .first = p->n_scores, .outside = NAN};
 	return r;
 }
 
-/* Adds a score to the last row. */
-static void
-add_score(struct predictions *p, int class, double v)
+void
+predictions_add_score(struct predictions *p, int class, double v)
 {
 	GROW(p->score, p->score_cap, p->n_scores + 1);
 	p->score[p->n_scores++] = (struct score){class, v};
@@ -63,18 +60,24 @@ void
 predictions_add(struct predictions *p, int64_t line, int label, int prediction, const double *scores)
 {
 	assert(label >= -1 && label < p->n_classes && prediction >= -1 && prediction < p->n_classes);
-	struct prediction *r = add_row(p);
+	struct prediction *r = predictions_add_row(p);
 	r->line = line;
 	r->label = label;
 	r->prediction = prediction;
 	if (!scores || !all_numbers(scores, p->n_classes))
 		return;
 	for (int k = 0; k < p->n_classes; k++)
-		add_score(p, k, fmin(fmax(scores[k], 0), 1));
+		predictions_add_score(p, k, fmin(fmax(scores[k], 0), 1));
 }
 
-static int
-by_class(const void *a, const void *b)
+void
+predictions_outside(struct predictions *p, double outside)
+{
+	p->row[p->n - 1].outside = fmin(fmax(outside, 0), 1);
+}
+
+int
+predictions_by_class(const void *a, const void *b)
 {
 	const struct score *x = a, *y = b;
 	return (x->class > y->class) - (x->class < y->class);
@@ -87,7 +90,7 @@ predictions_score(const struct predictions *p, size_t row, int class)
 	if (!r->n_scores)
 		return NAN;
 	struct score key = {.class = class};
-	struct score *s = bsearch(&key, p->score + r->first, r->n_scores, sizeof key, by_class);
+	struct score *s = bsearch(&key, p->score + r->first, r->n_scores, sizeof key, predictions_by_class);
 	return s ? s->p : 0;
 }
 
@@ -98,224 +101,4 @@ predictions_class(const struct predictions *p, const char *name)
 		if (strcmp(p->name[k], name) == 0)
 			return k;
 	return -1;
-}
-
-/* ---- writing ---- */
-
-/* A name as a JSON string, malloced. */
-static char *
-quote(const char *name)
-{
-	json_t *s = json_string(name);
-	char *text = json_dumps(s, JSON_ENCODE_ANY);
-	assert(text);  /* names are UTF-8 */
-	json_decref(s);
-	return text;
-}
-
-static void
-put_row(struct buf *b, const struct predictions *p, const struct prediction *r, char *const *quoted)
-{
-	buf_putc(b, '{');
-	if (r->line)
-		buf_printf(b, "\"line\": %lld, ", (long long)r->line);
-	buf_printf(b, "\"label\": %s, ", r->label < 0 ? "null" : quoted[r->label]);
-	buf_printf(b, "\"prediction\": %s", r->prediction < 0 ? "null" : quoted[r->prediction]);
-	for (size_t i = 0; i < r->n_scores; i++) {
-		const struct score *s = &p->score[r->first + i];
-		char number[NUM_TEXT];
-		num_text(number, s->p);
-		buf_printf(b, "%s%s: %s", i ? ", " : ", \"scores\": {", quoted[s->class], number);
-	}
-	buf_puts(b, r->n_scores ? "}}\n" : "}\n");
-}
-
-void
-predictions_write(const struct predictions *p, struct out *out)
-{
-	char **quoted = xcalloc((size_t)p->n_classes, sizeof *quoted);
-	for (int k = 0; k < p->n_classes; k++)
-		quoted[k] = quote(p->name[k]);
-	struct buf b = {0};
-	for (size_t i = 0; i < p->n; i++) {
-		buf_clear(&b);
-		put_row(&b, p, &p->row[i], quoted);
-		out_write(out, b.data, b.len);
-	}
-	buf_release(&b);
-	for (int k = 0; k < p->n_classes; k++)
-		free(quoted[k]);
-	free(quoted);
-}
-
-/* ---- reading ---- */
-
-struct reader {
-	struct predictions *p;
-	size_t name_cap;
-	json_t *classes;  /* name -> class, numbered as first seen */
-	const char *file;
-	uint64_t line;
-	struct err *e;
-};
-
-static int
-bad_row(const struct reader *r, const char *what)
-{
-	return err_set(r->e, ERR_DATA, "'%s': line %llu: %s", r->file, (unsigned long long)r->line, what);
-}
-
-/* The class of a name, added when new; -1 and an error when there are too many. */
-static int
-class_of(struct reader *r, const char *name)
-{
-	const json_t *known = json_object_get(r->classes, name);
-	if (known)
-		return (int)json_integer_value(known);
-	struct predictions *p = r->p;
-	if (p->n_classes == PREDICTIONS_CLASSES_MAX)
-		return err_set(r->e, ERR_DATA, "'%s': line %llu: more than %d different classes", r->file,
-			(unsigned long long)r->line, PREDICTIONS_CLASSES_MAX);
-	GROW(p->name, r->name_cap, (size_t)p->n_classes + 1);
-	p->name[p->n_classes] = xstrdup(name);
-	json_object_set_new(r->classes, name, json_integer(p->n_classes));
-	return p->n_classes++;
-}
-
-/* A member that is a class or null; it must be there, so that a misspelt key is not taken for an unknown. */
-static int
-read_class(struct reader *r, const json_t *o, const char *key, int *class)
-{
-	const json_t *v = json_object_get(o, key);
-	if (json_is_null(v))
-		return 0;
-	if (!json_is_string(v))
-		return err_set(r->e, ERR_DATA, "'%s': line %llu: '%s' is %s; a string or null is wanted",
-			r->file, (unsigned long long)r->line, key, v ? "not a string" : "missing");
-	*class = class_of(r, json_string_value(v));
-	return *class < 0 ? -1 : 0;
-}
-
-static int
-read_scores(struct reader *r, json_t *o)
-{
-	json_t *scores = json_object_get(o, "scores"), *v;
-	const char *name;
-	if (!scores || json_is_null(scores))
-		return 0;
-	if (!json_is_object(scores))
-		return bad_row(r, "'scores' is not an object of class: probability");
-	json_object_foreach(scores, name, v) {
-		double x = json_is_number(v) ? json_number_value(v) : -1;
-		if (!(x >= 0 && x <= 1))
-			return err_set(r->e, ERR_DATA,
-				"'%s': line %llu: the score of '%s' is not a number within 0 and 1", r->file,
-				(unsigned long long)r->line, name);
-		int class = class_of(r, name);
-		if (class < 0)
-			return -1;
-		add_score(r->p, class, x);
-	}
-	return 0;
-}
-
-static int
-read_object(struct reader *r, json_t *o)
-{
-	if (!json_is_object(o))
-		return bad_row(r, "not an object");
-	if (r->p->n == INT_MAX)
-		return bad_row(r, "more rows than can be counted");
-	struct prediction row = {.label = -1, .prediction = -1};
-	const json_t *line = json_object_get(o, "line");
-	if (line && !json_is_null(line) && (!json_is_integer(line) || json_integer_value(line) < 0))
-		return bad_row(r, "'line' is not a line number");
-	row.line = line ? json_integer_value(line) : 0;
-	if (read_class(r, o, "label", &row.label) < 0 || read_class(r, o, "prediction", &row.prediction) < 0)
-		return -1;
-	row.first = r->p->n_scores;
-	*add_row(r->p) = row;
-	return read_scores(r, o);
-}
-
-static int
-read_row(struct reader *r, const char *text, size_t n)
-{
-	json_error_t je;
-	json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);
-	if (!o)
-		return err_set(r->e, ERR_DATA, "'%s': line %llu, column %d: %s", r->file,
-			(unsigned long long)r->line, je.column, je.text);
-	int rc = read_object(r, o);
-	json_decref(o);
-	return rc;
-}
-
-static bool
-is_blank(const char *text, size_t n)
-{
-	while (n && strchr(" \t\r", text[n - 1]) && text[n - 1])
-		n--;
-	return n == 0;
-}
-
-struct named {
-	char *name;
-	int class;
-};
-
-static int
-by_name(const void *a, const void *b)
-{
-	const struct named *x = a, *y = b;
-	return strcmp(x->name, y->name);
-}
-
-/* Renumbers the classes in the order of their names, so that the order of rows does not matter. */
-static void
-sort_classes(struct predictions *p)
-{
-	size_t K = (size_t)p->n_classes;
-	struct named *order = xcalloc(K, sizeof *order);
-	int *rank = xcalloc(K + 1, sizeof *rank);
-	for (size_t k = 0; k < K; k++)
-		order[k] = (struct named){p->name[k], (int)k};
-	qsort(order, K, sizeof *order, by_name);
-	for (size_t k = 0; k < K; k++) {
-		p->name[k] = order[k].name;
-		rank[order[k].class] = (int)k;
-	}
-	for (size_t i = 0; i < p->n_scores; i++)
-		p->score[i].class = rank[p->score[i].class];
-	for (struct prediction *r = p->row; r < p->row + p->n; r++) {
-		r->label = r->label < 0 ? -1 : rank[r->label];
-		r->prediction = r->prediction < 0 ? -1 : rank[r->prediction];
-		if (r->n_scores)
-			qsort(p->score + r->first, r->n_scores, sizeof *p->score, by_class);
-	}
-	free(order);
-	free(rank);
-}
-
-int
-predictions_read(struct predictions *p, const char *path, struct err *e)
-{
-	*p = (struct predictions){0};
-	struct in in;
-	if (in_open_unpacked(&in, path, e) < 0)
-		return -1;
-	struct reader r = {.p = p, .classes = json_object(), .file = in.name, .e = e};
-	const char *text;
-	size_t n;
-	int rc;
-	while ((rc = in_line(&in, PREDICTIONS_LINE_MAX, &text, &n, e)) > 0) {
-		r.line++;
-		if (!is_blank(text, n) && (rc = read_row(&r, text, n)) < 0)
-			break;
-	}
-	json_decref(r.classes);
-	in_close(&in);
-	if (rc == 0)
-		sort_classes(p);
-	return rc;
 }

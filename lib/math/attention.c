@@ -34,25 +34,38 @@ attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int
 	return b;
 }
 
-/* Keys j0 .. j1-1 lie in two runs of rows: the prefix, then the document's own. Calls f for each run that is not
- * empty, with its first row and its place (column) in the scores. */
+/* Keys of a block lie in runs of rows: of what precedes the document, then its own. Each has its first row and its place
+ * (column) in the scores. */
 struct run {
 	int row, n, column;
 };
 
+enum { RUNS_MAX = ATTN_BRANCHES_MAX + 2 };
+
+/* Appends the runs of keys j0 .. j1-1 of a document, numbered from the start of its prefix. */
 static int
-key_runs(const struct attn_block *b, struct run runs[2])
+document_runs(const struct attn_doc *doc, int j0, int j1, int column, struct run runs[RUNS_MAX], int n)
 {
-	int n = 0, p = b->doc->n_prefix;
-	if (b->j0 < p) {
-		int end = b->j1 < p ? b->j1 : p;
-		runs[n++] = (struct run){b->doc->prefix + b->j0, end - b->j0, 0};
+	int p = doc->n_prefix;
+	if (j0 < p) {
+		int end = j1 < p ? j1 : p;
+		if (doc->back)
+			n = document_runs(doc - doc->back, j0, end, column, runs, n);
+		else
+			runs[n++] = (struct run){doc->prefix + j0, end - j0, column};
 	}
-	if (b->j1 > p) {
-		int start = b->j0 > p ? b->j0 : p;
-		runs[n++] = (struct run){b->doc->k + start - p, b->j1 - start, start - b->j0};
+	if (j1 > p) {
+		int start = j0 > p ? j0 : p;
+		assert(n < RUNS_MAX);
+		runs[n++] = (struct run){doc->k + start - p, j1 - start, column + start - j0};
 	}
 	return n;
+}
+
+static int
+key_runs(const struct attn_block *b, struct run runs[RUNS_MAX])
+{
+	return document_runs(b->doc, b->j0, b->j1, 0, runs, 0);
 }
 
 /* Head h of a row. */
@@ -68,7 +81,7 @@ static void
 block_products(float *S, int lds, const struct heads *x, const struct heads *y, const struct attn_block *b, int D,
 	float scale)
 {
-	struct run runs[2];
+	struct run runs[RUNS_MAX];
 	int n_runs = key_runs(b, runs);
 	for (int r = 0; r < n_runs; r++)
 		gemm_nt(S + runs[r].column, lds, at(x, b->doc->q + b->i0, b->h), x->rows.ld, at(y, runs[r].row, b->kh),
@@ -80,7 +93,7 @@ static void
 block_combine(const struct heads *out, const float *S, int lds, const struct heads *y, const struct attn_block *b, int D,
 	float scale, float beta)
 {
-	struct run runs[2];
+	struct run runs[RUNS_MAX];
 	int n_runs = key_runs(b, runs);
 	for (int r = 0; r < n_runs; r++)
 		gemm_nn(at(out, b->doc->q + b->i0, b->h), out->rows.ld, S + runs[r].column, lds, at(y, runs[r].row, b->kh),

@@ -3,7 +3,7 @@
  * T rows of H query heads of D elements; rows of K key heads and value heads, H a multiple of K: query head h reads key
  * head h/(H/K). Where heads lie in a row is told by struct heads, so that q, k and v may share the rows of one product.
  * A document is a run of rows that sees itself causally, and, before itself, a prefix: other rows of k and v
- * (a prompt that several answers share, or a key-value cache). Nothing of size T x T is held: queries are taken
+ * (a prompt that several answers share, or a key-value cache), or the beginning of a document that it branches off. Nothing of size T x T is held: queries are taken
  * in blocks of ATTN_BLOCK, so the cost and the memory are those of each document, not of the row. */
 #ifndef HONE_MATH_ATTENTION_H
 #define HONE_MATH_ATTENTION_H
@@ -12,12 +12,14 @@
 
 #include "math/rows.h"
 
-enum { ATTN_BLOCK = 64 };
+enum { ATTN_BLOCK = 64, ATTN_BRANCHES_MAX = 66 };  /* the latter: documents that branch off one another, in a row */
 
 struct attn_doc {
 	int q, n;                  /* queries: rows q .. q+n-1 of q and out */
 	int k;                     /* their own keys: rows k .. k+n-1 of k and v */
 	int prefix, n_prefix;      /* rows seen before them, in order; n_prefix 0 when there are none */
+	int back;                  /* instead of rows from `prefix` on, the first n_prefix of the document so many before
+	                              this one, with the prefix that it has itself; 0: none */
 };
 
 struct attn_shape {

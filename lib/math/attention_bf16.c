@@ -115,10 +115,8 @@ all_keys(const struct heads *x, const struct attn_doc *doc, int kh, int D, uint1
 	if (doc->n_prefix == 0)
 		return head_rows(x, doc->k, kh);
 	struct rows to = {gathered, D, NUM_BF16};
-	for (int i = 0; i < doc->n_prefix; i++)
-		rows_copy(rows_at(to, i, 0), head_rows(x, doc->prefix + i, kh), 1, D);
-	for (int i = 0; i < doc->n; i++)
-		rows_copy(rows_at(to, doc->n_prefix + i, 0), head_rows(x, doc->k + i, kh), 1, D);
+	for (int i = 0; i < doc->n_prefix + doc->n; i++)
+		rows_copy(rows_at(to, i, 0), head_rows(x, attn_key_row(doc, i), kh), 1, D);
 	return to;
 }
 
@@ -248,12 +246,6 @@ exp_of(float x)
 	return exp_f32(x);
 }
 
-static int
-key_row(const struct attn_doc *doc, int j)
-{
-	return j < doc->n_prefix ? doc->prefix + j : doc->k + j - doc->n_prefix;
-}
-
 static void
 forward_query(const struct attn *a, float *lse, const struct attn_block *b, const struct attn_shape *s, int i,
 	const struct scratch *w)
@@ -264,7 +256,7 @@ forward_query(const struct attn *a, float *lse, const struct attn_block *b, cons
 	memset(sum, 0, (size_t)D * sizeof *sum);
 	attn_visible(b, s, i, &from, &to);
 	for (int j = from; j < to; j++) {
-		int key = key_row(b->doc, j);
+		int key = attn_key_row(b->doc, j);
 		float score = s->scale * dot(q, row_load(head_rows(&a->k, key, b->kh), 0, 0, D, buf), D);
 		if (score > max) {
 			float factor = exp_of(max - score);

@@ -15,6 +15,15 @@ struct attn_block {
 
 struct attn_block attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0);
 
+/* Row of the key at place j of a document, numbered from the start of its prefix. */
+static inline int
+attn_key_row(const struct attn_doc *doc, int j)
+{
+	while (j < doc->n_prefix && doc->back)
+		doc -= doc->back;
+	return j < doc->n_prefix ? doc->prefix + j : doc->k + j - doc->n_prefix;
+}
+
 /* The keys that query i of the block may see, numbered as above: [*from, *to). */
 static inline void
 attn_visible(const struct attn_block *b, const struct attn_shape *s, int i, int *from, int *to)

@@ -24,8 +24,9 @@ batch_release(struct batch_builder *b)
 	*b = (struct batch_builder){0};
 }
 
-int
-batch_add_branch(struct batch_builder *b, int prefix_row, int prefix, const int32_t *ids, int n)
+/* Rows of a document that is still to be described, whose first token has position `pos`; returns the first row. */
+static int
+add_rows(struct batch_builder *b, int pos, const int32_t *ids, int n)
 {
 	int row = b->T;
 	size_t need = (size_t)(row + n);
@@ -35,11 +36,27 @@ batch_add_branch(struct batch_builder *b, int prefix_row, int prefix, const int3
 	GROW(b->docs, b->docs_cap, (size_t)b->n_docs + 1);
 	memcpy(b->ids + row, ids, (size_t)n * sizeof *ids);
 	for (int i = 0; i < n; i++) {
-		b->pos[row + i] = prefix + i;
+		b->pos[row + i] = pos + i;
 		b->row_key[row + i] = 0;
 	}
-	b->docs[b->n_docs++] = (struct attn_doc){.q = row, .n = n, .k = row, .prefix = prefix_row, .n_prefix = prefix};
 	b->T += n;
+	return row;
+}
+
+int
+batch_add_branch(struct batch_builder *b, int prefix_row, int prefix, const int32_t *ids, int n)
+{
+	int row = add_rows(b, prefix, ids, n);
+	b->docs[b->n_docs++] = (struct attn_doc){.q = row, .n = n, .k = row, .prefix = prefix_row, .n_prefix = prefix};
+	return row;
+}
+
+int
+batch_add_twig(struct batch_builder *b, int parent, int prefix, const int32_t *ids, int n)
+{
+	int row = add_rows(b, prefix, ids, n);
+	b->docs[b->n_docs] = (struct attn_doc){.q = row, .n = n, .k = row, .n_prefix = prefix, .back = b->n_docs - parent};
+	b->n_docs++;
 	return row;
 }
 

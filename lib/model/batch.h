@@ -24,6 +24,10 @@ int batch_add_document(struct batch_builder *b, const int32_t *ids, int n);
  * from prefix_row on); returns the first row. For evaluation only. */
 int batch_add_branch(struct batch_builder *b, int prefix_row, int prefix, const int32_t *ids, int n);
 
+/* The same, behind the first `prefix` tokens of what document number `parent` of the batch has and sees; that may be a
+ * branch itself. */
+int batch_add_twig(struct batch_builder *b, int parent, int prefix, const int32_t *ids, int n);
+
 /* The output of `row` should predict `id`. Rows must come in ascending order. */
 void batch_add_target(struct batch_builder *b, int row, int32_t id, float weight);
 

@@ -61,10 +61,10 @@ projection_take(struct projection *p, struct arena *a, enum num type, int T, str
 	for (int i = 0; i < p->n; i++) {
 		struct linear *l = &p->first[i];
 		struct rows own = {0};
-		if (p->fused && l->lora)
-			p->rank += l->lora->r;
-		else
-			linear_take(l, a, type, type, T, shared ? &shared[i] : &own);
+		bool joined = p->fused && l->lora;
+		p->rank += joined ? l->lora->r : 0;
+		/* Few rows are not fused (fuses, below), so there each adapter has its own. */
+		linear_take(l, a, type, type, joined && T > PRODUCT_FEW_ROWS ? PRODUCT_FEW_ROWS : T, shared ? &shared[i] : &own);
 	}
 	p->xA = (struct rows){arena_take(a, (size_t)T * (size_t)p->rank, num_size(type)), p->rank, type};
 }

@@ -47,6 +47,45 @@ labelled() {
   jq -se '.[0].scores.y < .[12].scores.y' full.jsonl first.jsonl
 }
 
+# choices EOS LABEL...: an example for each label (its tokens, as "5,6,7") behind one and the same prompt, twice, so that
+# the data are a classification; with EOS 1 the end of text follows, a target as well
+choices() {
+  local eos=$1
+  shift
+  printf '%s\n' "$@" "$@" | jq -Rc --argjson eos "$eos" '. as $name | ("[" + . + "]" | fromjson) as $answer
+    | ([$answer, if $eos == 1 then [2] else [] end] | add) as $answer
+    | {input_ids: ([8, 9, 11, 13] + $answer), labels: ([-100, -100, -100, -100] + $answer), completion: 4, label: $name}'
+}
+
+# trie END LABEL...: the scores of labels are the softmax of their log-probabilities, each computed by itself as the loss of
+# a dataset that has no other; with END 1 the end of text counts, as it must where a label begins another
+trie() {
+  local eos=$1 label n=0
+  shift
+  choices 0 "$@" | "$hone_bin/hone-pack" -q -o all -
+  "$hone_bin/hone-eval" -q --dtype float32 -m model all --predictions all.jsonl >/dev/null
+  for label; do
+    n=$((n + 1))
+    choices "$eos" "$label" | head -n 1 | "$hone_bin/hone-pack" -q -o "one$n" -
+    "$hone_bin/hone-eval" -q --json --dtype float32 --no-compute-classification-metrics -m model "one$n" |
+      jq -c --arg name "$label" '{label: $name, log_p: -(.loss * .targets)}'
+  done >alone.jsonl
+  jq -e -n --slurpfile all all.jsonl --slurpfile alone alone.jsonl '
+    ($alone | map({key: .label, value: (.log_p | exp)}) | from_entries) as $p | ($p | add) as $sum
+    | ($all | length) == 2 * ($alone | length)
+    and all($all[]; . as $row | ([.scores | keys[]] | length) == ($alone | length)
+      and ((.outside - (1 - $sum)) | fabs) < 1e-5
+      and all($alone[]; ($row.scores[.label] - $p[.label] / $sum | fabs) < 1e-5 * $p[.label] / $sum + 1e-9))'
+}
+
+@test "eval: labels that share tokens have the scores that each has alone" {
+  trie 0 5,6,7 5,6,8,10 5,6,8,11 5,9 10 14,6,7
+}
+
+@test "eval: labels that begin others have the scores that each has alone" {
+  trie 1 5,6,7 5,6 5,6,8,11 5,6,8,12 5 10
+}
+
 @test "eval: a predictions file needs no model" {
   printf '%s\n' '{"line":1,"label":"a","prediction":"a"}' '{"line":2,"label":"b","prediction":"a"}' |
     "$hone_bin/hone-eval" --metrics - --json | jq -e '."classification/accuracy" == 0.5'

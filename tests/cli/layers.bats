@@ -32,7 +32,7 @@ breaks() {
   breaks lib/fmt/x.c '#include "text/t.h"'
   breaks lib/model/x.c '#include "text/t.h"'
   breaks lib/model/x.c '#include "eval/e.h"'
-  breaks lib/eval/x.c '#include "text/t.h"'
+  breaks lib/text/x.c '#include "eval/e.h"'
   breaks lib/eval/x.c '#include "../../tools/one/one.h"'
   breaks tools/one/x.c '#include "../two/two.h"'
   breaks tools/one/x.c '#include "two/two.h"'

@@ -31,6 +31,8 @@ k_size(const struct problem *p)
 static int
 key_row(const struct attn_doc *d, int j)
 {
+	if (j < d->n_prefix && d->back)
+		return key_row(d - d->back, j);
 	return j < d->n_prefix ? d->prefix + j : d->k + j - d->n_prefix;
 }
 
@@ -300,6 +302,27 @@ test_nothing_leaks(void **state)
 	}
 }
 
+/* A document, a branch, a branch off the branch, one off that beyond a block, and one that leaves it early. */
+static void
+test_branches_off_branches(void **state)
+{
+	(void)state;
+	static const int n[] = {70, 5, 66, 3, 1, 7}, window[] = {0, 9, 80};
+	for (size_t w = 0; w < sizeof window / sizeof *window; w++) {
+		struct problem p;
+		make_problem(&p, n, 6, 4, 2, 8, window[w]);
+		p.doc[1].prefix = p.doc[0].q;
+		p.doc[1].n_prefix = 67;
+		p.doc[2].n_prefix = 69, p.doc[2].back = 1;
+		p.doc[3].n_prefix = 130, p.doc[3].back = 1;
+		p.doc[4].n_prefix = 68, p.doc[4].back = 2;
+		p.doc[5].n_prefix = 132, p.doc[5].back = 2;
+		fill_problem(&p);
+		check_forward(&p);
+		release_all();
+	}
+}
+
 int
 main(void)
 {
@@ -307,6 +330,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_branches_off_branches),
 		cmocka_unit_test(test_threads_do_not_matter),
 		cmocka_unit_test(test_backward),
 		cmocka_unit_test(test_nothing_leaks),

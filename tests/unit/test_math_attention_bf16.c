@@ -199,6 +199,25 @@ test_prefixes(void **state)
 	}
 }
 
+/* A branch, one off it beyond a block, one off that of a few rows, one that leaves it early. */
+static void
+test_branches_off_branches(void **state)
+{
+	(void)state;
+	static const int n[] = {70, 5, 66, 3, 70}, prefix[] = {0, 67, 69, 130, 68}, back[] = {0, 0, 1, 1, 2};
+	for (int w = 0; w < N_WINDOWS; w++) {
+		struct problem p;
+		make(&p, n, 5, 4, 2, 8, windows[w]);
+		for (int d = 1; d < 5; d++) {
+			p.doc[d].n_prefix = prefix[d];
+			p.doc[d].back = back[d];
+		}
+		fill(&p);
+		check_forward(&p);
+		release_all();
+	}
+}
+
 static void
 test_threads_do_not_matter(void **state)
 {
@@ -232,6 +251,7 @@ test_without_kernel(void **state)
 	bf16_set_kernel(NULL);
 	test_shapes(state);
 	test_prefixes(state);
+	test_branches_off_branches(state);
 	bf16_set_kernel(best);
 }
 
@@ -243,6 +263,7 @@ main(void)
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_branches_off_branches),
 		cmocka_unit_test(test_threads_do_not_matter),
 		cmocka_unit_test(test_without_kernel),
 	};

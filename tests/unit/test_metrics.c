@@ -199,12 +199,14 @@ undefined_figures(void **state)
 	assert_near(m.accuracy, 1);
 	assert_true(isnan(m.precision) && isnan(m.recall) && isnan(m.f[0]));
 	assert_true(isnan(m.auroc) && isnan(m.auprc) && isnan(m.kappa));
-	assert_true(m.mcc == 0 && m.class[1].f1 == 0);
+	assert_true(m.mcc == 0 && isnan(m.class[1].f1) && isnan(m.class[1].precision) && isnan(m.class[1].recall));
 	assert_near(m.macro_f1, 0.5);
 	json_t *o = metrics_json(&m);
 	assert_true(json_is_null(json_object_get(o, "classification/f0.5")));
 	assert_true(json_is_null(json_object_get(o, "classification/kappa")));
 	assert_true(json_is_real(json_object_get(o, "classification/log_loss")));
+	const json_t *absent = json_array_get(json_object_get(o, "classification/classes"), 1);
+	assert_true(json_is_null(json_object_get(absent, "precision")) && json_is_null(json_object_get(absent, "f1")));
 	json_decref(o);
 	metrics_release(&m);
 	/* The positive class is never predicted: no precision, but F is 0. */

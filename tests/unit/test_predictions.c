@@ -59,6 +59,8 @@ round_trip(void **state)
 		double score[K] = {rng_uniform(&r), rng_uniform(&r) * 1e-9, i % 3};
 		int label = (int)rng_below(&r, K + 1) - 1, prediction = (int)rng_below(&r, K + 1) - 1;
 		predictions_add(&p, i, label, prediction, i % 5 ? score : NULL);
+		if (i % 2)
+			predictions_outside(&p, score[0]);
 	}
 	assert_int_equal(out_open(&out, file, true, &e), 0);
 	predictions_write(&p, &out);
@@ -76,7 +78,9 @@ round_trip(void **state)
 			double a = predictions_score(&p, i, k), b = predictions_score(&q, i, k);
 			assert_true(isnan(a) ? isnan(b) : a == b);
 		}
+		assert_true(i % 2 ? q.row[i].outside == p.row[i].outside : isnan(q.row[i].outside));
 	}
+	assert_int_equal(q.step, -1);
 	predictions_release(&p);
 	predictions_release(&q);
 }
@@ -129,6 +133,11 @@ what_is_refused(void **state)
 		{"{\"label\":\"a\",\"prediction\":\"a\",\"scores\":{\"a\":1.01}}", "line 2: the score of 'a'"},
 		{"{\"label\":\"a\",\"prediction\":\"a\",\"scores\":{\"a\":-0.1}}", "line 2: the score of 'a'"},
 		{"{\"label\":\"a\",\"prediction\":\"a\"} x", "line 2, column"},
+		{"{\"label\":\"a\",\"prediction\":\"a\",\"outside\":1.5}", "line 2: 'outside' is not"},
+		{"{\"label\":\"a\",\"prediction\":\"a\",\"outside\":\"0\"}", "line 2: 'outside' is not"},
+		{"{\"label\":\"a\",\"prediction\":\"a\",\"step\":3}", "line 2: 'step' is there"},
+		{"{\"label\":\"a\",\"prediction\":\"a\",\"step\":0}", "line 2: 'step' is not"},
+		{"{\"label\":\"a\",\"prediction\":\"a\",\"step\":\"1\"}", "line 2: 'step' is not"},
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct predictions p;
@@ -180,6 +189,66 @@ scores_are_cut_to_probabilities(void **state)
 	predictions_release(&p);
 }
 
+/* ---- a run's file ---- */
+
+static void
+append(int64_t step, int n)
+{
+	struct predictions p;
+	struct err e;
+	predictions_init(&p, (const char *const[]){"a", "b"}, 2);
+	for (int i = 0; i < n; i++)
+		predictions_add(&p, i + 1, i % 2, (int)(step % 2), NULL);
+	assert_int_equal(predictions_append(&p, file, step, &e), 0);
+	predictions_release(&p);
+}
+
+static void
+assert_file(const char *want)
+{
+	struct buf b = {0};
+	struct err e;
+	assert_int_equal(file_read(file, 1 << 20, &b, &e), 0);
+	assert_string_equal(b.data, want);
+	buf_release(&b);
+}
+
+#define ROW(step, line, label, prediction) \
+	"{\"step\": " step ", \"line\": " line ", \"label\": \"" label "\", \"prediction\": \"" prediction "\"}\n"
+
+static void
+steps_of_a_run(void **state)
+{
+	(void)state;
+	static const char two[] = ROW("4", "1", "a", "a") ROW("4", "2", "b", "a") ROW("9", "1", "a", "b");
+	struct predictions p;
+	struct err e;
+	unlink(file);
+	append(4, 2);
+	append(9, 1);
+	assert_file(two);
+	/* The last step counts. */
+	assert_int_equal(predictions_read(&p, file, &e), 0);
+	assert_int_equal(p.step, 9);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.row[0].prediction, predictions_class(&p, "b"));
+	predictions_release(&p);
+	/* A run that goes on from step 4 makes step 9 again; one that went further is cut back; a line cut short goes. */
+	append(9, 1);
+	assert_file(two);
+	append(12, 2);
+	append(9, 1);
+	assert_file(two);
+	for (size_t cut = 1; cut < strlen(ROW("9", "1", "a", "b")); cut += 7) {
+		assert_int_equal(file_write(file, true, two, strlen(two) - cut, &e), 0);
+		append(9, 1);
+		assert_file(two);
+	}
+	assert_int_equal(file_write(file, true, "junk\n", 5, &e), 0);
+	append(9, 1);
+	assert_file(ROW("9", "1", "a", "b"));
+}
+
 static void
 numbers(void **state)
 {
@@ -212,6 +281,7 @@ main(void)
 		cmocka_unit_test(what_is_refused),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(scores_are_cut_to_probabilities),
+		cmocka_unit_test(steps_of_a_run),
 		cmocka_unit_test(numbers),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

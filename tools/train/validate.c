@@ -65,7 +65,7 @@ choose_metric(struct run *r, struct err *e)
 			s->classification ? "" : " (that of a classification comes with --compute-classification-metrics)");
 	r->greater_is_better = s->greater_given ? s->greater_is_better
 		: !ends_with(r->best_metric, "loss") && !ends_with(r->best_metric, "perplexity") &&
-			!ends_with(r->best_metric, "error");
+			!ends_with(r->best_metric, "error") && !ends_with(r->best_metric, "mass_outside_labels");
 	s->metric_for_best_model = r->best_metric;  /* as run.json tells it */
 	s->greater_is_better = r->greater_is_better;
 	return 0;
@@ -97,10 +97,10 @@ prepare_labels(struct run *r, struct err *e)
 		eval_set_labels(&r->eval, &r->labels, s->n_classes, s->positive_class, &r->positive, r->model.config.V,
 			e) < 0)
 		return -1;
-	if (r->labels.unseen)
-		log_warn("%d label(s) of the validation data never occur in the training data", r->labels.unseen);
-	if (r->labels.shared_first && r->eval.first_token)
-		log_warn("labels begin with the same token, so --label-score first-token cannot tell them apart");
+	struct buf text = {0};
+	for (unsigned i = 0; label_set_complaint(&r->labels, r->eval.first_token, i, &text); i++)
+		log_warn("%s", text.data);
+	buf_release(&text);
 	return 0;
 }
 
@@ -126,7 +126,8 @@ validate_prepare(struct run *r, struct err *e)
 static int
 compute_metrics(struct run *r, struct validation *v, struct err *e)
 {
-	const struct metrics_options o = {.positive = r->positive, .betas = r->betas.v, .n_betas = r->betas.n};
+	const struct metrics_options o = {.positive = r->positive, .betas = r->betas.v, .n_betas = r->betas.n,
+		.bootstrap = {BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED}};
 	int rc = metrics_compute(&v->metrics, &v->result.predictions, &o, e);
 	v->has_metrics = true;
 	return rc;
@@ -166,6 +167,19 @@ tell(struct run *r, const struct validation *v)
 		v->has_metrics ? "accuracy" : "tokens right", v->has_metrics ? v->metrics.accuracy : v->result.token_accuracy);
 }
 
+/* RUN/predictions.jsonl has the rows of every epoch's end, and of the last evaluation; all others would only make it long. */
+static int
+log_predictions(const struct run *r, const struct validation *v, struct err *e)
+{
+	bool kept = r->step % r->steps_per_epoch == 0 || r->step == r->total_steps || r->ended;
+	if (!v->has_metrics || !kept)
+		return 0;
+	char *path = rundir_path(r, "predictions.jsonl");
+	int rc = predictions_append(&v->result.predictions, path, r->step, e);
+	free(path);
+	return rc;
+}
+
 struct watch {
 	const struct run *r;
 	struct progress progress;
@@ -187,6 +201,10 @@ conclude(struct run *r, struct validation *v, double seconds, struct err *e)
 	json_t *event = make_event(r, v, seconds);
 	const json_t *figure = json_object_get(event, r->best_metric);
 	v->is_best = judge(r, json_is_number(figure) ? json_number_value(figure) : NAN);
+	if (log_predictions(r, v, e) < 0) {
+		json_decref(event);
+		return -1;
+	}
 	if (rundir_event(r, event, e) < 0)
 		return -1;
 	tell(r, v);

@@ -1,0 +1,252 @@
+/* A model, with or without an adapter, over a dataset. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/model_path.h"
+#include "eval.h"
+#include "math/gemm.h"
+#include "model/lora.h"
+#include "text/ingest.h"
+#include "text/label_list.h"
+
+struct job {
+	char *dir;
+	struct model model;
+	struct ingested data, label_data;
+	struct label_list label_list;
+	struct label_set labels;
+	int positive;
+	struct eval_options eval;
+	struct eval_result result;
+	struct generations texts;
+	struct out out;      /* of the predictions */
+	bool opened;
+};
+
+/* ---- setting up ---- */
+
+static int
+open_model(struct job *j, struct err *e)
+{
+	j->dir = model_path(settings.model, e);
+	if (!j->dir || model_open(&j->model, j->dir, &(struct model_options){.compute = math_compute(settings.dtype)}, e) < 0)
+		return -1;
+	if (!settings.adapter)
+		return 0;
+	struct adapter_config c;
+	if (lora_open(&j->model, settings.adapter, false, &c, e) < 0)
+		return -1;
+	log_unknown_keys(settings.adapter, c.unknown);
+	adapter_config_release(&c);
+	return 0;
+}
+
+static int
+open_data(struct job *j, struct ingested *in, const char *path, struct err *e)
+{
+	const struct ingest_options o = {.template = settings.template, .threads = opt_threads};
+	if (ingest_open(in, &path, 1, j->dir, &o, e) < 0)
+		return -1;
+	return ingest_check(in, path, j->model.config.V, j->dir, e);
+}
+
+/* ---- labels ---- */
+
+/* A label of the list that the data show, too, has the tokens that it has there. */
+static void
+adopt_tokens(struct label_list *l, const struct label *data, size_t n)
+{
+	for (size_t i = 0, k = 0; i < l->n && k < n;) {
+		int order = strcmp(l->v[i].name, data[k].name);
+		if (order == 0) {
+			int32_t *ids = xreallocarray(NULL, data[k].n_ids, sizeof *ids);
+			memcpy(ids, data[k].ids, data[k].n_ids * sizeof *ids);
+			free((int32_t *)l->v[i].ids);
+			l->v[i].ids = ids;
+			l->v[i].n_ids = data[k].n_ids;
+		}
+		i += order <= 0;
+		k += order >= 0;
+	}
+}
+
+static int
+list_labels(struct job *j, struct err *e)
+{
+	size_t n;
+	const struct label *data = dataset_labels(j->data.dataset, &n);
+	if (label_list_read(&j->label_list, settings.labels, j->dir, e) < 0)
+		return -1;
+	adopt_tokens(&j->label_list, data, n);
+	return label_set_init_tables(&j->labels, true, j->label_list.v, j->label_list.n, data, n, j->model.config.V, e);
+}
+
+static int
+find_labels(struct job *j, struct err *e)
+{
+	if (settings.labels && label_list_is(settings.labels))
+		return list_labels(j, e);
+	if (settings.labels && open_data(j, &j->label_data, settings.labels, e) < 0)
+		return -1;
+	return label_set_init(&j->labels, j->label_data.dataset, j->data.dataset, j->model.config.V, e);
+}
+
+static void
+tell_labels(const struct job *j)
+{
+	struct buf text = {0};
+	for (unsigned i = 0; label_set_complaint(&j->labels, j->eval.first_token, i, &text); i++)
+		log_warn("%s", text.data);
+	buf_release(&text);
+}
+
+static bool
+classification_wanted(void)
+{
+	return settings.classification || settings.n_classes || settings.positive || settings.betas_text || settings.labels ||
+		(settings.predictions && !settings.generate);
+}
+
+static int
+open_labels(struct job *j, struct err *e)
+{
+	if (find_labels(j, e) < 0)
+		return -1;
+	if (j->labels.K == 0 && !classification_wanted())
+		return 0;
+	j->eval.eos = dataset_eos(j->data.dataset, j->model.config.eos_id);
+	if (eval_set_labels(&j->eval, &j->labels, settings.n_classes, settings.positive, &j->positive, j->model.config.V, e) < 0)
+		return -1;
+	tell_labels(j);
+	return 0;
+}
+
+static void
+tell_complaints(const struct records_counts *c)
+{
+	struct buf text = {0};
+	for (unsigned i = 0; i < RECORDS_COMPLAINTS; i++)
+		if (records_complaint(c, i, &text))
+			log_warn("%s", text.data);
+	buf_release(&text);
+}
+
+static int
+prepare(struct job *j, const char *data, struct err *e)
+{
+	bool labels_off = settings.classification_given && !settings.classification;
+	j->eval = (struct eval_options){.first_token = strcmp(settings.label_score, "first-token") == 0,
+		.max_samples = (size_t)settings.max_samples, .micro_tokens = settings.micro_tokens};
+	if (open_model(j, e) < 0 || open_data(j, &j->data, data, e) < 0)
+		return -1;
+	/* What is written is compared as text; labels are scored as well only when they are asked for. */
+	if (!labels_off && (!settings.generate || settings.classification || settings.labels) && open_labels(j, e) < 0)
+		return -1;
+	int length = eval_max_length(j->data.dataset, &j->eval);
+	if (model_check_length(&j->model, length, e) < 0)
+		return err_prefix(e, "'%s': the longest example: ", data);
+	/* Before the work, so that a mistake in its name costs nothing. */
+	if (settings.predictions && out_open(&j->out, settings.predictions, settings.force, e) < 0)
+		return -1;
+	j->opened = settings.predictions != NULL;
+	tell_complaints(&j->data.counts);
+	model_reserve(&j->model, eval_rows(j->data.dataset, &j->eval), length, 0, KEEP_NOTHING);
+	return 0;
+}
+
+/* ---- evaluating ---- */
+
+static bool
+show_progress(void *ctx, size_t done, size_t total)
+{
+	struct progress *p = ctx;
+	p->total = total;
+	progress_show(p, done, NULL);
+	return true;
+}
+
+static int
+run(struct job *j, struct err *e)
+{
+	struct progress p;
+	progress_start(&p, "evaluating", "examples", 0);
+	j->eval.progress = show_progress;
+	j->eval.ctx = &p;
+	int rc = evaluate(&j->model, j->data.dataset, &j->eval, &j->result, e);
+	progress_end(&p);
+	if (rc == 0 && settings.generate)
+		rc = dataset_generate(&j->texts, &j->model, j->dir, j->data.dataset, j->result.examples, e);
+	return rc;
+}
+
+/* With --generate the rows of --predictions are texts. */
+static int
+write_predictions(struct job *j, struct err *e)
+{
+	if (!settings.predictions)
+		return 0;
+	if (settings.generate)
+		generations_write(&j->texts, &j->out);
+	else
+		predictions_write(&j->result.predictions, &j->out);
+	j->opened = false;
+	return out_commit(&j->out, e);
+}
+
+static json_t *
+figures(const struct eval_result *r)
+{
+	return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "examples", (json_int_t)r->examples, "tokens",
+		(json_int_t)r->tokens, "targets", (json_int_t)r->targets, "loss", json_number(r->loss), "perplexity",
+		json_number(exp(r->loss)), "token_accuracy", json_number(r->token_accuracy), "sequence_accuracy",
+		json_number(r->sequence_accuracy));
+}
+
+/* Moves the rows into s and computes what follows from them. */
+static int
+conclude(struct job *j, struct subject *s, struct err *e)
+{
+	s->figures = figures(&j->result);
+	s->has_rows = j->eval.labels != NULL;
+	s->rows = j->result.predictions;
+	s->has_texts = settings.generate;
+	s->texts = j->texts;
+	j->result.predictions = (struct predictions){0};
+	j->texts = (struct generations){0};
+	return subject_compute(s, e);
+}
+
+static void
+release(struct job *j)
+{
+	if (j->opened)
+		out_abort(&j->out);
+	predictions_release(&j->result.predictions);
+	generations_release(&j->texts);
+	label_set_release(&j->labels);
+	label_list_release(&j->label_list);
+	ingest_close(&j->data);
+	ingest_close(&j->label_data);
+	model_release(&j->model);
+	free(j->dir);
+}
+
+int
+dataset_evaluate(struct subject *s, const char *data, struct err *e)
+{
+	struct job j = {.positive = -1};
+	*s = (struct subject){.path = data};
+	int rc = prepare(&j, data, e);
+	if (rc == 0)
+		rc = run(&j, e);
+	if (rc == 0)
+		rc = write_predictions(&j, e);
+	if (rc == 0)
+		rc = conclude(&j, s, e);
+	release(&j);
+	return rc;
+}
