@@ -208,6 +208,9 @@ install: all completions
 	install $(PROGS) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	$(foreach m,$(MAN),install -D -m 644 $(m) $(SHARE)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) :
 	$(foreach d,$(DOCS),install -D -m 644 $(d) $(SHARE)/doc/hone/$(d:docs/%=%) &&) :
+	install -d $(SHARE)/doc/hone/examples/demo.data $(SHARE)/doc/hone/examples/demo.model
+	install -m 644 pipelines/demo.data/tickets.jsonl $(SHARE)/doc/hone/examples/demo.data
+	install -m 644 pipelines/demo.model/* $(SHARE)/doc/hone/examples/demo.model
 	install -m 644 $(NAMES:%=$(B)/completions/bash/%) $(SHARE)/bash-completion/completions
 	install -m 644 $(NAMES:%=$(B)/completions/zsh/_%) $(SHARE)/$(ZSH_DIR)
 	install -m 644 $(NAMES:%=$(B)/completions/fish/%.fish) $(SHARE)/fish/vendor_completions.d

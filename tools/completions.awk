@@ -134,7 +134,7 @@ function commands(   list) {
 	}
 }
 
-program == "hone" && /^  [a-z]+ +[a-z]/ { all_commands = all_commands (all_commands == "" ? "" : " ") $1 }
+program == "hone" && /^  [a-z]+ +[^ ]/ && $1 != "hone" { all_commands = all_commands (all_commands == "" ? "" : " ") $1 }
 
 END {
 	if (program == "hone")

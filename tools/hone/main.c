@@ -101,8 +101,9 @@ main(int argc, char **argv)
 {
 	struct opt_list operands;
 	log_tool = spec.tool;
+	char *help[] = {argv[0], argc > 2 ? argv[2] : NULL, "-h", NULL};
 	if (argc > 2 && strcmp(argv[1], "help") == 0)
-		argv = (char *[]){argv[0], argv[2], "-h", NULL};
+		argv = help;
 	const char *name = argc > 1 ? argv[1] : "help";
 	if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
 		list();
