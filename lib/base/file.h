@@ -23,6 +23,9 @@ struct map {
 int map_open(struct map *m, const char *path, struct err *e);
 void map_close(struct map *m);
 
+/* Gives back the memory of the whole pages between `at` and at + n of a mapping; they are read anew when they are needed. */
+void map_forget(const void *at, size_t n);
+
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
 char *path_join(const char *dir, const char *name);  /* new; the caller frees */

@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE  /* madvise */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,15 @@ map_close(struct map *m)
 	if (m->data)
 		munmap((void *)m->data, m->size);
 	*m = (struct map){0};
+}
+
+void
+map_forget(const void *at, size_t n)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)at, to = (from + n) / page * page;
+	from = (from + page - 1) / page * page;
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 bool

@@ -150,7 +150,7 @@ resolve_alias(const struct opt_spec *spec, const struct opt_alias *alias, struct
 	const char *value = strchr(alias->option, '=');
 	char name[OPT_NAME_MAX];
 	opt_normal_name(alias->option, value ? (size_t)(value - alias->option) : strlen(alias->option), name);
-	if (value && !take_flag(spec, a, shown, *eq))
+	if (value && !take_flag(spec, a, alias->name, *eq))
 		return NULL;
 	*eq = value ? value : *eq;
 	return opt_find_any(spec, name, 0);

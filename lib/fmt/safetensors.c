@@ -265,6 +265,12 @@ st_metadata_all(const struct st_file *f)
 	return json_object_get(f->header, "__metadata__");
 }
 
+void
+st_forget(const struct st_tensor *t)
+{
+	map_forget(t->data, t->bytes);
+}
+
 int64_t
 st_elements(const struct st_tensor *t)
 {

@@ -47,6 +47,9 @@ bool st_is_float(enum st_dtype d);  /* F64 F32 F16 BF16 */
 /* Elements [first, first + n) of a floating tensor as fp32. F64 is rounded; all else is exact. */
 void st_to_f32(const struct st_tensor *t, size_t first, size_t n, float *out);
 
+/* Gives the memory of a tensor's data back until they are read again, for one that was read for the last time. */
+void st_forget(const struct st_tensor *t);
+
 /* n fp32 values in another floating dtype, rounded to nearest, ties to even. `out` may be unaligned.
  * NaN stays NaN; what is too large becomes an infinity. */
 void st_from_f32(enum st_dtype dtype, const float *in, size_t n, void *out);

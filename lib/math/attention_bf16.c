@@ -134,24 +134,43 @@ right(void *memory, struct rows x, bool turned, int n, int k)
 
 /* ---- forward ---- */
 
+/* What is left of a row of n outside [from, to). */
+HONE_INLINE void
+clear_outside(uint16_t *row, int from, int to, int n)
+{
+	memset(row, 0, (size_t)from * sizeof *row);
+	memset(row + to, 0, (size_t)(n - to) * sizeof *row);
+}
+
+/* To bf16, of what is no NaN, or one that arithmetic made: less work than bf16_from_f32. */
+HONE_INLINE uint16_t
+rounded(float f)
+{
+	uint32_t bits;
+	memcpy(&bits, &f, sizeof bits);
+	return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
 /* P = exponentials of the visible scores, row times scale, against the maximum so far, zeros elsewhere; returns what sums
  * of before must be multiplied with. */
 HONE_SIMD static float
 softmax_chunk(uint16_t *P, float *row, float scale, int from, int to, int n, float *max, float *sum)
 {
-	float factor = 1, m = *max;
-	for (int j = from; j < to; j++)
-		row[j] *= scale;
-	if (from < to) {
-		float most = row_max(row + from, to - from);
-		m = most > m ? most : m;
-		factor = exp_f32(*max - m);
-		*sum = *sum * factor + row_exp_sum(row + from, m, to - from);
-		*max = m;
-	}
-	memset(P, 0, (size_t)n * sizeof *P);
-	for (int j = from; j < to; j++)
-		P[j] = bf16_from_f32(row[j]);
+	clear_outside(P, from, to, n);
+	if (from >= to)
+		return 1;
+	float most = scale * row_max(row + from, to - from), m = most > *max ? most : *max, acc[LANES] = {0};
+	int j = from;
+	for (; j + LANES <= to; j += LANES)
+		for (int l = 0; l < LANES; l++)
+			acc[l] += row[j + l] = exp_f32(scale * row[j + l] - m);
+	for (int l = 0; j < to; j++, l++)
+		acc[l] += row[j] = exp_f32(scale * row[j] - m);
+	for (j = from; j < to; j++)
+		P[j] = rounded(row[j]);
+	float factor = exp_f32(*max - m);
+	*sum = *sum * factor + lanes_sum(acc);
+	*max = m;
 	return factor;
 }
 
@@ -340,12 +359,12 @@ HONE_SIMD static void
 gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, float lse, float delta, int from,
 	int to, int n)
 {
-	memset(P, 0, (size_t)n * sizeof *P);
-	memset(dS, 0, (size_t)n * sizeof *dS);
+	clear_outside(P, from, to, n);
+	clear_outside(dS, from, to, n);
 	for (int j = from; j < to; j++) {
 		float p = exp_f32(scale * S[j] - lse);
-		P[j] = bf16_from_f32(p);
-		dS[j] = bf16_from_f32(scale * p * (dP[j] - delta));
+		P[j] = rounded(p);
+		dS[j] = rounded(scale * p * (dP[j] - delta));
 	}
 }
 

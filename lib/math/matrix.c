@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "math/dynamic8.h"
 #include "math/rows.h"
 #include "math/simd.h"
 
@@ -34,6 +35,90 @@ expand_f16(float *to, const unsigned char *from, int n)
 	}
 }
 
+HONE_SIMD static void
+expand_int8(float *to, const int8_t *from, int n, float step)
+{
+	for (int i = 0; i < n; i++)
+		to[i] = (float)from[i] * step;
+}
+
+/* Dettmers et al. 2023, appendix E: quantiles of the normal distribution, so shifted that 0 is one of them. */
+const float nf4_code[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+	-0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f,
+	0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
+	0.7229568362236023f, 1.0f};
+
+static float
+nf4_magnitude(const struct matrix *m, size_t block)
+{
+	return dynamic8_signed()->value[m->block[block]] * m->scale[1 + block / DYNAMIC8_BLOCK] + m->scale[0];
+}
+
+/* n elements of one block; `at` counts from the beginning of `from`. */
+static void
+expand_nibbles(float *to, const uint8_t *from, size_t at, int n, float magnitude)
+{
+	for (int i = 0; i < n; i++, at++)
+		to[i] = nf4_code[at % 2 ? from[at / 2] & 15 : from[at / 2] >> 4] * magnitude;
+}
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+typedef float floats __attribute__((vector_size(32)));
+typedef int32_t ints __attribute__((vector_size(32)));
+
+/* A whole block, eight elements at a time: as many shifts of the same four bytes, and one permutation of the table. */
+HONE_SIMD static void
+permute_block(float *to, const uint8_t *from, float magnitude)
+{
+	const ints shift = {4, 0, 12, 8, 20, 16, 28, 24}, nibble = {15, 15, 15, 15, 15, 15, 15, 15};
+	floats low, high;
+	memcpy(&low, nf4_code, sizeof low);
+	memcpy(&high, nf4_code + 8, sizeof high);
+	low *= magnitude;
+	high *= magnitude;
+	for (int i = 0; i < NF4_BLOCK; i += 8) {
+		int32_t w;
+		memcpy(&w, from + i / 2, sizeof w);
+		ints index = (ints){w, w, w, w, w, w, w, w} >> shift & nibble;
+		floats x = __builtin_shuffle(low, high, index);
+		memcpy(to + i, &x, sizeof x);
+	}
+}
+
+static bool
+can_permute(void)
+{
+	return __builtin_cpu_supports("avx2");
+}
+#else
+static bool
+can_permute(void)
+{
+	return false;
+}
+
+static void
+permute_block(float *to, const uint8_t *from, float magnitude)
+{
+	(void)to, (void)from, (void)magnitude;
+}
+#endif
+
+static void
+expand_nf4(float *to, const struct matrix *m, size_t at, int n)
+{
+	const uint8_t *bytes = m->data;
+	for (int i = 0, k; i < n; i += k, at += (size_t)k) {
+		float magnitude = nf4_magnitude(m, at / NF4_BLOCK);
+		int left = NF4_BLOCK - (int)(at % NF4_BLOCK);
+		k = n - i < left ? n - i : left;
+		if (k == NF4_BLOCK && can_permute())
+			permute_block(to + i, bytes + at / 2, magnitude);
+		else
+			expand_nibbles(to + i, bytes, at, k, magnitude);
+	}
+}
+
 static void
 expand_row(float *to, const struct matrix *m, int r, int c, int n)
 {
@@ -48,6 +133,12 @@ expand_row(float *to, const struct matrix *m, int r, int c, int n)
 		break;
 	case MATRIX_F16:
 		expand_f16(to, bytes + 2 * at, n);
+		break;
+	case MATRIX_INT8:
+		expand_int8(to, (const int8_t *)bytes + at, n, m->scale[r]);
+		break;
+	case MATRIX_NF4:
+		expand_nf4(to, m, at, n);
 		break;
 	}
 }

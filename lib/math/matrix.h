@@ -7,13 +7,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum matrix_form { MATRIX_F32, MATRIX_BF16, MATRIX_F16 };
+enum matrix_form { MATRIX_F32, MATRIX_BF16, MATRIX_F16, MATRIX_INT8, MATRIX_NF4 };
+
+enum { NF4_BLOCK = 64 };  /* elements of MATRIX_NF4 that share a magnitude */
+extern const float nf4_code[16];
 
 struct matrix {
 	enum matrix_form form;
 	bool transposed;       /* stored [in,out] (GPT-2's Conv1D); otherwise [out,in] */
 	int out, in;
 	const void *data;      /* rows without gaps; any alignment for BF16 and F16 */
+
+	/* The two quantised forms, which math/quantize.h makes and explains. */
+	const float *scale;    /* INT8: the step of each stored row; NF4: the mean magnitude, then 256 blocks' each */
+	const uint8_t *block;  /* NF4: of each block, how far its magnitude is from the mean */
 };
 
 static inline int

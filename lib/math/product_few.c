@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include "math/few_kernel.h"
 #include "math/gemm.h"
 #include "math/simd.h"
 
@@ -17,6 +18,8 @@ enum {
 struct few {
 	struct rows y;
 	const float *x[FEW_ROWS];
+	int ld;             /* from one x to the next */
+	few_dots *kernel;   /* of this processor, or NULL */
 	const struct matrix *w;
 	int T, N, K;
 	float alpha, beta;
@@ -25,7 +28,7 @@ struct few {
 bool
 product_is_few(int T, int K)
 {
-	return T <= FEW_ROWS && (size_t)T * ((size_t)K + STEP) <= MATH_SCRATCH;
+	return T <= FEW_ROWS && (size_t)(T + 1) * ((size_t)K + FEW_TURN) <= MATH_SCRATCH;
 }
 
 /* 16 numbers side by side; at any address. */
@@ -142,6 +145,10 @@ row_dots(float out[FEW_ROWS], const struct few *f, int r)
 {
 	float buf[PIECE], part[FEW_ROWS];
 	bool half = f->w->form == MATRIX_BF16;
+	if (f->kernel) {
+		f->kernel(out, f->w, r, f->x[0], f->ld, f->T);
+		return;
+	}
 	if (half || f->w->form == MATRIX_F32) {
 		size_t at = (size_t)r * (size_t)f->K;
 		piece_dots(out, f, 0, (const unsigned char *)f->w->data + at * (half ? 2 : 4), half, f->K);
@@ -191,7 +198,7 @@ add_rows(float *sums, const struct few *f, int k, int rows, int n0, int n)
 	float buf[ROWS * PIECE];
 	const float *w = buf;
 	size_t each = f->w->form == MATRIX_F32 ? sizeof(float) : sizeof(uint16_t);
-	for (int r = 0; r < rows; r++)
+	for (int r = 0; r < rows && f->w->form <= MATRIX_F16; r++)
 		for (int i = 0; i < n; i += 64 / (int)each)
 			__builtin_prefetch((const char *)f->w->data + (at + (size_t)(ROWS + r) * ld + (size_t)i) * each);
 	if (f->w->form == MATRIX_F32)
@@ -254,20 +261,40 @@ columns_at_once(int N)
 	return each < COLUMNS ? COLUMNS : each > PIECE ? PIECE : each;
 }
 
+static int
+whole(int n, int unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+/* x in fp32, filled up with zeros, and in the order in which weights of this form are taken apart. */
+static void
+widen_rows(struct few *f, struct rows x, bool nt)
+{
+	bool turn = f->kernel && f->w->form == MATRIX_NF4;
+	float *wide = math_scratch();
+	f->ld = whole(f->K, turn ? FEW_TURN : STEP);
+	for (int t = 0; t < f->T; t++, wide += f->ld) {
+		float *to = turn ? math_scratch() + (size_t)f->T * (size_t)f->ld : wide;
+		const float *row = row_load(x, t, 0, f->K, to);
+		f->x[t] = wide;
+		if (turn) {
+			few_turn(wide, row, f->K);
+			continue;
+		}
+		memmove(wide, row, (size_t)f->K * sizeof *wide);
+		memset(wide + f->K, 0, (size_t)(f->ld - f->K) * sizeof *wide);
+		if (nt && !f->kernel && f->w->form == MATRIX_BF16)
+			even_and_odd(wide, f->ld);
+	}
+}
+
 void
 product_few(struct rows y, struct rows x, const struct matrix *w, bool nt, int T, int N, int K, float alpha, float beta)
 {
-	struct few f = {y, {NULL}, w, T, N, K, alpha, beta};
-	float *wide = math_scratch();
-	int padded = (K + STEP - 1) / STEP * STEP;
-	for (int t = 0; t < T; t++, wide += padded) {
-		const float *row = row_load(x, t, 0, K, wide);
-		memmove(wide, row, (size_t)K * sizeof *wide);
-		memset(wide + K, 0, (size_t)(padded - K) * sizeof *wide);
-		if (nt && w->form == MATRIX_BF16)
-			even_and_odd(wide, padded);
-		f.x[t] = wide;
-	}
+	struct few f = {.y = y, .kernel = nt ? few_avx512(w) : NULL, .w = w, .T = T, .N = N, .K = K, .alpha = alpha,
+		.beta = beta};
+	widen_rows(&f, x, nt);
 	int step = nt ? OUTPUTS : columns_at_once(N);
 #pragma omp parallel for schedule(static) if ((size_t)N * (size_t)K > PARALLEL_MIN && !omp_in_parallel())
 	for (int n = 0; n < N; n += step)

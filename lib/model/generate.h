@@ -2,25 +2,8 @@
 #ifndef HONE_MODEL_GENERATE_H
 #define HONE_MODEL_GENERATE_H
 
-#include "base/rng.h"
 #include "model/model.h"
-
-struct sampler {
-	double temperature;   /* 0: the most probable token (greedy) */
-	int top_k;            /* 0: all */
-	double top_p;         /* 1: all */
-	struct rng rng;
-	struct candidate {
-		float logit;
-		int32_t id;
-	} *candidate;         /* [V]; made by the first draw, freed by sampler_release */
-};
-
-void sampler_init(struct sampler *s, double temperature, int top_k, double top_p, uint64_t seed);
-void sampler_release(struct sampler *s);
-
-/* The next token out of logits[V]. The lowest id wins a tie. */
-int32_t sampler_choose(struct sampler *s, const float *logits, int V);
+#include "model/sampler.h"
 
 struct generator {
 	struct model *m;

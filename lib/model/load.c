@@ -93,8 +93,34 @@ refuse_unknown(const struct model *m, const struct st_tensor **taken, struct err
 	return 0;
 }
 
+/* Whether it is the matrix of a linear layer; the head is none of them, and shares its table with the embeddings at
+ * times. */
+static bool
+is_linear(const struct model *m, const struct param *p)
+{
+	for (int i = 0; i < m->config.L; i++)
+		for (int j = 0; j < m->layer[i].n_linears; j++)
+			if (m->layer[i].linear[j].w == p)
+				return true;
+	return false;
+}
+
+/* Gives a parameter its values: where the file has them, or in memory as soon as there is any. */
 static int
-load_values(struct model *m, struct err *e)
+place(struct model *m, struct param *p, int bits, struct err *e)
+{
+	if (bits && is_linear(m, p))
+		return param_quantize(p, bits == 8 ? MATRIX_INT8 : MATRIX_NF4, &m->value_memory, e);
+	if (place_in_file(p, p->tensor))
+		return 0;
+	param_place(p, ARENA_TAKE(&m->value_memory, float, param_size(p)));
+	if (p->value)
+		st_to_f32(p->tensor, 0, param_size(p), p->value);
+	return 0;
+}
+
+static int
+load_values(struct model *m, int bits, struct err *e)
 {
 	const struct st_tensor **t = xcalloc(m->n_params, sizeof *t);
 	int rc = 0;
@@ -108,20 +134,28 @@ load_values(struct model *m, struct err *e)
 	if (rc == 0)
 		rc = refuse_unknown(m, t, e);
 	for (int pass = 0; pass < 2 && rc == 0; pass++) {
-		for (size_t i = 0; i < m->n_params; i++) {
-			struct param *p = &m->param[i];
-			p->stored = t[i]->dtype;
-			if (place_in_file(p, t[i]))
-				continue;
-			param_place(p, ARENA_TAKE(&m->value_memory, float, param_size(p)));
-			if (pass == 1)
-				st_to_f32(t[i], 0, param_size(p), p->value);
+		for (size_t i = 0; i < m->n_params && rc == 0; i++) {
+			m->param[i].tensor = t[i];
+			m->param[i].stored = t[i]->dtype;
+			rc = place(m, &m->param[i], bits, e);
 		}
 		if (pass == 0)
 			arena_make(&m->value_memory);
 	}
 	free(t);
 	return rc;
+}
+
+size_t
+model_mapped_bytes(const struct model *m)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < m->n_params; i++) {
+		const struct param *p = &m->param[i];
+		const void *at = p->rank == 2 ? p->matrix.data : p->value;
+		bytes += p->tensor && at == p->tensor->data ? p->tensor->bytes : 0;
+	}
+	return bytes;
 }
 
 /* ---- random values ---- */
@@ -182,7 +216,7 @@ model_open(struct model *m, const char *dir, const struct model_options *opt, st
 		return 0;
 	}
 	m->weights = weights_open(dir, e);
-	if (m->weights && load_values(m, e) == 0) {
+	if (m->weights && load_values(m, opt->bits, e) == 0) {
 		m->embedding_scale = embedding_scale(m);
 		return 0;
 	}
@@ -214,6 +248,7 @@ own_values(struct model *m)
 				continue;
 			param_read(p, 0, param_size(p), to);
 			param_place(p, to);
+			st_forget(p->tensor);
 		}
 		if (pass == 0)
 			arena_make(&m->trained_memory);

@@ -51,7 +51,7 @@ place_all(struct model *m, const struct adapter_config *c, bool train, const str
 			continue;
 		place(m, p, train);
 		if (p->value)
-			param_read(&base[i], 0, param_size(p), p->value);
+			param_read_exact(&base[i], 0, param_size(p), p->value);
 	}
 }
 

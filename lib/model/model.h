@@ -104,13 +104,17 @@ struct model {
 struct model_options {
 	bool from_scratch;   /* random weights from config.json */
 	uint64_t seed;       /* of the random weights */
+	int bits;            /* 8, 4: the linear layers' matrices are quantised (math/quantize.h); 0: none is */
 	enum num compute;    /* NUM_BF16: products and activations in bf16 */
 };
 
 /* Loads a model directory. Matrices in F32, BF16 or F16 are used where they lie in the mapped file; what else there is,
- * and whatever is to be trained, is converted into fp32. */
+ * and whatever is to be trained, is converted into fp32. Quantised ones are frozen: model_train_all is not for them. */
 int model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e);
 void model_release(struct model *m);
+
+/* Of the checkpoint's file, how much is read again and again where it is mapped. */
+size_t model_mapped_bytes(const struct model *m);
 
 /* Gives the head of a tied model a parameter "lm_head.weight" of its own, which until it is placed elsewhere has the
  * values of the embeddings, where these lie. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/arena.h"
 #include "fmt/safetensors.h"
 #include "math/matrix.h"
 
@@ -22,6 +23,7 @@ struct param {
 	struct matrix matrix;  /* rank 2: as the products read it */
 	float *grad;           /* as value; NULL when frozen */
 	enum st_dtype stored;  /* its dtype in the base checkpoint */
+	const struct st_tensor *tensor;  /* where the mapped checkpoint has it; NULL: nowhere */
 	bool scales;           /* a vector that scales the rows of a matrix (DoRA's magnitudes) */
 };
 
@@ -37,8 +39,15 @@ void param_place(struct param *p, float *value);
 /* Puts a matrix in another form in their place. */
 void param_place_matrix(struct param *p, enum matrix_form form, const void *data);
 
+/* Quantises a matrix out of its tensor, in memory of the arena; while the arena counts, nothing but that. ERR_CONFIG
+ * when it holds something that is no number. The tensor's pages are given back: they were read for the last time. */
+int param_quantize(struct param *p, enum matrix_form form, struct arena *a, struct err *e);
+
 /* Copies n values from element `first` on, whatever their form. */
 void param_read(const struct param *p, size_t first, size_t n, float *to);
+
+/* The same, but as the checkpoint has them where it has been quantised. */
+void param_read_exact(const struct param *p, size_t first, size_t n, float *to);
 
 /* AdamW decays matrices, not biases or norms; and DoRA's magnitudes, as under Trainer. */
 static inline bool

@@ -2,6 +2,8 @@
  * packing, gradient checkpointing, threads, prefixes and the key-value cache change nothing. */
 #include "models.h"
 
+#include "model/lora.h"
+
 static void
 test_gradients(void **state)
 {
@@ -234,6 +236,98 @@ test_save(void **state)
 	}
 }
 
+/* ---- quantised ---- */
+
+/* A model of the weights of `m`, saved in this dtype and loaded in so many bits. */
+static void
+open_in_bits(struct model *again, const struct model *m, enum st_dtype dtype, int bits)
+{
+	struct err e;
+	if (model_save_weights(m, dir, false, dtype, &e) < 0 ||
+		model_open(again, dir, &(struct model_options){.bits = bits}, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+/* The layers' matrices are quantised, all else stays; the model computes what one with the quantised values does. */
+static void
+check_bits(const char *config, enum st_dtype dtype, int bits)
+{
+	struct model m, quantised;
+	struct batch_builder bb = {0};
+	int count = 0;
+	open_model(&m, config);
+	open_in_bits(&quantised, &m, dtype, bits);
+	struct batch b = all_documents(&bb);
+	for (size_t i = 0; i < m.n_params; i++) {
+		struct param *p = &m.param[i], *q = &quantised.param[i];
+		bool linear = p->rank == 2 && p->layer >= 0 && p->layer < m.config.L;
+		assert_int_equal(q->matrix.form == (bits == 8 ? MATRIX_INT8 : MATRIX_NF4), linear);
+		param_read(q, 0, param_size(p), p->value);
+		count += linear;
+	}
+	assert_int_equal(count, m.config.L * m.layer[0].n_linears);
+	m.embedding_scale = quantised.embedding_scale;  /* of Gemma, rounded to what was saved */
+	model_reserve(&m, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
+	model_reserve(&quantised, MAX_T, MAX_LEN, 0, KEEP_NOTHING);
+	double want = pass(&m, &b, 0, NULL);
+	assert_near(pass(&quantised, &b, 0, NULL), want, 1e-5 * fabs(want));
+	batch_release(&bb);
+	model_release(&m);
+	model_release(&quantised);
+}
+
+static void
+test_bits(void **state)
+{
+	(void)state;
+	for (size_t c = 0; c < N_CONFIGS; c++) {
+		check_bits(configs[c], c % 2 ? ST_F32 : ST_BF16, 8);
+		check_bits(configs[c], c % 2 ? ST_F16 : ST_F64, 4);
+	}
+}
+
+/* A module that is saved whole begins at the checkpoint's values, not at those that quantising left. */
+static void
+test_bits_saved_whole(void **state)
+{
+	(void)state;
+	struct model m, quantised;
+	struct adapter_config c;
+	struct err e;
+	open_model(&m, configs[0]);
+	open_in_bits(&quantised, &m, ST_F32, 4);
+	json_t *targets = json_string("all-linear"), *saved = json_pack("[s]", "down_proj");
+	adapter_config_new(&c, &(struct adapter_config){.r = 3, .lora_alpha = 5, .target_modules = targets, .modules_to_save = saved});
+	json_decref(targets);
+	json_decref(saved);
+	assert_int_equal(lora_attach(&quantised, &c, 5, true, &e), 0);
+	for (int i = 0; i < m.config.L; i++) {
+		const struct param *p = m.layer[i].down.first->w, *q = quantised.layer[i].down.first->w;
+		assert_non_null(q->grad);
+		assert_same_floats(q->value, p->value, param_size(p));
+	}
+	adapter_config_release(&c);
+	model_release(&m);
+	model_release(&quantised);
+}
+
+static void
+test_bits_refused(void **state)
+{
+	(void)state;
+	struct model m, quantised;
+	struct err e;
+	open_model(&m, configs[0]);
+	m.layer[1].down.first->w->value[17] = INFINITY;
+	assert_int_equal(model_save_weights(&m, dir, false, ST_BF16, &e), 0);
+	for (int bits = 4; bits <= 8; bits += 4) {
+		assert_int_equal(model_open(&quantised, dir, &(struct model_options){.bits = bits}, &e), -1);
+		assert_int_equal(e.code, ERR_CONFIG);
+		assert_non_null(strstr(e.msg, "'model.layers.1.mlp.down_proj.weight' holds an infinity"));
+	}
+	model_release(&m);
+}
+
 /* Gemma's factor is rounded to what the table is stored in. */
 static void
 test_embedding_scale(void **state)
@@ -330,6 +424,9 @@ main(void)
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_branches),
 		cmocka_unit_test(test_save),
+		cmocka_unit_test(test_bits),
+		cmocka_unit_test(test_bits_saved_whole),
+		cmocka_unit_test(test_bits_refused),
 		cmocka_unit_test(test_embedding_scale),
 		cmocka_unit_test(test_buffers),
 		cmocka_unit_test(test_random),

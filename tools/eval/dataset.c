@@ -33,7 +33,9 @@ static int
 open_model(struct job *j, struct err *e)
 {
 	j->dir = model_path(settings.model, e);
-	if (!j->dir || model_open(&j->model, j->dir, &(struct model_options){.compute = math_compute(settings.dtype)}, e) < 0)
+	const struct model_options opt = {.compute = math_compute(settings.dtype),
+		.bits = settings.load_in_bits ? atoi(settings.load_in_bits) : 0};
+	if (!j->dir || model_open(&j->model, j->dir, &opt, e) < 0)
 		return -1;
 	if (!settings.adapter)
 		return 0;

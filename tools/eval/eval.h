@@ -14,7 +14,7 @@
 
 /* The command line. */
 struct settings {
-	const char *model, *adapter, *template, *dtype;
+	const char *model, *adapter, *template, *dtype, *load_in_bits;
 	const char *predictions, *metrics, *labels, *positive, *betas_text, *label_score;
 	bool json, force, generate, compare, classification, classification_given;
 	int n_classes, max_samples, micro_tokens, max_new_tokens, resamples, seed;

@@ -12,6 +12,7 @@ struct settings settings = {.label_score = "full", .dtype = "auto", .micro_token
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &settings.model, "DIR|NAME", "model: a directory, or a name in the local Hub cache"},
 	{OPT_STRING, 'a', "adapter", &settings.adapter, "DIR", "PEFT adapter to put on it, unmerged"},
+	{OPT_ENUM, 0, "load-in-bits", &settings.load_in_bits, "8|4", "quantise the linear layers while loading: int8, or nf4"},
 	{OPT_STRING, 0, "predictions", &settings.predictions, "FILE", "also write a line for every example: label, prediction, scores"},
 	{OPT_FLAG, 'f', "force", &settings.force, NULL, "replace an existing predictions FILE"},
 	{OPT_FLAG, 0, "json", &settings.json, NULL, "print one line of JSON instead of a table"},

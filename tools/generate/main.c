@@ -14,7 +14,7 @@
 
 enum { LINE_MAX_BYTES = 64 << 20, MAX_STOPS = 64 };
 
-static const char *model_name, *adapter, *template_name, *output = "-";
+static const char *model_name, *adapter, *template_name, *bits, *output = "-";
 static bool chat, json, force, with_ids, ignore_eos, no_special;
 static int max_new_tokens = 128, top_k, seed = 42;
 static const char *dtype = "auto";
@@ -23,6 +23,7 @@ static double temperature, top_p = 1;
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &model_name, "DIR|NAME", "model: a directory, or a name in the local Hub cache"},
 	{OPT_STRING, 'a', "adapter", &adapter, "DIR", "PEFT adapter to put on it, unmerged"},
+	{OPT_ENUM, 0, "load-in-bits", &bits, "8|4", "quantise the linear layers while loading: int8, or nf4"},
 	{OPT_STRING, 'o', "output", &output, "FILE", "where to write"},
 	{OPT_FLAG, 'f', "force", &force, NULL, "replace an existing FILE"},
 	{OPT_INT, 'n', "max-new-tokens", &max_new_tokens, "N", "longest continuation", 1, 1 << 24},
@@ -112,7 +113,8 @@ open_adapter(struct job *j, struct err *e)
 static int
 open_all(struct job *j, const char *dir, struct err *e)
 {
-	if (model_open(&j->model, dir, &(struct model_options){.compute = math_compute(dtype)}, e) < 0 || (adapter && open_adapter(j, e) < 0))
+	const struct model_options opt = {.compute = math_compute(dtype), .bits = bits ? atoi(bits) : 0};
+	if (model_open(&j->model, dir, &opt, e) < 0 || (adapter && open_adapter(j, e) < 0))
 		return -1;
 	j->tokenizer = tokenizer_open(dir, e);
 	if (!j->tokenizer || template_open(&j->template, dir, template_name, e) < 0)

@@ -1,7 +1,6 @@
 /* hone-merge: LoRA adapters into the weights of their base model. */
 #define _XOPEN_SOURCE 700  /* realpath */
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "base/mem.h"
 #include "base/model_path.h"
 #include "base/opt.h"
+#include "math/gemm.h"
 #include "merge.h"
 
 static const char *model, *output, *dtype;
@@ -120,13 +120,13 @@ int
 main(int argc, char **argv)
 {
 	struct opt_list operands;
+	math_start(argv);
 	opt_parse(&spec, argc, argv, &operands);
 	check_usage();
 	double *weight = xcalloc(adapters.n, sizeof *weight);
 	for (size_t i = 0; i < adapters.n; i++)
 		split_weight(&adapters.item[i], &weight[i]);
-	if (opt_threads)
-		omp_set_num_threads(opt_threads);
+	math_set_threads(opt_threads);
 	struct err e;
 	char *dir = model_path(model, &e);
 	if (!dir)

@@ -56,11 +56,13 @@ write_jobs(const struct plan *p, size_t first, size_t end, const char *path, str
 	free(decl);
 	if (!s->w)
 		return -1;
-	for (size_t i = first; i < end; i++)
+	for (size_t i = first; i < end; i++) {
 		if (merge_tensor(&p->job[i], put, s, e) < 0) {
 			st_abort(s->w);
 			return -1;
 		}
+		st_forget(p->job[i].from);
+	}
 	return st_finish(s->w, e);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "merge.h"
 
@@ -240,11 +241,24 @@ convert_tensor(const struct job *j, put_fn *put, void *ctx, struct err *e)
 	return rc;
 }
 
+/* Byte for byte; of the mapped file only a piece at a time stays in memory. */
+static int
+copy_tensor(const struct job *j, put_fn *put, void *ctx, struct err *e)
+{
+	int rc = 0;
+	for (size_t at = 0, n; at < j->from->bytes && rc == 0; at += n) {
+		n = j->from->bytes - at < CHUNK ? j->from->bytes - at : CHUNK;
+		rc = put(ctx, j->from->data + at, n, e);
+		map_forget(j->from->data + at, n);
+	}
+	return rc;
+}
+
 int
 merge_tensor(const struct job *j, put_fn *put, void *ctx, struct err *e)
 {
 	if (!j->n_deltas && j->from->dtype == j->dtype)
-		return put(ctx, j->from->data, j->from->bytes, e);
+		return copy_tensor(j, put, ctx, e);
 	if (!j->n_deltas)
 		return convert_tensor(j, put, ctx, e);
 	struct work k = {.job = j, .rows = (size_t)j->from->shape[0], .cols = (size_t)j->from->shape[1]};

@@ -23,6 +23,7 @@ put(void *ctx, const void *data, size_t bytes, struct err *e)
 	if (memcmp(c->have->data + c->at, data, bytes) != 0)
 		return err_set(
 			e, ERR_NO, "'%s': tensor '%s' differs from the merge", c->output, c->have->name);
+	map_forget(c->have->data + c->at, bytes);
 	c->at += bytes;
 	return 0;
 }
@@ -41,7 +42,9 @@ verify_tensor(const struct plan *p, const struct job *j, const struct weights *o
 		return err_set(
 			e, ERR_NO, "'%s': tensor '%s' is of another shape or dtype", p->opt->output, j->name);
 	struct compare c = {p->opt->output, t, 0};
-	return merge_tensor(j, put, &c, e);
+	int rc = merge_tensor(j, put, &c, e);
+	st_forget(j->from);
+	return rc;
 }
 
 static int

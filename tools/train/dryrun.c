@@ -34,8 +34,7 @@ measure(const struct run *r, int tried)
 	const struct model *m = &r->model;
 	struct memory x = {.gradients = (double)m->grad_memory.size, .moments = (double)r->optimizer.memory.size,
 		.activations = (double)model_work_bytes(m), .weights = (double)(m->value_memory.size + m->trained_memory.size)};
-	for (size_t i = 0; m->weights && i < m->n_params; i++)
-		x.mapped += (double)st_dtype_size(m->param[i].stored) * (double)param_size(&m->param[i]);
+	x.mapped = (double)model_mapped_bytes(m);
 	double now = resident_bytes() + x.activations * (1 - (double)tried / m->work.T), before = (double)peak_rss_bytes();
 	x.total = now > before ? now : before;
 	double named = x.weights + x.mapped + x.gradients + x.moments + x.activations;

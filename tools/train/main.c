@@ -17,7 +17,7 @@ open_model(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
 	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed,
-		.compute = math_compute(s->dtype)};
+		.compute = math_compute(s->dtype), .bits = s->load_in_bits ? atoi(s->load_in_bits) : 0};
 	if (model_open(&r->model, r->model_dir, &opt, e) < 0)
 		return -1;
 	if (r->full) {
@@ -60,6 +60,8 @@ print_plan(const struct run *r)
 	print_rate(r);
 	if (r->best_metric)
 		log_note("best is the %s %s", r->greater_is_better ? "greatest" : "least", r->best_metric);
+	if (s->load_in_bits)
+		log_note("the base's linear layers in %s bits", s->load_in_bits);
 	log_note("%s on %s, %d threads%s%s", m->compute == NUM_BF16 ? "bfloat16" : "float32", math_backend(), math_threads(),
 		s->dry_run ? "" : "; everything goes to ", s->dry_run ? "" : s->run);
 }

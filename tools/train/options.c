@@ -97,6 +97,7 @@ static const struct opt options[] = {
 	{OPT_FLAG, 0, "use-rslora", S(use_rslora), NULL, "scale by alpha/sqrt(r)"},
 	{OPT_FLAG, 0, "use-dora", S(use_dora), NULL, "train the lengths of the rows apart (DoRA)"},
 	{OPT_ENUM, 0, "init-lora-weights", S(init_lora_weights), "default|gaussian", "how A begins: uniform, or normal"},
+	{OPT_ENUM, 0, "load-in-bits", S(load_in_bits), "8|4", "quantise the base's linear layers while loading: int8, or nf4"},
 	{OPT_DOUBLE, 0, "loraplus-lr-ratio", S(loraplus_lr_ratio), "X", "LoRA+: B learns X times as fast as A", 1e-6, 1e6},
 
 	{OPT_SECTION, .help = "Speed and memory (none of these changes the mathematics):"},
@@ -189,6 +190,9 @@ static const struct opt_alias aliases[] = {
 	{"dtype=fp32", "float32"},
 	{"dtype=bf16", "bfloat16"},
 	{"torch-dtype", "dtype"},
+	{"load-in-4bit", "load-in-bits=4"},
+	{"load-in-8bit", "load-in-bits=8"},
+	{"quantization-bit", "load-in-bits"},
 	{"num-threads", "threads"},
 	{"resume-from-checkpoint", "", "a run goes on by itself when its directory is given again"},
 	{"overwrite-output-dir", NULL, "a finished run is never overwritten: remove it, or name another --output"},

@@ -98,6 +98,8 @@ check_method(const struct settings *s)
 	adapter_check(s);
 	if (s->from_scratch && !full)
 		die_usage("--from-scratch goes with --method full: an adapter on random weights learns nothing");
+	if (full && s->load_in_bits)
+		die_usage("--load-in-bits goes with --method lora: only frozen weights can be quantised, and full trains all");
 	if (full && s->loraplus_lr_ratio != 1)
 		die_usage("--loraplus-lr-ratio goes with --method lora");
 }

@@ -50,7 +50,7 @@ struct settings {
 	bool use_rslora, use_dora;
 	double neftune_noise_alpha;
 
-	const char *dtype;
+	const char *dtype, *load_in_bits;
 	bool gradient_checkpointing;
 	int micro_tokens;
 
