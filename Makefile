@@ -65,7 +65,7 @@ all: $(PROGS)
 
 ## help: list these targets
 help:
-	@sed -n 's/^## \([a-z._-]*\): /  make \1|/p' Makefile | column -t -s '|'
+	@sed -n 's/^## \([a-z._-]*\): /\1|/p' Makefile | awk -F '|' '{ printf "  make %-22s %s\n", $$1, $$2 }'
 
 # ---- packages ----
 

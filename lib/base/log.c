@@ -115,7 +115,7 @@ print_rate(double rate, const char *unit)
 	int i = 0;
 	for (; rate >= 999.5 && i < 3; i++)
 		rate /= 1000;
-	fprintf(stderr, ", %.*f %.*s%s/s", rate < 9.95 ? 1 : 0, rate, i > 0, prefix + i, unit);
+	fprintf(stderr, ", %.*f %.*s%s%s/s", rate < 9.95 ? 1 : 0, rate, i > 0, prefix + i, i > 0 ? " " : "", unit);
 }
 
 /* What it says of the rate is left to `more`, where there is that. */

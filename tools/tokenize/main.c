@@ -2,14 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/model_path.h"
 #include "base/opt.h"
-#include "base/unpack.h"
 #include "fmt/tokens.h"
 #include "text/records.h"
 #include "show.h"
@@ -195,26 +193,6 @@ report(const struct records_counts *c, enum record_format f)
 
 /* ---- running ---- */
 
-/* 0 where one is a pipe or compressed: records_counts has the bytes of the text. */
-static uint64_t
-files_size(const struct opt_list *files)
-{
-	uint64_t total = 0;
-	for (size_t i = 0; i < files->n; i++) {
-		struct map m;
-		struct err e;
-		struct stat st;
-		if (stat(files->item[i], &st) < 0 || !S_ISREG(st.st_mode) || map_open(&m, files->item[i], &e) < 0)
-			return 0;
-		bool plain = unpack_detect(m.data, m.size) == UNPACK_PLAIN;
-		total += m.size;
-		map_close(&m);
-		if (!plain)
-			return 0;
-	}
-	return total;
-}
-
 static void
 tokenize(struct record_options *opt, const struct opt_list *files)
 {
@@ -229,7 +207,7 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 	if (show && !(s.show = show_new(&s.out, opt->tokenizer, on_terminal, &e)))
 		die(&e);
 	progress_start(&s.progress, "tokenizing", "records", 0);
-	s.bytes = files_size(files);
+	s.bytes = records_size(files->item, files->n);
 	s.progress.on = s.progress.on && !(show && on_terminal);
 	int rc = records_tokenize(
 		files->item, files->n, opt, strcmp(on_error, "skip") == 0, opt_threads, &sink, &counts, &e);
