@@ -98,6 +98,21 @@ uneven() {
   cmp threads/final/model.safetensors kept/final/model.safetensors
 }
 
+@test "promise: gradient checkpointing changes no bit, whatever is trained and computed in" {
+  make_model
+  uneven >all.jsonl
+  for dtype in float32 bfloat16; do
+    for method in full lora; do
+      for option in --no-gradient-checkpointing --gradient-checkpointing; do
+        "$train" -q -m model -t all.jsonl -o "$dtype$method$option" --method "$method" --dtype "$dtype" --batch-size 3 \
+          --n-epochs 10 --learning-rate 3e-3 "$option"
+      done
+      jq -c '[.loss, .grad_norm]' "$dtype$method--gradient-checkpointing/metrics.jsonl" >recomputed
+      jq -c '[.loss, .grad_norm]' "$dtype$method--no-gradient-checkpointing/metrics.jsonl" | cmp - recomputed
+    done
+  done
+}
+
 # words: the demonstration's tokenizer, and a model for it that has learned which tokens there are
 words() {
   mkdir -p config
