@@ -63,6 +63,22 @@ LOGGER(log_warn, 1, "warning: ")
 LOGGER(log_note, 1, "")
 LOGGER(log_detail, 2, "")
 
+char *
+size_text(char out[SIZE_TEXT], uint64_t bytes)
+{
+	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+	double v = (double)bytes / 1000;
+	int i = 0;
+	if (bytes < 1000) {
+		snprintf(out, SIZE_TEXT, "%d B", (int)bytes);
+		return out;
+	}
+	for (; v >= 999.5; i++)
+		v /= 1000;
+	snprintf(out, SIZE_TEXT, "%.*f %s", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, units[i]);
+	return out;
+}
+
 double
 clock_seconds(void)
 {

@@ -49,11 +49,13 @@ near_try(struct near *n, const char *known, const char *shown)
 {
 	size_t length = strlen(n->name);
 	int d = near_distance(n->name, known);
-	if (d != INT_MAX && d >= TOO_FAR && length >= PREFIX_MIN && strncasecmp(n->name, known, length) == 0)
-		d = TOO_FAR - 1;
+	if (d == INT_MAX)
+		return;
+	if (2 * (size_t)d > length || d >= TOO_FAR)
+		d = length >= PREFIX_MIN && strncasecmp(n->name, known, length) == 0 ? TOO_FAR - 1 : TOO_FAR;
 	if (!shown)
 		shown = known;
-	if (d >= n->least || (size_t)d >= length || strlen(shown) > NEAR_MAX)
+	if (d >= n->least || strlen(shown) > NEAR_MAX)
 		return;
 	n->least = d;
 	snprintf(n->best, sizeof n->best, "%s", shown);

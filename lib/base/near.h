@@ -16,7 +16,7 @@ struct near {
 void near_init(struct near *n, const char *name);
 
 /* Compares `known` with the name; `shown` (NULL: known) becomes `best` when it is nearer than what came before: at a
- * distance of at most three and less than the name's length, or what the name is the beginning of. */
+ * distance of at most three and half of the name's length, or what the name is the beginning of. */
 void near_try(struct near *n, const char *known, const char *shown);
 
 #endif
