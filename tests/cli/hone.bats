@@ -71,3 +71,8 @@ listed() {
   fails 66 "(did you mean 'here/base'?)" "$hone_bin/hone-tokenize" -m here/bass /dev/null
   fails 66 "model 'nothing-like-it' is not found; looked at 'nothing-like-it'" "$hone_bin/hone-tokenize" -m nothing-like-it /dev/null
 }
+
+@test "hone: a program that is there and cannot be started is told" {
+  mkdir bin && touch bin/hone-frob
+  fails 66 "cannot start 'hone-frob': Permission denied" env PATH="$PWD/bin:$PATH" "$hone_bin/hone" frob
+}

@@ -1,5 +1,4 @@
 /* hone: `hone train ...` is `hone-train ...`; alone, it lists the programs and tells what to do first. */
-#define _GNU_SOURCE  /* for readlink's limit, PATH_MAX */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -26,7 +25,6 @@ static const struct {
 	{"report", "runs as a page with curves, settings and mistakes"},
 	{"merge", "a base model and adapters to one model"},
 	{"generate", "prompts to text"},
-	{"retrain", "train again when there is new data, and deploy what is better; for cron"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -68,20 +66,31 @@ own_dir(void)
 	return slash ? xstrndup(path, (size_t)(slash - path)) : NULL;
 }
 
+/* Does not return when the program is there. */
+static void
+start(char *path, char **argv)
+{
+	argv[0] = path;
+	execvp(path, argv);
+	struct err e;
+	if (errno != ENOENT) {
+		err_sys(&e, ERR_NOINPUT, "cannot start '%s'", path);
+		die(&e);
+	}
+	free(path);
+}
+
 /* Becomes the program hone-NAME: beside this one, in pipelines/ of the source tree, or on the PATH. */
 static void
 become(const char *name, char **argv)
 {
-	static const char *const below[] = {"", "/pipelines"};
 	char *dir = own_dir();
-	for (int i = 0; dir && i < 2; i++) {
-		argv[0] = xasprintf("%s%s/hone-%s", dir, below[i], name);
-		execv(argv[0], argv);
+	if (dir) {
+		start(xasprintf("%s/hone-%s", dir, name), argv);
+		start(xasprintf("%s/pipelines/hone-%s", dir, name), argv);
 	}
-	argv[0] = xasprintf("hone-%s", name);
-	execvp(argv[0], argv);
-	if (errno != ENOENT)
-		die(&(struct err){ERR_NOINPUT, "the program is there, but cannot be started"});
+	free(dir);
+	start(xasprintf("hone-%s", name), argv);
 }
 
 _Noreturn static void
