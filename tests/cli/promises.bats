@@ -153,3 +153,19 @@ words() {
   [ "$(jq -c '[.loss, .targets, .grad_norm]' zero.json)" = "$(jq -c '[.loss, .targets, .grad_norm]' last.json)" ]
   [ "$(jq -c '[.loss, .targets]' ones.json)" = "$(jq -c '[.loss, .targets]' plain.json)" ]
 }
+
+@test "labels: --labels names classes that the data do not show" {
+  words
+  printf '["nowhere", "billing"]' >list
+  "$train" -q -m model -t all.jsonl -o without -v all.jsonl --max-steps 1 --compute-classification-metrics \
+    --classification-n-classes "$(jq -r .completion all.jsonl | sort -u | wc -l)"
+  known=$(jq -r '.completion | ltrimstr(" ")' all.jsonl | sort -u)
+  n=$(printf '%s\n' "$known" nowhere billing | sort -u | wc -l)
+  run --separate-stderr "$train" -m model -t all.jsonl -o with -v all.jsonl --max-steps 1 --labels list \
+    --compute-classification-metrics --classification-n-classes "$n"
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"never trained on: "*"'nowhere'"* ]]
+  jq -e '.scores | has("nowhere")' with/predictions.jsonl | sort -u | grep -qx true
+  run "$train" -m model -t all.jsonl -o wrong --labels list
+  [ "$status" -eq 64 ]
+}
