@@ -45,17 +45,17 @@ LIB_SRC = $(foreach l,$(LIBS),$(wildcard lib/$(l)/*.c))
 LIB_OBJ = $(LIB_SRC:%.c=$(B)/%.o)
 LIB_A   = $(foreach l,$(LIBS),$(if $(wildcard lib/$(l)/*.c),$(B)/lib$(l).a))
 TOOLS   = $(patsubst tools/%/,%,$(dir $(wildcard tools/*/main.c)))
-PROGS   = $(TOOLS:%=$(BIN)/hone-%)
+PROGS   = $(BIN)/hone $(patsubst %,$(BIN)/hone-%,$(filter-out hone,$(TOOLS)))
 SCRIPTS = $(filter-out %.1,$(wildcard pipelines/hone-*))
 UNIT    = $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 BENCH   = $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 HELPERS = $(patsubst %.c,$(B)/%,$(wildcard tests/helpers/*.c))
 MAN     = $(wildcard tools/*/*.1 pipelines/*.1 docs/man/*.[157])
-DOCS    = $(wildcard README.md LICENSE docs/*.md)
+DOCS    = $(wildcard README.md README.zh.md LICENSE docs/*.md docs/howto/*.md)
 EXAMPLES = $(wildcard pipelines/retrain.conf pipelines/cron/* pipelines/example/Makefile)
 UNITS   = $(wildcard pipelines/systemd/*)
 C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/bench/*.c)
-SHELL_SRC = .ci/run tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
+SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
 # make V=1 shows the commands instead of these lines.
@@ -67,7 +67,7 @@ all: $(PROGS)
 
 ## help: list these targets
 help:
-	@sed -n 's/^## \([a-z._-]*\): /  make \1|/p' Makefile | column -t -s '|'
+	@sed -n 's/^## \([a-z._-]*\): /\1|/p' Makefile | awk -F '|' '{ printf "  make %-22s %s\n", $$1, $$2 }'
 
 # ---- packages ----
 
@@ -96,7 +96,10 @@ $(B)/flags: FORCE | $(INSTALLED)
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 .SECONDEXPANSION:
-$(PROGS): $(BIN)/hone-%: $$(addprefix $(B)/,$$(subst .c,.o,$$(wildcard tools/$$*/*.c))) $(LIB_A)
+$(filter-out %/hone,$(PROGS)): $(BIN)/hone-%: $$(addprefix $(B)/,$$(subst .c,.o,$$(wildcard tools/$$*/*.c))) $(LIB_A)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BIN)/hone: $(patsubst %.c,$(B)/%.o,$(wildcard tools/hone/*.c)) $(B)/libbase.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -120,8 +123,11 @@ $(B)/%.o: %.c $(B)/flags
 $(filter build/asan/%,$(patsubst %.c,$(B)/%.o,$(wildcard lib/math/bf16*.c) tests/unit/test_math_bf16.c)): \
 	CFLAGS += --param asan-use-after-return=0
 
-# --version tells the commit; version.o is remade when it changes.
-COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+# --version tells the commit, that of .commit in an archive without .git; version.o is remade when it changes.
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || sed -n "s/^\([0-9a-f]\{12\}\).*/\1/p" .commit)
+ifeq ($(COMMIT),)
+COMMIT  := unknown
+endif
 $(B)/lib/base/version.o: DEFINES = -DHONE_VERSION='"$(VERSION)"' -DHONE_COMMIT='"$(COMMIT)"'
 $(B)/lib/base/version.o: $(B)/commit-$(COMMIT)
 $(B)/commit-$(COMMIT): | $(INSTALLED)
@@ -196,23 +202,54 @@ compile_commands.json: $(C_SRC) $(B)/flags
 
 # ---- installing ----
 
-## install: programs, man pages and documentation under $(DESTDIR)$(PREFIX)
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
+## completions: for bash, zsh and fish, out of what the programs print with -h
+completions: all
+	@tools/completions $(B)/completions $(PROGS) $(SCRIPTS)
+
+SHARE   = $(DESTDIR)$(PREFIX)/share
+ZSH_DIR = zsh/site-functions
+NAMES   = $(notdir $(PROGS) $(SCRIPTS))
+
+## install: programs, man pages, completions and documentation under $(DESTDIR)$(PREFIX)
+install: all completions
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/bash-completion/completions $(SHARE)/$(ZSH_DIR) $(SHARE)/fish/vendor_completions.d
 	install $(PROGS) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
-	$(foreach m,$(MAN),install -D -m 644 $(m) $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) :
-	$(foreach d,$(DOCS),install -D -m 644 $(d) $(DESTDIR)$(PREFIX)/share/doc/hone/$(notdir $(d)) &&) :
-	install -D -m 644 pipelines/experiment.mk $(DESTDIR)$(PREFIX)/share/hone/experiment.mk
-	$(foreach f,$(EXAMPLES),install -D -m 644 $(f) $(DESTDIR)$(PREFIX)/share/doc/hone/examples/$(f:pipelines/%=%) &&) :
+	$(foreach m,$(MAN),install -D -m 644 $(m) $(SHARE)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) :
+	$(foreach d,$(DOCS),install -D -m 644 $(d) $(SHARE)/doc/hone/$(d:docs/%=%) &&) :
+	install -d $(SHARE)/doc/hone/examples/demo.data $(SHARE)/doc/hone/examples/demo.model
+	install -m 644 pipelines/demo.data/tickets.jsonl $(SHARE)/doc/hone/examples/demo.data
+	install -m 644 pipelines/demo.model/* $(SHARE)/doc/hone/examples/demo.model
+	install -D -m 644 pipelines/experiment.mk $(SHARE)/hone/experiment.mk
+	$(foreach f,$(EXAMPLES),install -D -m 644 $(f) $(SHARE)/doc/hone/examples/$(f:pipelines/%=%) &&) :
 	$(foreach u,$(UNITS),install -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
 		sed 's|/usr/local/bin|$(PREFIX)/bin|' $(u) >$(DESTDIR)$(PREFIX)/lib/systemd/system/$(notdir $(u)) &&) :
+	install -m 644 $(NAMES:%=$(B)/completions/bash/%) $(SHARE)/bash-completion/completions
+	install -m 644 $(NAMES:%=$(B)/completions/zsh/_%) $(SHARE)/$(ZSH_DIR)
+	install -m 644 $(NAMES:%=$(B)/completions/fish/%.fish) $(SHARE)/fish/vendor_completions.d
 
 ## uninstall: remove what install put there
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGS) $(SCRIPTS)))
-	rm -f $(foreach m,$(MAN),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(NAMES))
+	rm -f $(foreach m,$(MAN),$(SHARE)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	rm -f $(NAMES:%=$(SHARE)/bash-completion/completions/%) $(NAMES:%=$(SHARE)/$(ZSH_DIR)/_%) \
+		$(NAMES:%=$(SHARE)/fish/vendor_completions.d/%.fish)
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(notdir $(UNITS)))
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/hone $(DESTDIR)$(PREFIX)/share/hone
+	rm -rf $(SHARE)/doc/hone $(SHARE)/hone
+
+# ---- packages of hone ----
+
+DEB_DEPS = debhelper lintian fakeroot
+
+## deb: build/deb/hone_VERSION_ARCH.deb of the last commit, and what lintian says of it
+deb:
+	@rm -rf build/deb && mkdir -p build/deb
+	git archive --prefix=hone-$(VERSION)/ HEAD | tar -x -C build/deb
+	cd build/deb/hone-$(VERSION) && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" dpkg-buildpackage -b -us -uc
+	lintian --fail-on error,warning build/deb/*.changes
+
+## deb-deps: install the Debian packages that `make deb` needs besides
+deb-deps:
+	@$(INSTALL) $(DEB_DEPS)
 
 ## dist: build/hone-VERSION.tar.gz of the last commit
 dist:
@@ -221,10 +258,10 @@ dist:
 
 ## clean: remove all that was built
 clean:
-	rm -rf build compile_commands.json $(TOOLS:%=hone-%)
+	rm -rf build compile_commands.json $(notdir $(PROGS))
 
 -include $(LIB_OBJ:.o=.d) $(wildcard $(B)/tools/*/*.d $(B)/tests/*/*.d)
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps check check-slow asan bench lint format install uninstall dist clean FORCE
+.PHONY: demo all help deps lint-deps deb-deps check check-slow asan bench lint format install uninstall completions dist deb clean FORCE

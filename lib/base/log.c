@@ -63,6 +63,22 @@ LOGGER(log_warn, 1, "warning: ")
 LOGGER(log_note, 1, "")
 LOGGER(log_detail, 2, "")
 
+char *
+size_text(char out[SIZE_TEXT], uint64_t bytes)
+{
+	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+	double v = (double)bytes / 1000;
+	int i = 0;
+	if (bytes < 1000) {
+		snprintf(out, SIZE_TEXT, "%d B", (int)bytes);
+		return out;
+	}
+	for (; v >= 999.5; i++)
+		v /= 1000;
+	snprintf(out, SIZE_TEXT, "%.*f %s", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, units[i]);
+	return out;
+}
+
 double
 clock_seconds(void)
 {
@@ -107,16 +123,32 @@ print_left(double seconds)
 		fprintf(stderr, ", %.0f s left", seconds);
 }
 
+/* "950", "1.2 k", "34 M": a rate to be glanced at. */
+static void
+print_rate(double rate, const char *unit)
+{
+	static const char prefix[] = " kMG";
+	int i = 0;
+	for (; rate >= 999.5 && i < 3; i++)
+		rate /= 1000;
+	fprintf(stderr, ", %.*f %.*s%s%s/s", rate < 9.95 ? 1 : 0, rate, i > 0, prefix + i, i > 0 ? " " : "", unit);
+}
+
+/* What it says of the rate is left to `more`, where there is that. */
 static void
 print_progress(const struct progress *p, uint64_t done, const char *more)
 {
-	double rate = (double)(done - p->first) / (clock_seconds() - p->started + 1e-9);
+	double seconds = clock_seconds() - p->started + 1e-9, rate = (double)(done - p->first) / seconds;
 	fprintf(stderr, "%s: %s %llu", log_tool, p->what, (unsigned long long)done);
 	if (p->total)
 		fprintf(stderr, " of %llu", (unsigned long long)p->total);
 	fprintf(stderr, "%s%s%s%s", *p->unit ? " " : "", p->unit, more ? ", " : "", more ? more : "");
+	if (!more)
+		print_rate(rate, p->unit);
 	if (p->total && done > p->first && done <= p->total)
 		print_left((double)(p->total - done) / rate);
+	else if (p->share > 0 && p->share <= 1)
+		print_left(seconds / p->share * (1 - p->share));
 }
 
 void

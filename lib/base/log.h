@@ -29,6 +29,7 @@ struct progress {
 	const char *unit;
 	uint64_t first;     /* how much had been done before; progress_start: 0 */
 	double plain_every; /* progress_start: 0, never */
+	double share;        /* of the whole that is done, where that is known otherwise than by total; progress_start: 0 */
 	double started, shown;
 	bool on;
 };
@@ -36,6 +37,11 @@ struct progress {
 void progress_start(struct progress *p, const char *what, const char *unit, uint64_t total);
 void progress_show(struct progress *p, uint64_t done, const char *more);  /* `more`: text behind, or NULL */
 void progress_end(struct progress *p);                                     /* clears the line */
+
+enum { SIZE_TEXT = 16 };
+
+/* Bytes as a person reads them, with three digits: "950 B", "10.4 kB", "268 MB". Returns out. */
+char *size_text(char out[SIZE_TEXT], uint64_t bytes);
 
 double clock_seconds(void);      /* monotonic */
 uint64_t peak_rss_bytes(void);   /* the most memory this process has held */

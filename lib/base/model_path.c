@@ -1,12 +1,14 @@
 #include "base/model_path.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/near.h"
 
 /* A place that may hold the model; it is returned when it does, else remembered for the message. */
 static char *
@@ -65,19 +67,28 @@ try_cache(const char *cache, const char *name, struct buf *tried)
 	return found;
 }
 
+static const struct {
+	const char *variable, *below;
+} caches[] = {{"HF_HUB_CACHE", ""}, {"HF_HOME", "/hub"}, {"HOME", "/.cache/huggingface/hub"}};
+
+enum { N_CACHES = sizeof caches / sizeof *caches };
+
+/* The directory of cache i, new; NULL when the environment tells none. */
+static char *
+cache_dir(size_t i)
+{
+	const char *base = getenv(caches[i].variable);
+	return base && *base ? xasprintf("%s%s", base, caches[i].below) : NULL;
+}
+
 static char *
 search_caches(const char *name, struct buf *tried)
 {
-	static const struct {
-		const char *variable, *below;
-	} caches[] = {{"HF_HUB_CACHE", ""}, {"HF_HOME", "/hub"}, {"HOME", "/.cache/huggingface/hub"}};
 	char *found = NULL;
-	for (size_t i = 0; i < sizeof caches / sizeof *caches && !found; i++) {
-		const char *base = getenv(caches[i].variable);
-		if (!base || !*base)
-			continue;
-		char *cache = xasprintf("%s%s", base, caches[i].below);
-		found = try_cache(cache, name, tried);
+	for (size_t i = 0; i < N_CACHES && !found; i++) {
+		char *cache = cache_dir(i);
+		if (cache)
+			found = try_cache(cache, name, tried);
 		free(cache);
 	}
 	return found;
@@ -97,6 +108,56 @@ search_path(const char *name, struct buf *tried)
 	return found;
 }
 
+/* ---- the nearest name, for the message ---- */
+
+/* Compares with every name in a directory; in a Hub cache, with "org/name" and "name" of models--ORG--NAME. */
+static void
+compare_names(struct near *near, const char *dir, const char *prefix, bool cache)
+{
+	DIR *d = opendir(dir);
+	for (struct dirent *entry; d && (entry = readdir(d));) {
+		const char *name = entry->d_name, *dashes;
+		char *shown;
+		if (!cache && name[0] != '.') {
+			shown = xasprintf("%s%s", prefix, name);
+			near_try(near, name, shown);
+		} else if (cache && strncmp(name, "models--", 8) == 0 && (dashes = strstr(name + 8, "--"))) {
+			shown = xasprintf("%.*s/%s", (int)(dashes - name - 8), name + 8, dashes + 2);
+			near_try(near, shown, NULL);
+			near_try(near, dashes + 2, shown);
+		} else {
+			continue;
+		}
+		free(shown);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Where a name may be meant: beside the path, in the directories of $HONE_MODEL_PATH, in the caches. */
+static void
+find_near(struct near *near, const char *name)
+{
+	const char *slash = strrchr(name, '/'), *last = slash ? slash + 1 : name;
+	char *dir = slash ? xstrndup(name, (size_t)(last - name)) : xstrdup(".");
+	near_init(near, last);
+	compare_names(near, dir, slash ? dir : "", false);
+	free(dir);
+	near->name = name;
+	for (const char *dirs = getenv("HONE_MODEL_PATH"); dirs && *dirs; dirs += *dirs == ':') {
+		size_t n = strcspn(dirs, ":");
+		dir = xstrndup(dirs, n);
+		compare_names(near, dir, "", false);
+		free(dir);
+		dirs += n;
+	}
+	for (size_t i = 0; i < N_CACHES; i++)
+		if ((dir = cache_dir(i))) {
+			compare_names(near, dir, "", true);
+			free(dir);
+		}
+}
+
 char *
 model_path(const char *name, struct err *e)
 {
@@ -107,9 +168,12 @@ model_path(const char *name, struct err *e)
 		found = search_caches(name, &tried);
 	if (!found && relative)
 		found = search_path(name, &tried);
-	if (!found)
-		err_set(e, ERR_NOINPUT, "model '%s' is not found; looked at %s", name,
-			tried.len ? tried.data : "nothing");
+	if (!found) {
+		struct near near;
+		find_near(&near, name);
+		err_set(e, ERR_NOINPUT, "model '%s' is not found%s%s%s; looked at %s", name, *near.best ? " (did you mean '" : "",
+			near.best, *near.best ? "'?)" : "", tried.len ? tried.data : "nothing");
+	}
 	buf_release(&tried);
 	return found;
 }

@@ -1,7 +1,16 @@
 #include "base/near.h"
 
+#include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+static int
+lower(char c)
+{
+	return tolower((unsigned char)c);
+}
 
 int
 near_distance(const char *a, const char *b)
@@ -15,7 +24,7 @@ near_distance(const char *a, const char *b)
 		int diagonal = row[0];
 		row[0] = i;
 		for (int j = 1; j <= n; j++) {
-			int best = diagonal + (*a != b[j - 1]);
+			int best = diagonal + (lower(*a) != lower(b[j - 1]));
 			if (row[j] + 1 < best)
 				best = row[j] + 1;
 			if (row[j - 1] + 1 < best)
@@ -25,4 +34,29 @@ near_distance(const char *a, const char *b)
 		}
 	}
 	return row[n];
+}
+
+enum { TOO_FAR = 4, PREFIX_MIN = 3 };
+
+void
+near_init(struct near *n, const char *name)
+{
+	*n = (struct near){.name = name, .least = TOO_FAR};
+}
+
+void
+near_try(struct near *n, const char *known, const char *shown)
+{
+	size_t length = strlen(n->name);
+	int d = near_distance(n->name, known);
+	if (d == INT_MAX)
+		return;
+	if (2 * (size_t)d > length || d >= TOO_FAR)
+		d = length >= PREFIX_MIN && strncasecmp(n->name, known, length) == 0 ? TOO_FAR - 1 : TOO_FAR;
+	if (!shown)
+		shown = known;
+	if (d >= n->least || strlen(shown) > NEAR_MAX)
+		return;
+	n->least = d;
+	snprintf(n->best, sizeof n->best, "%s", shown);
 }

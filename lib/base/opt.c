@@ -72,31 +72,18 @@ opt_find_alias(const char *name)
 	return NULL;
 }
 
-static const char *
-nearest(const struct opt_spec *spec, const char *name)
-{
-	const char *best = NULL;
-	int least = 4;
-	const struct opt *tables[] = {spec->opts, opt_common};
-	for (int t = 0; t < 2; t++)
-		for (const struct opt *o = tables[t]; !opt_is_end(o); o++) {
-			if (o->type == OPT_SECTION)
-				continue;
-			int d = near_distance(name, o->name);
-			if (d < least && d < (int)strlen(name)) {
-				least = d;
-				best = o->name;
-			}
-		}
-	return best;
-}
-
 _Noreturn static void
 unknown(const struct opt_spec *spec, const char *shown, const char *name)
 {
-	const char *near = nearest(spec, name);
-	if (near)
-		die_usage("unknown option '%s'; did you mean '--%s'?", shown, near);
+	struct near near;
+	near_init(&near, name);
+	const struct opt *tables[] = {spec->opts, opt_common};
+	for (int t = 0; t < 2; t++)
+		for (const struct opt *o = tables[t]; !opt_is_end(o); o++)
+			if (o->type != OPT_SECTION)
+				near_try(&near, o->name, NULL);
+	if (*near.best)
+		die_usage("unknown option '%s'; did you mean '--%s'?", shown, near.best);
 	die_usage("unknown option '%s'", shown);
 }
 

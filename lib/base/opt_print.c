@@ -9,6 +9,17 @@
 
 /* ---- -h and --version ---- */
 
+/* As it may be written: 268435456 is 256M. */
+static void
+print_size(int64_t size)
+{
+	int i = 0;
+	for (; size && size % 1024 == 0 && i < 3; i++)
+		size /= 1024;
+	if (size)
+		printf(" [%lld%.*s]", (long long)size, i > 0, &" KMG"[i]);
+}
+
 static void
 print_default(const struct opt *o)
 {
@@ -19,8 +30,7 @@ print_default(const struct opt *o)
 			printf(" [%d]", *(int *)o->value);
 		break;
 	case OPT_SIZE:
-		if (*(int64_t *)o->value)
-			printf(" [%lld]", (long long)*(int64_t *)o->value);
+		print_size(*(int64_t *)o->value);
 		break;
 	case OPT_DOUBLE:
 		if (isfinite(*(double *)o->value) && *(double *)o->value != 0)
@@ -85,6 +95,7 @@ opt_print_version(const struct opt_spec *spec)
 		"gcc",
 #endif
 		__VERSION__);
+	printf("libraries: %s\n", hone_libraries());
 	if (spec->backend)
 		printf("products: %s\n", spec->backend());
 }

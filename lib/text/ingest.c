@@ -19,6 +19,8 @@ struct making {
 	struct dataset_writer *writer, *held_out;
 	json_t *info;                /* what all that is joined agrees on */
 	struct buf bytes;
+	uint64_t rows;
+	uint64_t size;               /* bytes of the only source, a file of records; 0: not known */
 };
 
 /* ---- what a dataset is made from and how: kept in its dataset.json, so that it is used again only for the same ---- */
@@ -74,8 +76,10 @@ same_making(const struct making *m, const json_t *before, const json_t *now)
 /* ---- making one ---- */
 
 static int
-add(struct making *m, const struct example *x, struct err *e)
+add(struct making *m, const struct example *x, double share, struct err *e)
 {
+	if (m->opt->progress)
+		m->opt->progress(m->opt->progress_ctx, ++m->rows, share);
 	bool held_out = m->held_out && example_place(x, &m->bytes) < m->opt->held_out;
 	return dataset_add(held_out ? m->held_out : m->writer, x, e);
 }
@@ -83,8 +87,8 @@ add(struct making *m, const struct example *x, struct err *e)
 static int
 add_record(void *arg, const struct example *x, const struct records_counts *so_far, struct err *e)
 {
-	(void)so_far;
-	return add(arg, x, e);
+	struct making *m = arg;
+	return add(m, x, m->size ? (double)so_far->bytes / (double)m->size : 0, e);
 }
 
 /* Joins what a source says of itself ("tokenizer", "vocab_size", "eos_token_id"); steals it. */
@@ -109,7 +113,7 @@ add_dataset(struct making *m, const struct ingest_source *s, struct err *e)
 		struct example x;
 		rc = dataset_read(d, i, &x, e);
 		if (rc == 0)
-			rc = add(m, &x, e);
+			rc = add(m, &x, 0, e);
 	}
 	if (d)
 		dataset_close(d);
@@ -123,7 +127,7 @@ add_stream(struct making *m, const struct ingest_source *s, struct err *e)
 	struct example x;
 	int rc = r ? 1 : -1;
 	while (rc > 0 && (rc = tokens_read(r, &x, e)) > 0)
-		rc = add(m, &x, e) < 0 ? -1 : 1;
+		rc = add(m, &x, 0, e) < 0 ? -1 : 1;
 	if (rc == 0)
 		rc = join(m, tokens_header(r) ? json_deep_copy(tokens_header(r)) : json_object(), s, e);
 	tokens_close(r);
@@ -136,6 +140,7 @@ add_records(struct making *m, const struct ingest_source *s, struct records_coun
 	struct record_options record = m->opt->record;
 	record.tokenizer = m->tokenizer;
 	record.template = &m->template;
+	m->size = m->n == 1 ? records_size(&s->file, 1) : 0;
 	struct records_sink sink = {.example = add_record, .arg = m};
 	if (records_tokenize(&s->file, 1, &record, false, m->opt->threads, &sink, counts, e) < 0)
 		return -1;

@@ -13,6 +13,9 @@ struct ingest_options {
 	double held_out;           /* share of the rows, chosen by example_place, that goes into a dataset of its own; 0: none */
 	const char *keep_held_out; /* its directory, when `keep` is one */
 	int threads;
+	/* Told after every row: how many went in, and what share of all that is (0: not known); may be NULL. */
+	void (*progress)(void *ctx, uint64_t rows, double share);
+	void *progress_ctx;
 };
 
 struct ingested {

@@ -3,8 +3,11 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/mem.h"
+#include "base/unpack.h"
 #include "text/source.h"
 
 enum { BLOCK_LINES = 8192, BLOCK_BYTES = 4 << 20 };
@@ -361,4 +364,24 @@ records_complaint(const struct records_counts *c, unsigned i, struct buf *text)
 		buf_printf(text, "%s'%s': line %llu", k ? ", " : "", seen->first[k].file, (unsigned long long)seen->first[k].line);
 	buf_puts(text, seen->n > RECORDS_NAMED ? ", ...)" : ")");
 	return true;
+}
+
+uint64_t
+records_size(const char *const *files, size_t n_files)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < n_files; i++) {
+		struct stat st;
+		struct map m;
+		struct err e;
+		/* A pipe must not be opened twice, so it is asked for first. */
+		if (stat(files[i], &st) < 0 || !S_ISREG(st.st_mode) || map_open(&m, files[i], &e) < 0)
+			return 0;
+		bool plain = unpack_detect(m.data, m.size) == UNPACK_PLAIN;
+		total += m.size;
+		map_close(&m);
+		if (!plain)
+			return 0;
+	}
+	return total;
 }

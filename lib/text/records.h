@@ -44,6 +44,9 @@ struct records_sink {
 int records_tokenize(const char *const *files, size_t n_files, struct record_options *opt, bool skip,
 	int threads, const struct records_sink *sink, struct records_counts *counts, struct err *e);
 
+/* Bytes of all files, for what records_counts.bytes is a share of; 0 where one is a pipe, compressed, or not there. */
+uint64_t records_size(const char *const *files, size_t n_files);
+
 enum { RECORDS_COMPLAINTS = N_REMARKS + 1 };
 
 /* Complaint i < RECORDS_COMPLAINTS about what was read, with the first places, as a line for a person in place of what

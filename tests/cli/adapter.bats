@@ -8,7 +8,7 @@ load lib
 setup() {
   train=$hone_bin/hone-train pack=$hone_bin/hone-pack eval=$hone_bin/hone-eval merge=$hone_bin/hone-merge
   cd "$BATS_TEST_TMPDIR" || return 1
-  tiny_config config '"attention_bias": true' "$@"
+  tiny_config config '"attention_bias": true'
   rows 12 | "$pack" -q -o data -
   make_model
 }

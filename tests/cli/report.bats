@@ -87,7 +87,7 @@ well_formed() {
   # what turns the direction of text or steers a terminal is not passed on
   make_run turn 40 "$(printf 'a\xe2\x80\xaeb\x1b[31mc')"
   "$report" turn >page.html
-  run grep -cP '\x{202e}|\x1b' page.html
+  LC_ALL=C.UTF-8 run grep -cP '\x{202e}|\x1b' page.html
   [ "$output" = 0 ]
   "$report" --text turn >text
   run grep -c "$(printf '\x1b')" text
@@ -170,8 +170,8 @@ well_formed() {
   LC_ALL=C.UTF-8 "$report" --text one two >utf8
   LC_ALL=C "$report" --text one two >ascii
   grep -q 'Training loss   a 0.175 b\|Training loss   a ' utf8
-  [ "$(grep -cP '[\x{2801}-\x{28ff}]' utf8)" -gt 20 ]
-  run grep -cP '[^\x00-\x7f]' ascii
+  [ "$(LC_ALL=C.UTF-8 grep -cP '[\x{2801}-\x{28ff}]' utf8)" -gt 20 ]
+  LC_ALL=C run grep -cP '[^\x00-\x7f]' ascii
   [ "$output" = 0 ]
   grep -q '|.*aa' ascii && grep -q '|.*bb' ascii
   LC_ALL=C.UTF-8 "$report" --text --width 60 one >narrow

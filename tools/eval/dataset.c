@@ -47,11 +47,24 @@ open_model(struct job *j, struct err *e)
 	return 0;
 }
 
+static void
+show_reading(void *ctx, uint64_t rows, double share)
+{
+	struct progress *p = ctx;
+	p->share = share;
+	progress_show(p, rows, NULL);
+}
+
 static int
 open_data(struct job *j, struct ingested *in, const char *path, struct err *e)
 {
-	const struct ingest_options o = {.template = settings.template, .threads = opt_threads};
-	if (ingest_open(in, &path, 1, j->dir, &o, e) < 0)
+	struct progress p;
+	const struct ingest_options o = {.template = settings.template, .threads = opt_threads, .progress = show_reading,
+		.progress_ctx = &p};
+	progress_start(&p, "reading", "rows", 0);
+	int rc = ingest_open(in, &path, 1, j->dir, &o, e);
+	progress_end(&p);
+	if (rc < 0)
 		return -1;
 	return ingest_check(in, path, j->model.config.V, j->dir, e);
 }

@@ -71,14 +71,15 @@ pack_report(const char *path, struct err *e)
 	if (!d)
 		return -1;
 	struct figures f;
+	char size[SIZE_TEXT];
 	struct buf labels = {0};
 	size_t n;
 	measure(d, &f);
 	dataset_labels(d, &n);
 	put_labels(&labels, d);
-	log_note("'%s': %zu examples, %llu tokens, %llu targets, %llu bytes (%.1f times smaller)", path,
+	log_note("'%s': %zu examples, %llu tokens, %llu targets, %s (%.1f times smaller)", path,
 		dataset_count(d), (unsigned long long)dataset_tokens(d), (unsigned long long)dataset_targets(d),
-		(unsigned long long)f.bytes, ratio(&f));
+		size_text(size, f.bytes), ratio(&f));
 	if (n)
 		log_note("'%s': %zu labels:%s", path, n, labels.data);
 	buf_release(&labels);
@@ -89,6 +90,7 @@ pack_report(const char *path, struct err *e)
 static void
 print_info(const struct dataset *d, const struct figures *f)
 {
+	char size[SIZE_TEXT];
 	struct buf labels = {0};
 	size_t n;
 	const char *tokenizer = dataset_tokenizer(d);
@@ -106,8 +108,8 @@ print_info(const struct dataset *d, const struct figures *f)
 	printf("tokenizer    %s\n", tokenizer ? tokenizer : "unknown");
 	if (dataset_vocab_size(d))
 		printf("vocabulary   %lld\n", (long long)dataset_vocab_size(d));
-	printf("shards       %zu, %llu bytes (%.1f times smaller than the records)\n",
-		json_array_size(json_object_get(dataset_json(d), "shards")), (unsigned long long)f->bytes, ratio(f));
+	printf("shards       %zu, %s (%.1f times smaller than the records)\n",
+		json_array_size(json_object_get(dataset_json(d), "shards")), size_text(size, f->bytes), ratio(f));
 	printf("fingerprint  %s\n", dataset_fingerprint(d));
 	buf_release(&labels);
 }

@@ -72,6 +72,7 @@ struct stream {
 	const struct record_options *records;
 	const struct opt_list *files;
 	struct progress progress;
+	uint64_t bytes;  /* in all files; 0: not known */
 	struct show *show;
 };
 
@@ -110,6 +111,8 @@ write_example(void *arg, const struct example *x, const struct records_counts *s
 			start_stream(s);
 		tokens_write(s->writer, x);
 	}
+	if (s->bytes)
+		s->progress.share = (double)so_far->bytes / (double)s->bytes;
 	progress_show(&s->progress, so_far->records, NULL);
 	if (s->out.error)
 		return err_set(e, ERR_IO, "cannot write '%s': %s", output, strerror(s->out.error));
@@ -204,6 +207,7 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 	if (show && !(s.show = show_new(&s.out, opt->tokenizer, on_terminal, &e)))
 		die(&e);
 	progress_start(&s.progress, "tokenizing", "records", 0);
+	s.bytes = records_size(files->item, files->n);
 	s.progress.on = s.progress.on && !(show && on_terminal);
 	int rc = records_tokenize(
 		files->item, files->n, opt, strcmp(on_error, "skip") == 0, opt_threads, &sink, &counts, &e);

@@ -1,0 +1,78 @@
+#!/usr/bin/env bats
+# hone: lists the programs, starts them, and knows what was meant; --version; names of models that are nearly right.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup() {
+  root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+  cd "$BATS_TEST_TMPDIR" || return 1
+  unset HF_HUB_CACHE HF_HOME HONE_MODEL_PATH HONE_MODEL
+  export HOME=$BATS_TEST_TMPDIR
+}
+
+listed() {
+  "$hone_bin/hone" | sed -nE 's/^  ([a-z]+) +[^ ].*/\1/p' | grep -v '^hone$' | sort
+}
+
+@test "hone: alone it lists every program, and no other" {
+  (cd "$root" && ls -d tools/*/main.c pipelines/hone-*) | sed -nE 's,^tools/([a-z]+)/main.c,\1,p; s,^pipelines/hone-([a-z]+)$,\1,p' |
+    grep -v '^hone$' | sort >there
+  [ "$(wc -l <there)" -ge 8 ]
+  listed >listed
+  diff there listed
+  "$hone_bin/hone" --help >help
+  "$hone_bin/hone" | diff - help
+}
+
+@test "hone: a command is the program of that name" {
+  "$hone_bin/hone" pack -h >one
+  "$hone_bin/hone-pack" -h >two
+  diff one two
+  "$hone_bin/hone" help pack | diff - two
+  "$hone_bin/hone" hone-pack -h | diff - two
+  fails 64 "hone-pack: unknown option '--no-such'" "$hone_bin/hone" pack --no-such
+  # through a symbolic link, and with nothing on the PATH
+  ln -s "$hone_bin/hone" short
+  env -i ./short pack -h | diff - two
+}
+
+@test "hone: what nearly is a command or an option" {
+  fails 64 "unknown command 'trian'; did you mean 'train'?" "$hone_bin/hone" trian
+  fails 64 "unknown command 'eVal'; did you mean 'eval'?" "$hone_bin/hone" eVal
+  fails 64 "unknown command 'xyzzy'" "$hone_bin/hone" xyzzy
+  [[ $stderr != *"did you mean"* ]]
+  fails 64 "unknown command '../pack'" "$hone_bin/hone" ../pack
+  fails 64 "did you mean '--version'?" "$hone_bin/hone" --versoin
+  fails 64 "did you mean '--learning-rate'?" "$hone_bin/hone-train" --learning_ratee 1
+  fails 64 "did you mean '--gradient-accumulation-steps'?" "$hone_bin/hone-train" --gradient-acc 1
+  fails 64 "unknown option '--qqq'" "$hone_bin/hone-train" --qqq
+  [[ $stderr != *"did you mean"* ]]
+}
+
+@test "hone: --version names commit, compiler, libraries, and the kernels where something is computed" {
+  local name
+  for name in hone hone-pack hone-train; do
+    run "$hone_bin/$name" --version
+    [ "$status" -eq 0 ]
+    [[ ${lines[0]} =~ ^$name\ [0-9.]+\ \(commit\ ([0-9a-f]{12}|unknown),\ (gcc|clang)\ [0-9.]+ ]]
+    [[ ${lines[1]} =~ ^libraries:\ jansson\ [0-9.]+,\ PCRE2\ [0-9.]+,\ utf8proc\ [0-9.]+,\ xxHash\ [0-9.]+,\ zlib\ [0-9.]+,\ zstd\ [0-9.]+$ ]]
+  done
+  [[ ${lines[2]} =~ ^products:\ OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ bf16\ on\ [a-z0-9]+$ ]]
+}
+
+@test "hone: a model's name that is nearly right" {
+  mkdir -p models/SmolLM2-135M hub/models--HuggingFaceTB--SmolLM2-360M/refs here/base
+  fails 66 "model 'smollm2-135m' is not found (did you mean 'SmolLM2-135M'?); looked at" \
+    env HONE_MODEL_PATH=models "$hone_bin/hone-tokenize" -m smollm2-135m /dev/null
+  fails 66 "(did you mean 'HuggingFaceTB/SmolLM2-360M'?)" env HF_HUB_CACHE=hub "$hone_bin/hone-tokenize" -m SmolLM2-360M /dev/null
+  fails 66 "(did you mean 'HuggingFaceTB/SmolLM2-360M'?)" \
+    env HF_HUB_CACHE=hub "$hone_bin/hone-tokenize" -m HuggingFaceTB/SmolLM-360M /dev/null
+  fails 66 "(did you mean 'here/base'?)" "$hone_bin/hone-tokenize" -m here/bass /dev/null
+  fails 66 "model 'nothing-like-it' is not found; looked at 'nothing-like-it'" "$hone_bin/hone-tokenize" -m nothing-like-it /dev/null
+}
+
+@test "hone: a program that is there and cannot be started is told" {
+  mkdir bin && touch bin/hone-frob
+  fails 66 "cannot start 'hone-frob': Permission denied" env PATH="$PWD/bin:$PATH" "$hone_bin/hone" frob
+}
