@@ -134,8 +134,8 @@ $(HELPERS) $(BENCH): $(B)/%: $(B)/%.o $(LIB_A)
 
 # The products are measured beside oneDNN's where Debian's libdnnl-dev (2.x) is installed; nothing else uses it.
 ONEDNN  = $(shell grep -s 'MAJOR 2$$' /usr/include/oneapi/dnnl/dnnl_version.h)
-$(B)/tests/bench/products.o: DEFINES = $(if $(ONEDNN),-DHAVE_ONEDNN)
-$(B)/tests/bench/products: LDLIBS += $(if $(ONEDNN),-ldnnl)
+$(B)/tests/bench/products.o $(B)/tests/bench/train.o: DEFINES = $(if $(ONEDNN),-DHAVE_ONEDNN)
+$(B)/tests/bench/products $(B)/tests/bench/train: LDLIBS += $(if $(ONEDNN),-ldnnl)
 
 # ---- testing ----
 
@@ -162,9 +162,10 @@ asan:
 
 # ---- measuring ----
 
-## bench: how fast text becomes tokens
+## bench: how fast text becomes tokens, models train, and text is generated
 bench: all $(BENCH)
 	@tests/bench/tokenize.sh -b $(BIN) -o $(B)
+	@tests/bench/train.sh -o $(B)
 
 # ---- reading the sources ----
 

@@ -148,6 +148,32 @@ label_list_read(struct label_list *l, const char *path, const char *model_dir, s
 	return rc;
 }
 
+static struct label
+copy_label(const struct label *from)
+{
+	struct label to = {.name = xstrdup(from->name), .n_ids = from->n_ids};
+	int32_t *ids = xreallocarray(NULL, from->n_ids, sizeof *ids);
+	memcpy(ids, from->ids, from->n_ids * sizeof *ids);
+	to.ids = ids;
+	return to;
+}
+
+void
+label_list_join(struct label_list *l, const struct label *data, size_t n, bool add)
+{
+	struct label_list both = {.v = xreallocarray(NULL, l->n + n, sizeof *l->v), .cap = l->n + n};
+	size_t i = 0, k = 0;
+	while (i < l->n || k < n) {
+		int order = i == l->n ? 1 : k == n ? -1 : strcmp(l->v[i].name, data[k].name);
+		if (add || order <= 0)
+			both.v[both.n++] = copy_label(order < 0 ? &l->v[i] : &data[k]);
+		i += order <= 0;
+		k += order >= 0;
+	}
+	label_list_release(l);
+	*l = both;
+}
+
 void
 label_list_release(struct label_list *l)
 {

@@ -2,7 +2,10 @@
  *
  *   train DIR lora|full DTYPE [DOCS LENGTH TARGETS [STEPS [RANK]]]
  *
- * DIR as tests/bench/make_model.sh makes it; TARGETS 0: all. Prints one JSON object. The first step is not counted. */
+ * DIR as tests/bench/make_model.sh makes it; TARGETS 0: all. Prints one JSON object. The first step is not counted.
+ * FLOP/s count the base's products alone (2 a multiply-add), and `share` is the part of a step that these would take by
+ * themselves in the library named: oneDNN where it is installed, with its weights packed beforehand, otherwise hone's own
+ * in bf16, OpenBLAS in fp32. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,9 +17,11 @@
 #include "base/rng.h"
 #include "base/worktime.h"
 #include "math/gemm.h"
+#include "math/product.h"
 #include "model/batch.h"
 #include "model/lora.h"
 #include "model/optimizer.h"
+#include "products_onednn.h"
 
 struct setup {
 	const char *dir, *method, *dtype;
@@ -68,14 +73,89 @@ step(struct model *m, struct optimizer *o, const struct batch *b, float *nll, in
 	work_switch(before);
 }
 
+/* ---- the products of a step by themselves ---- */
+
+/* C[M,N] = op(A) op(B), K between; ta: A is stored [K,M]; tb: B is stored [N,K]. */
+struct product {
+	int M, N, K;
+	bool ta, tb;
+};
+
+struct alone {
+	double seconds, flops;
+	const char *library;
+};
+
 static void
-report(const struct setup *s, const struct model *m, double seconds, const double *spent)
+multiply(const struct product *p, enum num type, const struct onednn *d, void *a, void *b, void *c)
 {
+	int lda = p->ta ? p->M : p->K, ldb = p->tb ? p->K : p->N;
+	if (d)
+		onednn_run(d);
+	else if (type == NUM_BF16)
+		product_of((struct rows){c, p->N, type}, operand_rows((struct rows){a, lda, type}, p->ta),
+			operand_rows((struct rows){b, ldb, type}, !p->tb), p->M, p->N, p->K, 1, 0);
+	else if (p->ta)
+		gemm_tn(c, p->N, a, lda, b, ldb, p->M, p->N, p->K, 1, 0);
+	else
+		(p->tb ? gemm_nt : gemm_nn)(c, p->N, a, lda, b, ldb, p->M, p->N, p->K, 1, 0);
+}
+
+/* The quickest of three. */
+static void
+time_product(struct alone *sum, const struct product *p, enum num type, double times)
+{
+	size_t a = (size_t)p->M * (size_t)p->K, b = (size_t)p->N * (size_t)p->K, c = (size_t)p->M * (size_t)p->N;
+	char *memory = xcalloc(a + b + c, num_size(type));
+	void *A = memory, *B = memory + a * num_size(type), *C = memory + (a + b) * num_size(type);
+	struct onednn *d = type == NUM_BF16 ? onednn_open(A, B, C, p->M, p->N, p->K, p->ta, p->tb) : NULL;
+	double best = INFINITY;
+	for (int i = 0; i < 4; i++) {
+		double start = clock_seconds();
+		multiply(p, type, d, A, B, C);
+		if (i > 0)
+			best = fmin(best, clock_seconds() - start);
+	}
+	sum->seconds += times * best;
+	sum->flops += times * 2 * (double)p->M * p->N * p->K;
+	sum->library = d ? "oneDNN" : type == NUM_BF16 ? "hone" : "OpenBLAS";
+	if (d)
+		onednn_close(d);
+	free(memory);
+}
+
+static void
+time_linear(struct alone *sum, const struct linear *l, enum num type, int rows, bool trained, double times)
+{
+	time_product(sum, &(struct product){rows, l->out, l->in, false, true}, type, times);
+	time_product(sum, &(struct product){rows, l->in, l->out, false, false}, type, times);
+	if (trained)
+		time_product(sum, &(struct product){l->out, l->in, rows, true, false}, type, times);
+}
+
+static struct alone
+products_alone(const struct model *m, const struct setup *s, int targets)
+{
+	struct alone sum = {0};
+	bool trained = strcmp(s->method, "full") == 0;
+	for (int i = 0; i < m->layer[0].n_linears; i++)
+		time_linear(&sum, &m->layer[0].linear[i], m->compute, s->docs * s->length, trained, m->config.L);
+	time_linear(&sum, &m->head, m->compute, targets, trained, 1);
+	return sum;
+}
+
+static void
+report(const struct setup *s, const struct model *m, double seconds, const double *spent, int targets)
+{
+	uint64_t peak = peak_rss_bytes();
+	struct alone alone = products_alone(m, s, targets);
 	double tokens = (double)s->steps * s->docs * s->length;
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:i}", "what", "hone", "method", s->method, "dtype",
 		m->compute == NUM_BF16 ? "bf16" : "fp32", "model", s->dir, "threads", math_threads(), "documents", s->docs, "length",
 		s->length, "tokens_per_second", tokens / seconds, "seconds_per_step", seconds / s->steps, "peak_rss_mb",
-		(int)(peak_rss_bytes() >> 20));
+		(int)(peak >> 20));
+	json_object_update_new(o, json_pack("{s:f, s:f, s:s, s:f}", "gflops", alone.flops * s->steps / seconds / 1e9, "products_gflops",
+		alone.flops / alone.seconds / 1e9, "library", alone.library, "share", alone.seconds * s->steps / seconds));
 	for (int k = 0; k < WORK_KINDS; k++)
 		json_object_set_new(o, work_name(k), json_real(spent[k] / seconds));
 	char *text = json_dumps(o, JSON_REAL_PRECISION(4));
@@ -121,6 +201,6 @@ main(int argc, char **argv)
 	double seconds = clock_seconds() - start;
 	for (int k = 0; k < WORK_KINDS; k++)
 		spent[k] = work_seconds(k) - before[k];
-	report(&s, &m, seconds, spent);
+	report(&s, &m, seconds, spent, bb.n_targets);
 	return 0;
 }

@@ -98,6 +98,21 @@ uneven() {
   cmp threads/final/model.safetensors kept/final/model.safetensors
 }
 
+@test "promise: gradient checkpointing changes no bit, whatever is trained and computed in" {
+  make_model
+  uneven >all.jsonl
+  for dtype in float32 bfloat16; do
+    for method in full lora; do
+      for option in --no-gradient-checkpointing --gradient-checkpointing; do
+        "$train" -q -m model -t all.jsonl -o "$dtype$method$option" --method "$method" --dtype "$dtype" --batch-size 3 \
+          --n-epochs 10 --learning-rate 3e-3 "$option"
+      done
+      jq -c '[.loss, .grad_norm]' "$dtype$method--gradient-checkpointing/metrics.jsonl" >recomputed
+      jq -c '[.loss, .grad_norm]' "$dtype$method--no-gradient-checkpointing/metrics.jsonl" | cmp - recomputed
+    done
+  done
+}
+
 # words: the demonstration's tokenizer, and a model for it that has learned which tokens there are
 words() {
   mkdir -p config
@@ -137,4 +152,20 @@ words() {
   [ "$(jq .targets zero.json)" -lt "$(jq .targets plain.json)" ]
   [ "$(jq -c '[.loss, .targets, .grad_norm]' zero.json)" = "$(jq -c '[.loss, .targets, .grad_norm]' last.json)" ]
   [ "$(jq -c '[.loss, .targets]' ones.json)" = "$(jq -c '[.loss, .targets]' plain.json)" ]
+}
+
+@test "labels: --labels names classes that the data do not show" {
+  words
+  printf '["nowhere", "billing"]' >list
+  "$train" -q -m model -t all.jsonl -o without -v all.jsonl --max-steps 1 --compute-classification-metrics \
+    --classification-n-classes "$(jq -r .completion all.jsonl | sort -u | wc -l)"
+  known=$(jq -r '.completion | ltrimstr(" ")' all.jsonl | sort -u)
+  n=$(printf '%s\n' "$known" nowhere billing | sort -u | wc -l)
+  run --separate-stderr "$train" -m model -t all.jsonl -o with -v all.jsonl --max-steps 1 --labels list \
+    --compute-classification-metrics --classification-n-classes "$n"
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *"never trained on: "*"'nowhere'"* ]]
+  jq -e '.scores | has("nowhere")' with/predictions.jsonl | sort -u | grep -qx true
+  run "$train" -m model -t all.jsonl -o wrong --labels list
+  [ "$status" -eq 64 ]
 }

@@ -58,24 +58,6 @@ open_data(struct job *j, struct ingested *in, const char *path, struct err *e)
 
 /* ---- labels ---- */
 
-/* A label of the list that the data show, too, has the tokens that it has there. */
-static void
-adopt_tokens(struct label_list *l, const struct label *data, size_t n)
-{
-	for (size_t i = 0, k = 0; i < l->n && k < n;) {
-		int order = strcmp(l->v[i].name, data[k].name);
-		if (order == 0) {
-			int32_t *ids = xreallocarray(NULL, data[k].n_ids, sizeof *ids);
-			memcpy(ids, data[k].ids, data[k].n_ids * sizeof *ids);
-			free((int32_t *)l->v[i].ids);
-			l->v[i].ids = ids;
-			l->v[i].n_ids = data[k].n_ids;
-		}
-		i += order <= 0;
-		k += order >= 0;
-	}
-}
-
 static int
 list_labels(struct job *j, struct err *e)
 {
@@ -83,7 +65,7 @@ list_labels(struct job *j, struct err *e)
 	const struct label *data = dataset_labels(j->data.dataset, &n);
 	if (label_list_read(&j->label_list, settings.labels, j->dir, e) < 0)
 		return -1;
-	adopt_tokens(&j->label_list, data, n);
+	label_list_join(&j->label_list, data, n, false);
 	return label_set_init_tables(&j->labels, true, j->label_list.v, j->label_list.n, data, n, j->model.config.V, e);
 }
 

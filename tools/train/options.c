@@ -114,6 +114,7 @@ static const struct opt options[] = {
 	{OPT_INT, 0, "classification-n-classes", S(n_classes), "N", "how many classes there must be", 0, 1000000},
 	{OPT_STRING, 0, "classification-positive-class", S(positive_class), "LABEL", "for precision, recall, F-beta, AUROC"},
 	{OPT_STRING, 0, "classification-betas", S(betas), "X,...", "betas of F-beta"},
+	{OPT_STRING, 0, "labels", S(labels), "FILE", "labels that the data need not show: a JSON array, or one a line"},
 	{OPT_ENUM, 0, "label-score", S(label_score), "full|first-token", "score a label by all its tokens, or its first"},
 	{OPT_STRING, 0, "metric-for-best-model", S(metric_for_best_model), "NAME",
 		"figure that 'best' is chosen by (default: accuracy of a classification, else loss)"},

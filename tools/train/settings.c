@@ -132,8 +132,8 @@ check_evaluation(const struct settings *s)
 	bool evaluates = s->valid.n || s->validation_split > 0;
 	if (s->classification && !evaluates)
 		die_usage("--compute-classification-metrics needs validation data (-v)");
-	if ((s->n_classes || s->positive_class || s->betas) && !s->classification)
-		die_usage("--classification-* options go with --compute-classification-metrics");
+	if ((s->n_classes || s->positive_class || s->betas || s->labels) && !s->classification)
+		die_usage("--classification-* options and --labels go with --compute-classification-metrics");
 	if (s->classification && !s->n_classes && !s->positive_class)
 		die_usage("--compute-classification-metrics needs --classification-n-classes or --classification-positive-class");
 	if (s->betas && !s->positive_class)

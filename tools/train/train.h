@@ -57,7 +57,7 @@ struct settings {
 	const char *eval_strategy;
 	bool classification;
 	int n_classes;
-	const char *positive_class, *betas, *label_score;
+	const char *labels, *positive_class, *betas, *label_score;
 	const char *metric_for_best_model;
 	bool greater_is_better, greater_given, load_best_model_at_end;
 	int early_stopping_patience;

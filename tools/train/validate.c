@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "text/label_list.h"
 #include "train.h"
 
 /* ---- the figure that best/ is chosen by ---- */
@@ -89,11 +90,30 @@ judge(struct run *r, double value)
 
 /* ---- before the first step ---- */
 
+/* The labels of the data, and those of --labels, which the data need not show. */
+static int
+find_labels(struct run *r, struct err *e)
+{
+	size_t n_train, n_valid;
+	if (!r->set->labels)
+		return label_set_init(&r->labels, r->train, r->valid, r->model.config.V, e);
+	struct label_list list = {0};
+	const struct label *train = dataset_labels(r->train, &n_train), *valid = dataset_labels(r->valid, &n_valid);
+	int rc = label_list_read(&list, r->set->labels, r->model_dir, e);
+	if (rc == 0) {
+		label_list_join(&list, valid, n_valid, true);
+		label_list_join(&list, train, n_train, false);
+		rc = label_set_init_tables(&r->labels, true, train, n_train, list.v, list.n, r->model.config.V, e);
+	}
+	label_list_release(&list);
+	return rc;
+}
+
 static int
 prepare_labels(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
-	if (label_set_init(&r->labels, r->train, r->valid, r->model.config.V, e) < 0 ||
+	if (find_labels(r, e) < 0 ||
 		eval_set_labels(&r->eval, &r->labels, s->n_classes, s->positive_class, &r->positive, r->model.config.V,
 			e) < 0)
 		return -1;
