@@ -33,8 +33,8 @@ struct attn_shape {
 	int window;                /* keys a query sees, itself included; 0: all */
 };
 
-/* Floats of scratch that the calls below need for T rows of this type when no document (with its prefix) is longer than
- * max_len. */
+/* Floats of scratch that the calls below need for rows of this type when no document (with its prefix) is longer than
+ * max_len. T: rows that backward may have; forward needs nothing for each, and 0 is enough for it. */
 size_t attention_scratch(const struct attn_shape *s, enum num type, int T, int max_len, int threads);
 
 /* What goes in and comes out of forward, and backward's gradients of the same. */
