@@ -2,9 +2,10 @@
  * calls this at the end of an epoch, and hone-eval by itself.
  *
  * The score of a label is the log-probability of its tokens after the prompt. The prompt is computed once, and so is what
- * labels share: they are a trie below it (eval/trie.h). When one label's tokens begin another's, each label's score includes the end-of-sequence
- * token that must follow; otherwise the labels are already exclusive and it does not. By the first-token rule
- * (that of the legacy service) only a label's first token counts. Probabilities are the softmax over the labels. */
+ * labels share: they are a trie below it (eval/trie.h). When one label's tokens begin another's, each label's score
+ * includes the end-of-sequence token that must follow; otherwise the labels are already exclusive and it does not. By the
+ * first-token rule (that of the legacy service) only a label's first token counts. Probabilities are the softmax over the
+ * labels. */
 #ifndef HONE_EVAL_EVALUATE_H
 #define HONE_EVAL_EVALUATE_H
 

@@ -34,7 +34,8 @@ struct example {
 uint32_t example_targets(const struct example *x);
 
 /* A number in [0, 1] that is a hash of the tokens alone. Rows below a share make up a part of the data: a row keeps its
- * place whatever is added, each label gives its share, and rows that are the same text never stand on both sides. Leaves the ids in *bytes, each as four bytes, little-endian. */
+ * place whatever is added, each label gives its share, and rows that are the same text never stand on both sides. Leaves
+ * the ids in *bytes, each as four bytes, little-endian. */
 double example_place(const struct example *x, struct buf *bytes);
 
 /* The tokens [from, to) of x as an example of their own, 0 <= from < to <= x->n. Its spans are built in

@@ -3,8 +3,9 @@
  * T rows of H query heads of D elements; rows of K key heads and value heads, H a multiple of K: query head h reads key
  * head h/(H/K). Where heads lie in a row is told by struct heads, so that q, k and v may share the rows of one product.
  * A document is a run of rows that sees itself causally, and, before itself, a prefix: other rows of k and v
- * (a prompt that several answers share, or a key-value cache), or the beginning of a document that it branches off. Nothing of size T x T is held: queries are taken
- * in blocks of ATTN_BLOCK, so the cost and the memory are those of each document, not of the row. */
+ * (a prompt that several answers share, or a key-value cache), or the beginning of a document that it branches off.
+ * Nothing of size T x T is held: queries are taken in blocks of ATTN_BLOCK, so the cost and the memory are those of each
+ * document, not of the row. */
 #ifndef HONE_MATH_ATTENTION_H
 #define HONE_MATH_ATTENTION_H
 
@@ -12,7 +13,11 @@
 
 #include "math/rows.h"
 
-enum { ATTN_BLOCK = 64, ATTN_BRANCHES_MAX = 66 };  /* the latter: documents that branch off one another, in a row */
+enum {
+	ATTN_BLOCK = 64,
+	ATTN_BRANCHES_MAX = 66,  /* documents that branch off one another, in a row */
+	ATTN_HEAD_MAX = 1 << 13, /* elements of a head: a block of queries fits a thread's scratch */
+};
 
 struct attn_doc {
 	int q, n;                  /* queries: rows q .. q+n-1 of q and out */
@@ -23,13 +28,13 @@ struct attn_doc {
 };
 
 struct attn_shape {
-	int H, K, D;
+	int H, K, D;               /* D at most ATTN_HEAD_MAX */
 	float scale;               /* of the products q.k, as a rule 1/sqrt(D) */
 	int window;                /* keys a query sees, itself included; 0: all */
 };
 
-/* Floats of scratch that the calls below need for T rows of this type when no document (with its prefix) is longer than
- * max_len. */
+/* Floats of scratch that the calls below need for rows of this type when no document (with its prefix) is longer than
+ * max_len. T: rows that backward may have; forward needs nothing for each, and 0 is enough for it. */
 size_t attention_scratch(const struct attn_shape *s, enum num type, int T, int max_len, int threads);
 
 /* What goes in and comes out of forward, and backward's gradients of the same. */

@@ -20,6 +20,8 @@ enum {
 	FEW = 4,      /* queries for which packing the keys does not pay: generation */
 };
 
+_Static_assert(ATTN_BLOCK * ATTN_HEAD_MAX <= MATH_SCRATCH, "a block of queries fits the scratch");
+
 /* ---- scratch ---- */
 
 /* One thread's. */
@@ -120,18 +122,6 @@ all_keys(const struct heads *x, const struct attn_doc *doc, int kh, int D, uint1
 	return to;
 }
 
-static struct packed_left
-left(void *memory, struct rows x, bool turned, int n, int k)
-{
-	return packed_left(memory, operand_rows(x, turned), n, k);
-}
-
-static struct packed_right
-right(void *memory, struct rows x, bool turned, int n, int k)
-{
-	return packed_right(memory, operand_rows(x, turned), n, k);
-}
-
 /* ---- forward ---- */
 
 /* What is left of a row of n outside [from, to). */
@@ -221,7 +211,7 @@ forward_block(const struct attn *a, float *lse, const struct attn_block *b, cons
 {
 	int D = s->D, ld = padded(D);
 	float max[ATTN_BLOCK], total[ATTN_BLOCK];
-	struct packed_left q = left(w->q, head_rows(&a->q, b->doc->q + b->i0, b->h), false, b->n, D);
+	struct packed_left q = packed_left(w->q, head_rows(&a->q, b->doc->q + b->i0, b->h), false, b->n, D);
 	for (int i = 0; i < b->n; i++) {
 		max[i] = -1e30f;
 		total[i] = 0;
@@ -320,8 +310,8 @@ forward_part(const struct attn *a, float *lse, const struct attn_doc *doc, const
 {
 	struct keys keys = {.len = doc->n_prefix + doc->n};
 	if (doc->n > FEW) {
-		keys.k = right(w->k, all_keys(&a->k, doc, kh, s->D, w->gathered), false, keys.len, s->D);
-		keys.v = right(w->v, all_keys(&a->v, doc, kh, s->D, w->gathered), true, s->D, keys.len);
+		keys.k = packed_right(w->k, all_keys(&a->k, doc, kh, s->D, w->gathered), false, keys.len, s->D);
+		keys.v = packed_right(w->v, all_keys(&a->v, doc, kh, s->D, w->gathered), true, s->D, keys.len);
 	}
 	for (int h = h0; h < h1; h++)
 		for (int i0 = 0; i0 < doc->n; i0 += ATTN_BLOCK) {
@@ -375,9 +365,9 @@ backward_block(const struct attn *d, const struct attn *a, const float *lse, con
 	int D = s->D, ld = padded(keys->len), row = b->doc->q + b->i0;
 	struct rows q_rows = head_rows(&a->q, row, b->h), dout_rows = head_rows(&d->out, row, b->h);
 	struct rows out_rows = head_rows(&a->out, row, b->h);
-	struct packed_left q = left(w->q, q_rows, false, b->n, D), dout = left(w->dout, dout_rows, false, b->n, D);
-	struct packed_left q_turned = left(w->q_turned, q_rows, true, D, b->n);
-	struct packed_left dout_turned = left(w->dout_turned, dout_rows, true, D, b->n);
+	struct packed_left q = packed_left(w->q, q_rows, false, b->n, D), dout = packed_left(w->dout, dout_rows, false, b->n, D);
+	struct packed_left q_turned = packed_left(w->q_turned, q_rows, true, D, b->n);
+	struct packed_left dout_turned = packed_left(w->dout_turned, dout_rows, true, D, b->n);
 	float delta[ATTN_BLOCK], *buf = math_scratch();
 	for (int i = 0; i < b->n; i++)
 		delta[i] = dot(row_load(dout_rows, i, 0, D, buf), row_load(out_rows, i, 0, D, buf + D), D);
@@ -393,9 +383,9 @@ backward_block(const struct attn *d, const struct attn *a, const float *lse, con
 			gradient_row(rows_at(P.rows, i, 0).data, rows_at(dS.rows, i, 0).data, w->S + i * CHUNK, w->dS + i * CHUNK,
 				s->scale, lse[(size_t)(row + i) * (size_t)s->H + (size_t)b->h], delta[i], from, to, n);
 		}
-		struct packed_right turned = right(w->right, P.rows, true, n, b->n);
+		struct packed_right turned = packed_right(w->right, P.rows, true, n, b->n);
 		packed_product(w->dv + c0, ld, &dout_turned, &turned, 0, n, 0, true);
-		turned = right(w->right, dS.rows, true, n, b->n);
+		turned = packed_right(w->right, dS.rows, true, n, b->n);
 		packed_product(w->dk + c0, ld, &q_turned, &turned, 0, n, 0, true);
 		packed_product(w->sum, padded(D), &dS, &keys->k_turned, 0, D, c0, c0 > first);
 	}
@@ -429,8 +419,8 @@ backward_part(const struct attn *d, const struct attn *a, const float *lse, cons
 	int D = s->D, ld = padded(doc->n);
 	size_t size = (size_t)padded(D) * (size_t)ld * sizeof(float);
 	struct rows k = head_rows(&a->k, doc->k, kh), v = head_rows(&a->v, doc->k, kh);
-	struct keys keys = {right(w->k, k, false, doc->n, D), right(w->v, v, false, doc->n, D),
-		right(w->k_turned, k, true, D, doc->n), doc->n};
+	struct keys keys = {packed_right(w->k, k, false, doc->n, D), packed_right(w->v, v, false, doc->n, D),
+		packed_right(w->k_turned, k, true, D, doc->n), doc->n};
 	for (int h = h0; h < h1; h++) {
 		memset(w->dk, 0, size);
 		memset(w->dv, 0, size);

@@ -1,5 +1,6 @@
 #include "math/bf16.h"
 
+#include <assert.h>
 #include <omp.h>
 
 #include "math/bf16_kernel.h"
@@ -200,6 +201,7 @@ void
 bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {
 	struct product p = {bf16_kernel(), c, a, b, M, N, K, alpha, beta};
+	assert(!a.part);
 	if (M == 0 || N == 0)
 		return;
 	if (!p.kernel || K == 0) {

@@ -12,7 +12,8 @@
 
 #include "math/operand.h"
 
-/* C[M,N] = beta C + alpha A[M,K] B[N,K]^T. With beta 0, C need not be initialised; its rows may be fp32 or bf16.
+/* C[M,N] = beta C + alpha A[M,K] B[N,K]^T. With beta 0, C need not be initialised; its rows may be fp32 or bf16. Only B
+ * may be put together of parts.
  * Operands that are not bf16 are rounded to nearest even. */
 void bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta);
 

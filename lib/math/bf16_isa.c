@@ -9,13 +9,23 @@
 
 #ifdef __x86_64__
 
+#include <cpuid.h>
+
+/* By CPUID's leaf 7: not every compiler's __builtin_cpu_supports knows tiles. */
+static bool
+has_tiles(void)
+{
+	enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
+	unsigned a, b, c, d;
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d & AMX_BF16 && d & AMX_TILE;
+}
+
 /* Linux lets a process use tiles when it has asked for their state to be saved: Documentation/arch/x86/xstate.rst. */
 static bool
 tiles_granted(void)
 {
 	enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-	return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
-		syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+	return has_tiles() && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
 static bool

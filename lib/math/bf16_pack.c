@@ -35,7 +35,7 @@ fetch(const struct operand *o, int r, int n, int c, int nc, float *scratch, size
 		return rows_at(o->rows, r, c).data;
 	}
 	struct rows from = o->w ? rows_f32(scratch, nc) : rows_at(o->rows, r, c);
-	uint16_t *to = (uint16_t *)(scratch + (size_t)nc * BLOCK);
+	uint16_t *to = (void *)(scratch + (size_t)nc * BLOCK);
 	if (o->w)
 		matrix_expand(scratch, nc, o->w, r, n, c, nc);
 	for (int i = 0; i < n; i++)

@@ -138,7 +138,6 @@ probe_memory(int n)
 int
 math_set_threads(int n)
 {
-
 	static int asked;  /* what $OMP_NUM_THREADS came to, before anything was set */
 	cpu_set_t set;
 	if (!asked)
@@ -217,6 +216,7 @@ math_backend(void)
 	static char name[128];
 	const char *config = openblas_get_config();
 	snprintf(name, sizeof name, "%.*s %s; bf16 on %s",
-		(int)strcspn(strstr(config, "OpenBLAS ") ? config + 9 : config, " ") + 9, config, openblas_get_corename(), bf16_isa());
+		(int)strcspn(strstr(config, "OpenBLAS ") ? config + 9 : config, " ") + 9, config, openblas_get_corename(),
+		bf16_isa());
 	return name;
 }

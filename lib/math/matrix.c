@@ -6,18 +6,8 @@
 #include "math/rows.h"
 #include "math/simd.h"
 
-/* Data of a checkpoint may lie at any address, so elements are copied out of it, not read as what they are. */
-HONE_SIMD static void
-expand_bf16(float *to, const unsigned char *from, int n)
-{
-	for (int i = 0; i < n; i++) {
-		uint16_t h;
-		memcpy(&h, from + 2 * (size_t)i, sizeof h);
-		to[i] = bf16_to_f32(h);
-	}
-}
-
-/* Half precision: by multiplication where the exponent is re-biased, which makes subnormals right, too. */
+/* Half precision: by multiplication where the exponent is re-biased, which makes subnormals right, too. Data of a
+ * checkpoint may lie at any address, so elements are copied out of it, not read as what they are. */
 HONE_SIMD static void
 expand_f16(float *to, const unsigned char *from, int n)
 {
@@ -129,7 +119,7 @@ expand_row(float *to, const struct matrix *m, int r, int c, int n)
 		memcpy(to, bytes + at * sizeof(float), (size_t)n * sizeof *to);
 		break;
 	case MATRIX_BF16:
-		expand_bf16(to, bytes + 2 * at, n);
+		row_load((struct rows){(void *)(uintptr_t)(bytes + 2 * at), n, NUM_BF16}, 0, 0, n, to);
 		break;
 	case MATRIX_F16:
 		expand_f16(to, bytes + 2 * at, n);

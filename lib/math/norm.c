@@ -1,5 +1,6 @@
 #include "math/norm.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -110,6 +111,7 @@ static struct buffers
 buffers(int C)
 {
 	float *s = math_scratch();
+	assert((size_t)C * 3 <= MATH_SCRATCH);
 	return (struct buffers){s, s + C, s + 2 * (size_t)C};
 }
 

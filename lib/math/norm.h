@@ -35,7 +35,7 @@ void norm_forward(struct rows out, struct norm_stat *stat, struct rows x, const 
 void norm_again(struct rows out, const struct norm_stat *stat, struct rows x, const struct norm *n, int T, int groups,
 	int C);
 
-/* dx = beta dx + the gradient at x (dx may be dout when beta is 0 and g wants nothing); adds to g. */
+/* dx = beta dx + the gradient at x (dx may be dout when beta is 0); adds to g. */
 void norm_backward(struct rows dx, float beta, const struct norm_grad *g, struct rows dout, struct rows x,
 	const struct norm *n, const struct norm_stat *stat, int T, int groups, int C);
 

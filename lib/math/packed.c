@@ -144,23 +144,25 @@ product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct p
 #endif
 
 struct packed_left
-packed_left(void *memory, struct operand x, int n, int k)
+packed_left(void *memory, struct rows x, bool k_rows, int n, int k)
 {
 	struct packed_left a = packed_left_rows(memory, n, k);
+	const struct operand from = operand_rows(x, k_rows);
 	if (bf16_kernel())
-		left_bf16(&a, &x);
+		left_bf16(&a, &from);
 	else
-		left_fp32(&a, &x);
+		left_fp32(&a, &from);
 	return a;
 }
 
 struct packed_right
-packed_right(void *memory, struct operand x, int n, int k)
+packed_right(void *memory, struct rows x, bool k_rows, int n, int k)
 {
+	const struct operand from = operand_rows(x, k_rows);
 	if (bf16_kernel())
-		right_bf16(memory, &x, n, k);
+		right_bf16(memory, &from, n, k);
 	else
-		right_fp32(memory, &x, n, k);
+		right_fp32(memory, &from, n, k);
 	return (struct packed_right){memory, n, k};
 }
 

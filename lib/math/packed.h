@@ -3,7 +3,9 @@
 #ifndef HONE_MATH_PACKED_H
 #define HONE_MATH_PACKED_H
 
-#include "math/operand.h"
+#include <stdbool.h>
+
+#include "math/rows.h"
 
 /* The left side of a product: X[n,k] as bf16 rows, with zeros behind them up to a multiple of PACKED_K. */
 struct packed_left {
@@ -24,9 +26,9 @@ enum { PACKED_N = 16, PACKED_K = 32 };
 size_t packed_left_size(int n, int k);
 size_t packed_right_size(int n, int k);
 
-/* Packs X into memory that is aligned to 64. */
-struct packed_left packed_left(void *memory, struct operand x, int n, int k);
-struct packed_right packed_right(void *memory, struct operand x, int n, int k);
+/* Packs X[n,k], stored in rows of k elements or, with k_rows, in k rows of n, into memory that is aligned to 64. */
+struct packed_left packed_left(void *memory, struct rows x, bool k_rows, int n, int k);
+struct packed_right packed_right(void *memory, struct rows x, bool k_rows, int n, int k);
 
 /* A left side whose rows are still to be written, up to k; what is behind them is zero. */
 struct packed_left packed_left_rows(void *memory, int n, int k);

@@ -150,10 +150,17 @@ rows_add_turned(struct rows out, struct rows x, int n, int r)
 }
 
 HONE_SIMD static void
-gain_block(float *out, const float *x, const float *gain, float offset, float beta, int n)
+gain_block(float *out, const float *x, const float *gain, float offset, int n)
 {
 	for (int i = 0; i < n; i++)
-		out[i] = (beta != 0 ? beta * out[i] : 0) + ((gain ? gain[i] : 0) + offset) * x[i];
+		out[i] = ((gain ? gain[i] : 0) + offset) * x[i];
+}
+
+HONE_SIMD static void
+add_gain_block(float *out, const float *x, const float *gain, float offset, float beta, int n)
+{
+	for (int i = 0; i < n; i++)
+		out[i] = beta * out[i] + ((gain ? gain[i] : 0) + offset) * x[i];
 }
 
 static void
@@ -162,9 +169,13 @@ gain_row(struct rows out, struct rows x, int t, const float *gain, float offset,
 	for (int c = 0; c < C; c += BLOCK) {
 		int n = C - c < BLOCK ? C - c : BLOCK;
 		float from[BLOCK], buf[BLOCK], *to = row_begin(out, t, c, buf);
-		if (beta != 0)
+		const float *of_x = row_load(x, t, c, n, from), *of_gain = gain ? gain + c : NULL;
+		if (beta != 0) {
 			row_load(out, t, c, n, buf);
-		gain_block(to, row_load(x, t, c, n, from), gain ? gain + c : NULL, offset, beta, n);
+			add_gain_block(to, of_x, of_gain, offset, beta, n);
+		} else {
+			gain_block(to, of_x, of_gain, offset, n);
+		}
 		row_store(out, t, c, n, to);
 	}
 }

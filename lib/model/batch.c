@@ -95,8 +95,8 @@ example_fits(const struct example *x, int V, size_t i, struct err *e)
 {
 	for (uint32_t t = 0; t < x->n; t++)
 		if (x->ids[t] < 0 || x->ids[t] >= V)
-			return err_set(e, ERR_DATA, "example %zu has token %d, the model's vocabulary ends at %d: was it made with another tokenizer?",
-				i, (int)x->ids[t], V - 1);
+			return err_set(e, ERR_DATA, "example %zu has token %d, the model's vocabulary ends at %d: was it made with "
+				"another tokenizer?", i, (int)x->ids[t], V - 1);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "math/attention.h"
 
 enum { CONFIG_MAX_BYTES = 1 << 20, MAX_DIM = 1 << 24, MAX_HIDDEN = 1 << 17, MAX_LAYERS = 1 << 12 };
 
@@ -51,6 +52,8 @@ read_dims(struct config *c, const json_t *o, struct err *e)
 		return err_set(e, ERR_CONFIG, "%s %d is not a multiple of %s %d", k->heads, c->H, k->kv_heads, c->K);
 	if ((int64_t)c->H * c->D > MAX_DIM)
 		return err_set(e, ERR_CONFIG, "%d heads of %d are more than %d", c->H, c->D, MAX_DIM);
+	if (c->D > ATTN_HEAD_MAX)
+		return err_set(e, ERR_CONFIG, "a head of %d is more than %d", c->D, ATTN_HEAD_MAX);
 	return 0;
 }
 

@@ -167,7 +167,8 @@ take_workspace(struct model *m, struct arena *a)
 	w->stat = ARENA_TAKE(a, struct norm_stat, R);
 	w->logits = take_rows(a, w->type, R, c->V);
 	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
-	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, w->T, w->max_len, math_threads()));
+	int backward = w->keep == KEEP_NOTHING ? 0 : w->T;
+	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, backward, w->max_len, math_threads()));
 	linear_take(&m->head, a, w->type, w->type, (int)R, &(struct rows){0});
 	linear_take(&m->embed_table, a, w->type, NUM_F32, w->T, &(struct rows){0});
 	linear_take(&m->position_table, a, w->type, NUM_F32, w->T, &(struct rows){0});

@@ -63,7 +63,8 @@ struct model {
 	size_t n_params;
 	enum num compute;             /* what products and activations are in */
 	struct param *embed, *positions;  /* [V,C]; [max_position,C] or NULL */
-	struct linear embed_table, position_table;  /* the same as the layers that adapters see, of one-hot rows; name NULL: none */
+	/* The same as the layers that adapters see, of one-hot rows; name NULL: none. */
+	struct linear embed_table, position_table;
 	float embedding_scale;        /* of rows of `embed`, as transformers rounds it: to the dtype of the checkpoint */
 	struct norm_params norm;      /* before the head */
 	struct layer *layer;          /* [L] */
@@ -137,9 +138,9 @@ struct linear *model_module(const struct model *m, size_t i);
 bool model_is_table(const struct model *m, const struct linear *l);
 
 /* Sizes all working memory: micro-batches of at most T rows, documents of at most max_len (with their prefix), and in
- * generation `cache_rows` rows of keys and values a layer (otherwise 0: documents are whole in a batch). What forward keeps: nothing (inference), each layer's input,
- * from which backward computes the rest again (gradient checkpointing), or all that backward needs. Called again it
- * starts afresh. After it no pass allocates anything. */
+ * generation `cache_rows` rows of keys and values a layer (otherwise 0: documents are whole in a batch). What forward
+ * keeps: nothing (inference), each layer's input, from which backward computes the rest again (gradient checkpointing),
+ * or all that backward needs. Called again it starts afresh. After it no pass allocates anything. */
 void model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep);
 size_t model_work_bytes(const struct model *m);  /* of what model_reserve took */
 

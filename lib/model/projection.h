@@ -35,11 +35,11 @@ int projection_rank(const struct projection *p);
  * n rows, empty at first: what layers with DoRA keep one after the other in the same place; NULL: each its own. */
 void projection_take(struct projection *p, struct arena *a, enum num type, int T, struct rows *shared);
 
-/* y[T,outs] = ... (beta 0) or += ... (beta 1) out of x[T,in]; the room behind both is written. */
+/* y[T,outs] = ... (beta 0) or += ... (beta 1) out of x[T,in]; the room behind x is written. */
 void projection_forward(const struct projection *p, struct rows y, struct rows x, int T, float beta,
 	const struct linear_pass *pass);
 
-/* Adds to the gradients of what is trained; dx[T,in] is set unless its data is NULL. */
+/* Adds to the gradients of what is trained; dx[T,in] is set unless its data is NULL; the room behind dy is written. */
 void projection_backward(const struct projection *p, struct rows dx, struct rows dy, struct rows x, int T,
 	const struct linear_pass *pass);
 

@@ -55,7 +55,7 @@ short_name(const char *name, size_t n)
 		{"spaceseparator", "Zs"}, {"lineseparator", "Zl"}, {"paragraphseparator", "Zp"}, {"other", "C"},
 		{"control", "Cc"}, {"cntrl", "Cc"}, {"format", "Cf"}, {"privateuse", "Co"}, {"unassigned", "Cn"},
 		{"alpha", "Alphabetic"}, {"upper", "Uppercase"}, {"lower", "Lowercase"}, {"space", "White_Space"}};
-	char plain[32];
+	char plain[32] = {0};
 	size_t k = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (strchr(" -_", name[i]))

@@ -60,9 +60,11 @@ run() {
 }
 
 lines >"$tmp/text.jsonl"
+words=0
 for word in a ' ' 中; do  # one word of 1 MB each
+	words=$((words + 1))
 	yes "$word" | head -n 1000000 | tr -d '\n' | head -c 1000000 | iconv -c -f utf8 -t utf8 | jq -Rsc '{text: .}' \
-		>"$tmp/word-$((words = ${words:-0} + 1)).jsonl"
+		>"$tmp/word-$words.jsonl"
 done
 if [ $# -eq 0 ]; then
 	for t in gpt2 llama3.1 qwen3 smollm2 llama2 mistral-v0.3; do

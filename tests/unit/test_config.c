@@ -242,6 +242,8 @@ test_refused(void **state)
 	refused(LLAMA ",\"quantization_config\":{\"bits\":4}}", "'quantization_config'");
 	refused(LLAMA ",\"num_key_value_heads\":3}", "num_attention_heads 4 is not a multiple of num_key_value_heads 3");
 	refused("{\"model_type\":\"llama\",\"vocab_size\":5}", "'hidden_size' is missing");
+	refused(LLAMA ",\"head_dim\":8194}", "a head of 8194 is more than 8192");
+	refused("{\"model_type\":\"gpt2\",\"vocab_size\":37,\"n_embd\":16384,\"n_layer\":1,\"n_head\":1}", "a head of 16384");
 }
 
 int

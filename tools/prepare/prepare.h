@@ -74,8 +74,8 @@ struct input_sink {
 	void *arg;
 };
 
-/* Reads a file ("-": standard input; gzip and zstd are decompressed), decodes it, and settles its format and columns. `file` is its number in
- * tallies. What input_close leaves is empty. */
+/* Reads a file ("-": standard input; gzip and zstd are decompressed), decodes it, and settles its format and columns.
+ * `file` is its number in tallies. What input_close leaves is empty. */
 int input_open(struct input *in, const char *path, int file, const struct options *opt, struct err *e);
 void input_close(struct input *in);
 
