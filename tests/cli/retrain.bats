@@ -219,8 +219,12 @@ night() {
   some 101 50 b.jsonl
   run "$retrain" conf
   [ "$status" -le 1 ]
-  [ -s "state/nights/$(find state/nights -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tail -n 1)/deployed.jsonl" ]
-  [ "$(jq -r '."classification/accuracy"' state/nights/*/deployed.json)" = "$(jq -r '."classification/accuracy"' "$(find state/nights -name model.json | sort | head -n 1)")" ]
+  # by the names of the nights: two within a second are NAME and NAME+, which with a slash behind sort the other way
+  mapfile -t nights < <(find state/nights -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort)
+  [ "${#nights[@]}" -eq 2 ]
+  [ -s "state/nights/${nights[1]}/deployed.jsonl" ]
+  [ "$(jq '."classification/accuracy"' "state/nights/${nights[1]}/deployed.json")" = \
+    "$(jq '."classification/accuracy"' "state/nights/${nights[0]}/model.json")" ]
 }
 
 @test "retrain: one night at a time; the whole night killed; SIGTERM; a deadline" {
