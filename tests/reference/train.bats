@@ -230,7 +230,7 @@ interrupted() {
   [ ! -e "$T/run" ]
 }
 
-# bf16 products round to 8 bits; the runs stay as near as the figures in README, here with twice that as the band.
+# bf16 products round to 8 bits; the runs stay as near as docs/numbers.md says, here with twice that as the band.
 follows_bf16() {
   local case=$1
   dataset "$case"
