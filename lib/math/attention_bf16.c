@@ -42,7 +42,7 @@ struct scratch {
 static int
 padded(int n)
 {
-	return (n + PACKED_N - 1) / PACKED_N * PACKED_N;
+	return round_up(n, PACKED_N);
 }
 
 static void

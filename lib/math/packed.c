@@ -6,36 +6,31 @@
 #include "math/bf16_pack.h"
 #include "math/gemm.h"
 
-static int
-up(int n, int unit)
-{
-	return (n + unit - 1) / unit * unit;
-}
-
 /* Whole tiles of rows, whole steps of k: the kernel may read all of it. */
 size_t
 packed_left_size(int n, int k)
 {
-	return (size_t)up(n, TILE_ROWS_MAX) * (size_t)up(k, PACKED_K) * sizeof(uint16_t);
+	return (size_t)round_up(n, TILE_ROWS_MAX) * (size_t)round_up(k, PACKED_K) * sizeof(uint16_t);
 }
 
 /* As many panels as a tile is wide. */
 size_t
 packed_right_size(int n, int k)
 {
-	return (size_t)up(n, TILE_COLUMNS) * (size_t)up(k, PACKED_K) * (bf16_kernel() ? sizeof(uint16_t) : sizeof(float));
+	size_t elements = (size_t)round_up(n, TILE_COLUMNS) * (size_t)round_up(k, PACKED_K);
+	return elements * (bf16_kernel() ? sizeof(uint16_t) : sizeof(float));
 }
 
 struct packed_left
 packed_left_rows(void *memory, int n, int k)
 {
-	struct packed_left a = {{memory, up(k, PACKED_K), NUM_BF16}, n, k};
+	struct packed_left a = {{memory, round_up(k, PACKED_K), NUM_BF16}, n, k};
 	for (int i = 0; i < n && k < a.rows.ld; i++)
 		memset(rows_at(a.rows, i, k).data, 0, (size_t)(a.rows.ld - k) * sizeof(uint16_t));
 	return a;
 }
 
-/* ---- without a kernel: the right side in fp32, rounded to bf16, [n][up(k)] ---- */
+/* ---- without a kernel: the right side in fp32, rounded to bf16, [n][round_up(k)] ---- */
 
 static void
 left_fp32(struct packed_left *a, const struct operand *x)
@@ -52,7 +47,7 @@ left_fp32(struct packed_left *a, const struct operand *x)
 static void
 right_fp32(float *to, const struct operand *x, int n, int k)
 {
-	size_t ld = (size_t)up(k, PACKED_K);
+	size_t ld = (size_t)round_up(k, PACKED_K);
 	int rows = x->k_rows ? k : n, columns = x->k_rows ? n : k;
 	float *buf = math_scratch();
 	memset(to, 0, (size_t)n * ld * sizeof *to);
@@ -66,7 +61,7 @@ right_fp32(float *to, const struct operand *x, int n, int k)
 static void
 product_fp32(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0, bool add)
 {
-	int lda = a->rows.ld, ldb = up(b->k, PACKED_K);
+	int lda = a->rows.ld, ldb = round_up(b->k, PACKED_K);
 	const float *B = (const float *)b->data + (size_t)n0 * (size_t)ldb + k0;
 	float *A = math_scratch();
 	assert((size_t)a->n * (size_t)lda <= MATH_SCRATCH);
@@ -87,12 +82,12 @@ left_bf16(struct packed_left *a, const struct operand *x)
 static void
 right_bf16(uint16_t *to, const struct operand *x, int n, int k)
 {
-	int k_pad = up(k, PACKED_K);
+	int k_pad = round_up(k, PACKED_K);
 	size_t panel = (size_t)k_pad * PANEL;
 	bf16_pack_b(to, panel, x, 0, n, 0, k, k_pad, math_scratch());
 	/* A tile that ends with the first of its two panels reads the second, too. */
-	if (up(n, PANEL) < up(n, TILE_COLUMNS))
-		memset(to + (size_t)up(n, PANEL) / PANEL * panel, 0, panel * sizeof *to);
+	if (round_up(n, PANEL) < round_up(n, TILE_COLUMNS))
+		memset(to + (size_t)round_up(n, PANEL) / PANEL * panel, 0, panel * sizeof *to);
 }
 
 /* The kernel's way of going on with sums that were put aside does it: C is where they are. */
@@ -101,7 +96,7 @@ product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct p
 	const struct packed_right *b, int n0, int n, int k0, bool add)
 {
 	struct tile_state state;
-	size_t panel = (size_t)up(b->k, PACKED_K) * PANEL;
+	size_t panel = (size_t)round_up(b->k, PACKED_K) * PANEL;
 	struct tile_job t = {.lda = (size_t)a->rows.ld, .panel = panel, .k = a->rows.ld, .first = !add,
 		.ld_partial = (size_t)ldc};
 	kernel->begin(&state);

@@ -261,19 +261,13 @@ columns_at_once(int N)
 	return each < COLUMNS ? COLUMNS : each > PIECE ? PIECE : each;
 }
 
-static int
-whole(int n, int unit)
-{
-	return (n + unit - 1) / unit * unit;
-}
-
 /* x in fp32, filled up with zeros, and in the order in which weights of this form are taken apart. */
 static void
 widen_rows(struct few *f, struct rows x, bool nt)
 {
 	bool turn = f->kernel && f->w->form == MATRIX_NF4;
 	float *wide = math_scratch();
-	f->ld = whole(f->K, turn ? FEW_TURN : STEP);
+	f->ld = round_up(f->K, turn ? FEW_TURN : STEP);
 	for (int t = 0; t < f->T; t++, wide += f->ld) {
 		float *to = turn ? math_scratch() + (size_t)f->T * (size_t)f->ld : wide;
 		const float *row = row_load(x, t, 0, f->K, to);

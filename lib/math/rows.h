@@ -9,6 +9,13 @@
 #include <stdint.h>
 #include <string.h>
 
+/* The least multiple of `unit` that is not less than n. */
+static inline int
+round_up(int n, int unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
 enum num { NUM_F32, NUM_BF16 };
 
 struct rows {

@@ -25,7 +25,7 @@ struct projection {
 static inline int
 projection_room(int rank)
 {
-	return (rank + 31) / 32 * 32;
+	return round_up(rank, 32);
 }
 
 /* Ranks of the adapters on its layers, together. */
