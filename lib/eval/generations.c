@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "eval/row_seal.h"
 
 enum { LINE_BYTES_MAX = 64 << 20 };
 
@@ -69,21 +70,30 @@ generations_add(struct generations *g, int64_t line, const char *generated, size
 
 /* ---- files ---- */
 
-void
-generations_write(const struct generations *g, struct out *out)
+static void
+put_row(struct buf *b, const struct generation *r)
 {
-	for (const struct generation *r = g->row; r < g->row + g->n; r++) {
-		json_t *o = json_object();
-		if (r->line)
-			json_object_set_new(o, "line", json_integer(r->line));
-		json_object_set_new(o, "reference", json_stringn_nocheck(r->reference, r->n_reference));
-		json_object_set_new(o, "generated", json_stringn_nocheck(r->generated, r->n_generated));
-		char *text = json_dumps(o, 0);
-		json_decref(o);
-		out_puts(out, text ? text : "{}");
-		out_puts(out, "\n");
-		free(text);
-	}
+	json_t *o = json_object();
+	if (r->line)
+		json_object_set_new(o, "line", json_integer(r->line));
+	json_object_set_new(o, "reference", json_stringn_nocheck(r->reference, r->n_reference));
+	json_object_set_new(o, "generated", json_stringn_nocheck(r->generated, r->n_generated));
+	char *text = json_dumps(o, 0);
+	json_decref(o);
+	buf_puts(b, text ? text : "{}");
+	buf_putc(b, '\n');
+	free(text);
+}
+
+void
+generations_write(const struct generations *g, const json_t *provenance, struct out *out)
+{
+	struct buf b = {0};
+	for (const struct generation *r = g->row; r < g->row + g->n; r++)
+		put_row(&b, r);
+	if (b.len)
+		rows_write_sealed(b.data, b.len, provenance, out);
+	buf_release(&b);
 }
 
 /* The references of a row: a text, or a list of at least one. */

@@ -39,7 +39,8 @@ void generations_release(struct generations *g);
 void generations_add(struct generations *g, int64_t line, const char *generated, size_t n_generated,
 	const char *reference, size_t n_reference);
 
-void generations_write(const struct generations *g, struct out *out);
+/* `provenance` (eval/row_seal.h) may be NULL. */
+void generations_write(const struct generations *g, const json_t *provenance, struct out *out);
 
 /* Reads a whole open file; what is amiss is ERR_DATA with file and line. The caller releases *g either way. */
 int generations_read(struct generations *g, struct in *in, struct err *e);

@@ -9,6 +9,7 @@
 #ifndef HONE_EVAL_PREDICTIONS_H
 #define HONE_EVAL_PREDICTIONS_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,8 +60,9 @@ double predictions_score(const struct predictions *p, size_t row, int class);
 
 int predictions_class(const struct predictions *p, const char *name);  /* -1 when there is none */
 
-/* Writes the file; probabilities read back as the same doubles. The caller commits `out`. */
-void predictions_write(const struct predictions *p, struct out *out);
+/* Writes the file; probabilities read back as the same doubles. `provenance` (eval/row_seal.h) may be NULL. The caller commits
+ * `out`. */
+void predictions_write(const struct predictions *p, const json_t *provenance, struct out *out);
 
 /* Puts the rows of an evaluation at `step` (> 0) behind those in the file. Rows of that step and of later ones, and a line
  * that a crash cut short, are removed first, so that a run that goes on from a checkpoint ends with the same file. */

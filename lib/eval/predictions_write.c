@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "eval/predictions.h"
+#include "eval/row_seal.h"
 
 /* A name as a JSON string, malloced. */
 static char *
@@ -66,15 +67,14 @@ free_names(const struct predictions *p, char **quoted)
 }
 
 void
-predictions_write(const struct predictions *p, struct out *out)
+predictions_write(const struct predictions *p, const json_t *provenance, struct out *out)
 {
 	char **quoted = quote_names(p);
 	struct buf b = {0};
-	for (size_t i = 0; i < p->n; i++) {
-		buf_clear(&b);
+	for (size_t i = 0; i < p->n; i++)
 		put_row(&b, p, &p->row[i], quoted, 0);
-		out_write(out, b.data, b.len);
-	}
+	if (b.len)
+		rows_write_sealed(b.data, b.len, provenance, out);
 	buf_release(&b);
 	free_names(p, quoted);
 }

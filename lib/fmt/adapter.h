@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "fmt/safetensors.h"
 
 /* What adapter_config.json says, in PEFT's names; every string and json_t lives as long as the struct. */
@@ -82,6 +83,14 @@ void adapter_close(struct adapter *a);
 
 /* The key in the metadata of adapter_model.safetensors under which hone notes the base's weights_fingerprint. */
 #define ADAPTER_BASE_KEY "hone.base"
+
+/* ERR_CONFIG when the adapter notes another base than the one of this fingerprint. One that notes none, as PEFT's, passes:
+ * base_model_name_or_path is a name, and says nothing of weights. */
+int adapter_check_base(const struct adapter *a, const char *fingerprint, struct err *e);
+bool adapter_notes_base(const struct adapter *a);
+
+/* What tells an adapter from others: the hash of its tensors' file. */
+int adapter_fingerprint(const char *dir, char hex[HASH_HEX], struct err *e);
 
 /* The key of a module's tensor in adapter_model.safetensors; new. `part` is "lora_A.weight", "lora_B.weight",
  * "lora_magnitude_vector", "lora_embedding_A", "lora_embedding_B", or "weight" of a saved module. */

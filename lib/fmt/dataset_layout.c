@@ -32,14 +32,3 @@ dataset_remove_computed(json_t *json)
 	for (size_t i = 0; i < sizeof computed / sizeof *computed; i++)
 		json_object_del(json, computed[i]);
 }
-
-void
-dataset_json_hash(const json_t *json, char hex[HASH_HEX])
-{
-	json_t *rest = json_copy((json_t *)json);
-	json_object_del(rest, "checksum");
-	char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(DATASET_REALS));
-	hash_bytes(text, strlen(text), hex);
-	free(text);
-	json_decref(rest);
-}

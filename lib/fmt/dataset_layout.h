@@ -25,7 +25,5 @@ void dataset_shards_hash(const json_t *shards, char hex[HASH_HEX]);
 /* Takes out of an object the members that are computed from the examples. */
 void dataset_remove_computed(json_t *json);
 
-/* The hash over all of dataset.json but its "checksum": of its compact form with sorted keys (jq -cS). */
-void dataset_json_hash(const json_t *json, char hex[HASH_HEX]);
 
 #endif

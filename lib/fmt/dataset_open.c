@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/provenance.h"
 #include "fmt/dataset_impl.h"
 #include "fmt/dataset_layout.h"
 #include "fmt/labels.h"
@@ -53,7 +54,7 @@ check_format(const json_t *j, struct err *e)
 	if (version != DATASET_VERSION)
 		return err_set(e, ERR_DATA, "its version is %lld; %d is known here", (long long)version,
 			DATASET_VERSION);
-	dataset_json_hash(j, found);
+	json_checksum(j, found);
 	if (strcmp(found, checksum) != 0)
 		return err_set(e, ERR_DATA, "damaged or changed by hand: its checksum is %s, not %s", found, checksum);
 	return 0;

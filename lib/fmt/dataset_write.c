@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/provenance.h"
 #include "fmt/dataset.h"
 #include "fmt/dataset_layout.h"
 #include "fmt/labels.h"
@@ -171,7 +172,7 @@ dataset_add(struct dataset_writer *w, const struct example *x, struct err *e)
 static json_t *
 describe(const struct dataset_writer *w, const json_t *info)
 {
-	char fingerprint[HASH_HEX], checksum[HASH_HEX];
+	char fingerprint[HASH_HEX];
 	int64_t eos = -1;
 	struct err ignored;
 	json_get_int(info, "eos_token_id", 0, INT32_MAX, &eos, &ignored);
@@ -187,8 +188,7 @@ describe(const struct dataset_writer *w, const json_t *info)
 	dataset_remove_computed(rest);
 	json_object_update(d, rest);
 	json_decref(rest);
-	dataset_json_hash(d, checksum);
-	json_object_set_new(d, "checksum", json_string(checksum));
+	json_seal(d);
 	return d;
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 enum st_dtype { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U8, ST_BOOL };
@@ -71,6 +72,7 @@ struct st_writer *st_create_with(const char *path, bool force, const struct st_t
 /* The next `bytes` of data; any cut is fine, the total must come to what was declared. */
 void st_write(struct st_writer *w, const void *data, size_t bytes);
 int st_finish(struct st_writer *w, struct err *e);  /* commits; frees w, also on failure */
+int st_finish_hash(struct st_writer *w, char hex[HASH_HEX], struct err *e);  /* the same; and the hash of the whole file */
 void st_abort(struct st_writer *w);
 
 #endif

@@ -10,6 +10,7 @@ struct st_writer {
 	struct out out;
 	char *path;
 	uint64_t declared, written;
+	XXH3_state_t *hash;  /* of the file so far */
 };
 
 static json_t *
@@ -62,13 +63,20 @@ build_header(const struct st_tensor *decl, size_t n, const json_t *metadata, uin
 }
 
 static void
-write_header(struct out *o, const json_t *header)
+put(struct st_writer *w, const void *p, size_t n)
+{
+	XXH3_128bits_update(w->hash, p, n);
+	out_write(&w->out, p, n);
+}
+
+static void
+write_header(struct st_writer *w, const json_t *header)
 {
 	char *text = json_dumps(header, JSON_COMPACT);
 	uint64_t n = strlen(text), padded = (n + 7) / 8 * 8;
-	out_write(o, &padded, sizeof padded);
-	out_write(o, text, n);
-	out_write(o, "       ", padded - n);
+	put(w, &padded, sizeof padded);
+	put(w, text, n);
+	put(w, "       ", padded - n);
 	free(text);
 }
 
@@ -85,10 +93,10 @@ st_create_with(const char *path, bool force, const struct st_tensor *decl, size_
 		json_decref(header);
 		return NULL;
 	}
-	write_header(&out, header);
-	json_decref(header);
 	struct st_writer *w = xmalloc(sizeof *w);
-	*w = (struct st_writer){.out = out, .path = xstrdup(path), .declared = total};
+	*w = (struct st_writer){.out = out, .path = xstrdup(path), .declared = total, .hash = hash_state_new()};
+	write_header(w, header);
+	json_decref(header);
 	return w;
 }
 
@@ -101,14 +109,23 @@ st_create(const char *path, bool force, const struct st_tensor *decl, size_t n, 
 void
 st_write(struct st_writer *w, const void *data, size_t bytes)
 {
-	out_write(&w->out, data, bytes);
+	put(w, data, bytes);
 	w->written += bytes;
 }
 
+static void
+release(struct st_writer *w)
+{
+	free(w->hash);
+	free(w->path);
+	free(w);
+}
+
 int
-st_finish(struct st_writer *w, struct err *e)
+st_finish_hash(struct st_writer *w, char hex[HASH_HEX], struct err *e)
 {
 	int rc;
+	hash_hex(XXH3_128bits_digest(w->hash), hex);
 	if (w->written != w->declared) {
 		rc = err_set(e, ERR_BUG, "'%s': %llu bytes of tensors declared, %llu written", w->path,
 			(unsigned long long)w->declared, (unsigned long long)w->written);
@@ -116,9 +133,15 @@ st_finish(struct st_writer *w, struct err *e)
 	} else {
 		rc = out_commit(&w->out, e);
 	}
-	free(w->path);
-	free(w);
+	release(w);
 	return rc;
+}
+
+int
+st_finish(struct st_writer *w, struct err *e)
+{
+	char hex[HASH_HEX];
+	return st_finish_hash(w, hex, e);
 }
 
 void
@@ -127,6 +150,5 @@ st_abort(struct st_writer *w)
 	if (!w)
 		return;
 	out_abort(&w->out);
-	free(w->path);
-	free(w);
+	release(w);
 }

@@ -28,7 +28,7 @@ struct tokens_counts {
 struct tokens_writer;
 
 /* Borrows `out` and `header` until tokens_finish; `header` has at least "tokenizer" (fingerprint),
- * "vocab_size", "eos_token_id", "source" (list of file names), "options" (object). `jsonl` writes JSON lines
+ * "vocab_size", "eos_token_id", "source" (list of file names), "provenance" (base/provenance.h). `jsonl` writes JSON lines
  * instead. Examples must keep the limits of fmt/example.h: a reader refuses what does not. */
 struct tokens_writer *tokens_create(struct out *out, const json_t *header, bool jsonl);
 void tokens_write(struct tokens_writer *w, const struct example *x);
@@ -51,6 +51,9 @@ void tokens_close(struct tokens_reader *r);
 /* The header; of joined streams, what all that were read so far agree on. NULL for JSON lines as long as none
  * was read that has one. Borrowed. */
 const json_t *tokens_header(const struct tokens_reader *r);
+
+/* The checksum of the stream that was read last, as digits; NULL for JSON lines, or when none has ended. */
+const char *tokens_checksum(const struct tokens_reader *r);
 
 /* Records read so far. */
 uint64_t tokens_count(const struct tokens_reader *r);

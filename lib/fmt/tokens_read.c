@@ -18,6 +18,7 @@ struct tokens_reader {
 	uint64_t records;             /* of all streams joined in this file */
 	uint64_t lines;               /* of JSON */
 	struct tokens_counts counts;  /* of the stream being read */
+	char checksum[HASH_HEX];      /* of the stream read last; empty before its end, and of JSON lines */
 	XXH3_state_t *hash;
 	uint8_t *body;
 	size_t body_cap;
@@ -181,6 +182,7 @@ check_end(struct tokens_reader *r, struct err *e)
 		return -1;
 	if (memcmp(hash, digest.digest, sizeof hash) != 0)
 		return err_set(e, ERR_DATA, "'%s': damaged: its checksum is not that of its content", r->in.name);
+	hash_hex(XXH128_hashFromCanonical(&digest), r->checksum);
 	if (le64_get(end) != r->counts.records || le64_get(end + 8) != r->counts.tokens ||
 		le64_get(end + 16) != r->counts.targets)
 		return err_set(e, ERR_DATA, "'%s': its end record counts %llu records, %llu were read", r->in.name,
@@ -335,6 +337,12 @@ const json_t *
 tokens_header(const struct tokens_reader *r)
 {
 	return r->header;
+}
+
+const char *
+tokens_checksum(const struct tokens_reader *r)
+{
+	return *r->checksum ? r->checksum : NULL;
 }
 
 uint64_t

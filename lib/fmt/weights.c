@@ -6,8 +6,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "fmt/weights_hash.h"
 
-enum { INDEX_MAX = 1 << 26, SAMPLE = 4096 };
+enum { INDEX_MAX = 1 << 26 };
 
 static const char single_name[] = "model.safetensors";
 static const char index_name[] = "model.safetensors.index.json";
@@ -20,6 +21,7 @@ struct weights {
 	const struct st_tensor **tensor;   /* [n] in order of file, then of the data */
 	const struct st_tensor **by_name;  /* [n] sorted */
 	size_t n;
+	char *fingerprint;      /* [HASH_HEX]; empty until it is asked for */
 };
 
 static int
@@ -185,6 +187,7 @@ weights_open(const char *model_dir, struct err *e)
 {
 	struct weights *w = xcalloc(1, sizeof *w);
 	w->dir = xstrdup(model_dir);
+	w->fingerprint = xcalloc(HASH_HEX, 1);
 	int rc;
 	if (holds(model_dir, single_name)) {
 		rc = open_single(w, e);
@@ -214,6 +217,7 @@ weights_close(struct weights *w)
 	free(w->file_name);
 	free(w->tensor);
 	free(w->by_name);
+	free(w->fingerprint);
 	free(w->dir);
 	free(w);
 }
@@ -265,28 +269,10 @@ weights_file(const struct weights *w, size_t i, const char **base_name)
 	return w->file[i];
 }
 
-/* Name, dtype, shape, and three samples of the data: begin, middle, end. */
-static void
-hash_tensor(XXH3_state_t *h, const struct st_tensor *t)
+const char *
+weights_fingerprint(const struct weights *w)
 {
-	size_t n = t->bytes < SAMPLE ? t->bytes : SAMPLE;
-	XXH3_128bits_update(h, t->name, strlen(t->name) + 1);
-	XXH3_128bits_update(h, st_dtype_name(t->dtype), strlen(st_dtype_name(t->dtype)) + 1);
-	XXH3_128bits_update(h, t->shape, (size_t)t->rank * sizeof *t->shape);
-	XXH3_128bits_update(h, t->data, n);
-	XXH3_128bits_update(h, t->data + (t->bytes - n) / 2, n);
-	XXH3_128bits_update(h, t->data + t->bytes - n, n);
-}
-
-void
-weights_fingerprint(const struct weights *w, char hex[HASH_HEX])
-{
-	XXH3_state_t *h = XXH3_createState();
-	XXH3_128bits_reset(h);
-	for (size_t i = 0; i < w->n; i++) {
-		hash_tensor(h, w->by_name[i]);
-		st_forget(w->by_name[i]);  /* a few bytes bring megabytes around them into memory */
-	}
-	hash_hex(XXH3_128bits_digest(h), hex);
-	XXH3_freeState(h);
+	if (!*w->fingerprint)
+		weights_hash(w, w->fingerprint);
+	return w->fingerprint;
 }

@@ -26,8 +26,9 @@ const struct st_tensor *weights_find(const struct weights *w, const char *name);
 size_t weights_files(const struct weights *w);
 const struct st_file *weights_file(const struct weights *w, size_t i, const char **base_name);
 
-/* A cheap fingerprint of the base: the hash of every tensor's name, dtype, shape and samples of its data, in
- * order of name, so that it does not depend on the sharding. */
-void weights_fingerprint(const struct weights *w, char hex[HASH_HEX]);
+/* Hexadecimal digits that tell these weights from others: a hash of every tensor's name, shape and values, that neither
+ * sharding nor an exact change of dtype changes (fmt/weights_hash.h). All is read when it is first asked for, about
+ * 0.2 s for 1 GB that is in memory; the string lives as long as w. */
+const char *weights_fingerprint(const struct weights *w);
 
 #endif

@@ -14,9 +14,14 @@
  * ERR_CONFIG when nothing is chosen, a name means nothing in this model, or something cannot be adapted. */
 int lora_attach(struct model *m, const struct adapter_config *c, uint64_t seed, bool train, struct err *e);
 
-/* Reads a PEFT directory: attaches its configuration and loads its values. Every tensor must fit and be used.
- * *c is the caller's to release. */
-int lora_open(struct model *m, const char *dir, bool train, struct adapter_config *c, struct err *e);
+enum {
+	LORA_TRAIN = 1,       /* it gets gradients */
+	LORA_OTHER_BASE = 2,  /* it may have been trained on another base */
+};
+
+/* Reads a PEFT directory: attaches its configuration and loads its values. Every tensor must fit and be used, and the base
+ * be the one that the adapter notes. *c is the caller's to release. */
+int lora_open(struct model *m, const char *dir, unsigned flags, struct adapter_config *c, struct err *e);
 
 /* Call when A or B have other values than before, and before the next pass: the norms that DoRA divides by. */
 void lora_refresh(struct model *m);

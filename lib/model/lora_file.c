@@ -153,13 +153,25 @@ attach_file(struct model *m, const struct adapter *a, bool train, struct err *e)
 	return 0;
 }
 
+/* Only an adapter that notes its base makes us read all of ours. */
+static int
+check_noted_base(const struct model *m, const struct adapter *a, unsigned flags, struct err *e)
+{
+	if (flags & LORA_OTHER_BASE || !m->weights || !adapter_notes_base(a))
+		return 0;
+	return adapter_check_base(a, weights_fingerprint(m->weights), e);
+}
+
 int
-lora_open(struct model *m, const char *dir, bool train, struct adapter_config *c, struct err *e)
+lora_open(struct model *m, const char *dir, unsigned flags, struct adapter_config *c, struct err *e)
 {
 	struct adapter a;
 	if (adapter_open(&a, dir, e) < 0)
 		return -1;
-	int rc = attach_file(m, &a, train, e);
+	/* What does not fit is told first: it says more. */
+	int rc = attach_file(m, &a, flags & LORA_TRAIN, e);
+	if (rc == 0)
+		rc = check_noted_base(m, &a, flags, e);
 	if (rc < 0)
 		err_prefix(e, "'%s': ", dir);
 	*c = a.config;
@@ -191,12 +203,9 @@ lora_key(const struct model *m, const struct param *p)
 static json_t *
 base_metadata(const struct model *m)
 {
-	char hex[HASH_HEX];
 	json_t *o = json_object();
-	if (m->weights) {
-		weights_fingerprint(m->weights, hex);
-		json_object_set_new(o, ADAPTER_BASE_KEY, json_string(hex));
-	}
+	if (m->weights)
+		json_object_set_new(o, ADAPTER_BASE_KEY, json_string(weights_fingerprint(m->weights)));
 	return o;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/provenance.h"
 #include "fmt/tokens.h"
 #include "text/ingest_source.h"
 
@@ -211,12 +212,26 @@ source_names(const struct making *m)
 	return names;
 }
 
+/* How, is under "ingest". */
+static json_t *
+provenance(const struct making *m, const json_t *made_of)
+{
+	static const char *const what[] = {[INGEST_DATASET] = "data", [INGEST_STREAM] = "tokens", [INGEST_RECORDS] = "records"};
+	json_t *p = provenance_new(NULL), *sources = json_object_get(made_of, "sources");
+	for (size_t i = 0; i < m->n; i++)
+		provenance_add(p, what[m->source[i].form], m->source[i].path, json_string_value(json_array_get(sources, i)));
+	if (m->tokenizer)
+		provenance_add(p, "tokenizer", NULL, tokenizer_fingerprint(m->tokenizer));
+	return p;
+}
+
 /* The part held out first: where the other one is, both are. */
 static int
 finish(struct making *m, json_t *made_of, struct err *e)
 {
 	json_object_set(m->info, "ingest", made_of);
 	json_object_set_new(m->info, "source", source_names(m));
+	json_object_set_new(m->info, "provenance", provenance(m, made_of));
 	struct dataset_writer *held_out = m->held_out, *writer = m->writer;
 	m->held_out = NULL;
 	if (held_out && dataset_finish(held_out, m->info, e) < 0)
@@ -347,6 +362,8 @@ ingest_open(struct ingested *in, const char *const *paths, size_t n, const char 
 	if (rc == 0)
 		rc = open_or_make(in, &m, e);
 	in->fits = rc == 0 && m.tokenizer;
+	if (in->fits)
+		strcpy(in->tokenizer, tokenizer_fingerprint(m.tokenizer));
 	making_release(&m);
 	if (rc < 0)
 		ingest_close(in);
@@ -372,22 +389,24 @@ ingest_close(struct ingested *in)
 /* A model without a tokenizer has nothing to compare; a tokenizer that cannot be read is an error here already, since it
  * would go with what is trained. */
 static int
-check_tokenizer(const char *path, const char *made_with, const char *model_dir, struct err *e)
+check_tokenizer(struct ingested *in, const char *path, const char *model_dir, bool other, struct err *e)
 {
+	const char *made_with = dataset_tokenizer(in->dataset);
 	if (!made_with)
 		return 0;
 	struct tokenizer *t = tokenizer_open(model_dir, e);
 	if (!t)
 		return e->code == ERR_NOINPUT ? 0 : -1;
-	bool same = strcmp(tokenizer_fingerprint(t), made_with) == 0;
+	strcpy(in->tokenizer, tokenizer_fingerprint(t));
 	tokenizer_free(t);
-	return same ? 0
-		    : err_set(e, ERR_DATA, "'%s' was made with another tokenizer than that of '%s': tokenise it with this model",
-			      path, model_dir);
+	if (other || strcmp(in->tokenizer, made_with) == 0)
+		return 0;
+	return err_set(e, ERR_DATA, "'%s' was made with another tokenizer (%s) than that of '%s' (%s): tokenise it with this model, or "
+		"insist with --allow-other-tokenizer", path, made_with, model_dir, in->tokenizer);
 }
 
 int
-ingest_check(const struct ingested *in, const char *path, int V, const char *model_dir, struct err *e)
+ingest_check(struct ingested *in, const char *path, int V, const char *model_dir, bool other, struct err *e)
 {
 	const struct dataset *d = in->dataset;
 	if (dataset_count(d) == 0)
@@ -397,5 +416,5 @@ ingest_check(const struct ingested *in, const char *path, int V, const char *mod
 	if (dataset_vocab_size(d) > V)
 		return err_set(e, ERR_DATA, "'%s' was made with a vocabulary of %lld, the model's has %d: tokenise it with this model",
 			path, (long long)dataset_vocab_size(d), V);
-	return in->fits ? 0 : check_tokenizer(path, dataset_tokenizer(d), model_dir, e);
+	return in->fits ? 0 : check_tokenizer(in, path, model_dir, other, e);
 }

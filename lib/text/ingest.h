@@ -3,6 +3,7 @@
 #ifndef HONE_TEXT_INGEST_H
 #define HONE_TEXT_INGEST_H
 
+#include "base/hash.h"
 #include "fmt/dataset.h"
 #include "text/records.h"
 
@@ -22,7 +23,8 @@ struct ingested {
 	struct dataset *dataset;
 	struct dataset *held_out;  /* NULL when none was asked for */
 	char *temporary;           /* directory to remove; NULL when there is none */
-	bool fits;                 /* it was made with the tokenizer of the model at hand, or compared with it */
+	bool fits;                 /* it was made with the tokenizer of the model at hand */
+	char tokenizer[HASH_HEX];  /* the fingerprint of that tokenizer, once it was opened; else empty */
 	struct records_counts counts;  /* of what was tokenised now, for records_complaint; else zero */
 };
 
@@ -36,7 +38,7 @@ int ingest_open(struct ingested *in, const char *const *paths, size_t n, const c
 void ingest_close(struct ingested *in);
 
 /* ERR_DATA when there is nothing to learn or to score in it, or when it was made for another vocabulary or, if
- * both are known, with another tokenizer than that of model_dir. */
-int ingest_check(const struct ingested *in, const char *path, int V, const char *model_dir, struct err *e);
+ * both are known, with another tokenizer than that of model_dir, unless `other` lets it pass. */
+int ingest_check(struct ingested *in, const char *path, int V, const char *model_dir, bool other, struct err *e);
 
 #endif

@@ -108,7 +108,7 @@ default=(-m in/base -a in/adapter -o out/merged)
   cmp <(tail -c 16 out/merged/model.safetensors) <(tail -c 16 in/base/model.safetensors)
   cmp out/merged/config.json in/base/config.json
   cmp out/merged/tokenizer.json in/base/tokenizer.json
-  [ "$(ls out/merged | tr '\n' ' ')" = "LICENSE config.json model.safetensors tokenizer.json " ]
+  [ "$(ls out/merged | tr '\n' ' ')" = "LICENSE config.json manifest.xxh128 model.safetensors provenance.json tokenizer.json " ]
   header out/merged/model.safetensors | jq -e '.__metadata__.format == "pt"'
   [ "$(ls -A out)" = merged ]
 }
@@ -383,12 +383,17 @@ keeps() {
   "$merge" -q "${default[@]}" --dtype float16
 }
 
-@test "merge: an adapter that names another base is a warning, one without a name is not" {
+@test "merge: an adapter of another base is refused unless allowed, one that does not tell its base is not" {
   base='{"__metadata__": {"hone.base": "00000000000000000000000000000000"},'
-  floats 10 "$one" | tensors in/adapter/adapter_model.safetensors "$base $(adapter_header model.q | tail -n +2)"
-  run "$merge" "${default[@]}"
-  [ "$status" -eq 0 ]
-  [[ "$output" == *"warning: "*"trained on other weights"* ]]
+  "$merge" -q -m in/base -a in/adapter -o out/untold
+  cp -r in/adapter in/told
+  floats 10 "$one" | tensors in/told/adapter_model.safetensors "$base $(adapter_header model.q | tail -n +2)"
+  run "$merge" -m in/base -a in/told -o out/merged
+  [ "$status" -eq 78 ]
+  [[ "$output" == *"whose fingerprint is 00000000000000000000000000000000, and this one's is "*"--allow-other-base"* ]]
+  [ ! -e out/merged ]
+  "$merge" -q -m in/base -a in/told -o out/merged --allow-other-base
+  cmp out/merged/model.safetensors out/untold/model.safetensors
 }
 
 @test "merge: one thread count gives what another gives" {

@@ -39,7 +39,7 @@ fails() {
 	[ "$(jq -c .input_ids <<< "${lines[0]}")" = '[0,97,98,99,1]' ]
 	[ "$(jq -c .labels <<< "${lines[0]}")" = '[-100,-100,-100,99,1]' ]
 	[ "$(jq -c '[.label, .line, .completion]' <<< "${lines[1]}")" = '["e",2,2]' ]
-	[ "$(jq -c '.header | [.vocab_size, .eos_token_id, .source, .template, .format, .options.eos]' <<< "${lines[0]}")" = \
+	[ "$(jq -c '.header | [.vocab_size, .eos_token_id, .source, .template, .format, .provenance.settings.eos]' <<< "${lines[0]}")" = \
 		'[127,1,["pairs.jsonl"],null,"completion",true]' ]
 	[ "$stderr" = "hone-tokenize: read as --format completion, by 'prompt' and 'completion' in the first record
 hone-tokenize: 2 records, 9 tokens, 4 targets" ]

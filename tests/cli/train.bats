@@ -29,7 +29,7 @@ refused() {
 
 @test "train: from scratch, full, and an adapter on it" {
   make_model
-  [ "$(ls model | tr '\n' ' ')" = "config.json model.safetensors " ]
+  [ "$(ls model | tr '\n' ' ')" = "config.json manifest.xxh128 model.safetensors provenance.json " ]
   "$train" -q -m model -t data -v data -o run --n-epochs 2 --batch-size 4 --learning-rate 1e-2
   jq -es 'map(select(.event == "train") | .step) == [1, 2, 3, 4, 5, 6]' run/metrics.jsonl
   jq -es 'map(select(.event == "eval") | .step) == [3, 6]' run/metrics.jsonl

@@ -100,7 +100,7 @@ main(int argc, char **argv)
 	if (argc < 4)
 		return 64;
 	math_set_threads(0);
-	if (model_open(&m, argv[1], &(struct model_options){0}, &e) < 0 || (argc > 4 && lora_open(&m, argv[4], false, &c, &e) < 0))
+	if (model_open(&m, argv[1], &(struct model_options){0}, &e) < 0 || (argc > 4 && lora_open(&m, argv[4], 0, &c, &e) < 0))
 		die(&e);
 	json_t *docs = json_read_file(argv[2], 1 << 24, &e);
 	if (!docs)

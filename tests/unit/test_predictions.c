@@ -63,7 +63,7 @@ round_trip(void **state)
 			predictions_outside(&p, score[0]);
 	}
 	assert_int_equal(out_open(&out, file, true, &e), 0);
-	predictions_write(&p, &out);
+	predictions_write(&p, NULL, &out);
 	assert_int_equal(out_commit(&out, &e), 0);
 	assert_int_equal(predictions_read(&q, file, &e), 0);
 	assert_int_equal(q.n, N);

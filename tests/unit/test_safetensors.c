@@ -426,16 +426,85 @@ test_alias_and_fingerprint(void **state)
 	assert_non_null(w);
 	assert_ptr_equal(weights_find(w, "embed"), weights_find(w, "head"));
 	assert_null(weights_find(w, "void"));
-	weights_fingerprint(w, one);
+	strcpy(one, weights_fingerprint(w));
 	weights_close(w);
 	FILE *f = fopen(path, "r+b");
 	fseek(f, -1, SEEK_END);
 	fputc(9, f);
 	fclose(f);
 	w = weights_open(dir, &e);
-	weights_fingerprint(w, two);
+	strcpy(two, weights_fingerprint(w));
 	weights_close(w);
 	assert_string_not_equal(one, two);
+}
+
+/* The fingerprint of a model.safetensors of one tensor [2]. */
+static void
+fingerprint_of(const char *name, const char *dtype, const void *data, size_t bytes, char hex[HASH_HEX])
+{
+	struct err e;
+	char header[256];
+	snprintf(header, sizeof header, "{\"%s\":{\"dtype\":\"%s\",\"shape\":[2],\"data_offsets\":[0,%zu]}}", name, dtype, bytes);
+	put(path, strlen(header), header, 0);
+	FILE *f = fopen(path, "ab");
+	fwrite(data, 1, bytes, f);
+	assert_int_equal(fclose(f), 0);
+	struct weights *w = weights_open(dir, &e);
+	assert_non_null(w);
+	snprintf(hex, HASH_HEX, "%s", weights_fingerprint(w));
+	weights_close(w);
+}
+
+/* Of values and names: not of dtypes that hold the same, of the prefix, of buffers, of sharding. */
+static void
+test_fingerprint_of_values(void **state)
+{
+	(void)state;
+	char one[HASH_HEX], two[HASH_HEX];
+	const float f32[] = {1.5f, -3}, near[] = {1.5f, -3.0000002f};
+	const uint16_t bf16[] = {0x3fc0, 0xc040}, f16[] = {0x3e00, 0xc200};
+	fingerprint_of("model.norm.weight", "F32", f32, sizeof f32, one);
+	fingerprint_of("model.norm.weight", "BF16", bf16, sizeof bf16, two);
+	assert_string_equal(one, two);
+	fingerprint_of("norm.weight", "F16", f16, sizeof f16, two);
+	assert_string_equal(one, two);
+	fingerprint_of("model.norm.weight", "F32", near, sizeof near, two);
+	assert_string_not_equal(one, two);
+	fingerprint_of("model.other.weight", "F32", f32, sizeof f32, two);
+	assert_string_not_equal(one, two);
+	fingerprint_of("h.0.attn.bias", "F32", f32, sizeof f32, one);
+	fingerprint_of("h.1.attn.masked_bias", "F32", near, sizeof near, two);
+	assert_string_equal(one, two);
+}
+
+/* Two tensors in one file, and in two. */
+static void
+test_fingerprint_of_shards(void **state)
+{
+	(void)state;
+	struct err e;
+	char one[HASH_HEX];
+	const char *both = "{" T("b", "U8", "[3]", 0, 3) "," T("a", "U8", "[2]", 3, 5) "}";
+	put(path, strlen(both), both, 5);
+	struct weights *w = weights_open(dir, &e);
+	snprintf(one, sizeof one, "%s", weights_fingerprint(w));
+	weights_close(w);
+	assert_int_equal(unlink(path), 0);
+	const char *a = "{" T("a", "U8", "[2]", 0, 2) "}", *b = "{" T("b", "U8", "[3]", 0, 3) "}";
+	char *first = in_dir("1.st"), *second = in_dir("2.st");
+	put(second, strlen(b), b, 3);
+	put(first, strlen(a), a, 0);
+	FILE *f = fopen(first, "ab");
+	fputc(3, f);
+	fputc(4, f);
+	fclose(f);
+	put_text("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"1.st\",\"b\":\"2.st\"}}");
+	w = weights_open(dir, &e);
+	assert_non_null(w);
+	assert_string_equal(weights_fingerprint(w), one);
+	weights_close(w);
+	free(first);
+	free(second);
 }
 
 int
@@ -454,6 +523,8 @@ main(void)
 		cmocka_unit_test(test_alias_dropped),
 		cmocka_unit_test(test_sharded),
 		cmocka_unit_test(test_alias_and_fingerprint),
+		cmocka_unit_test(test_fingerprint_of_values),
+		cmocka_unit_test(test_fingerprint_of_shards),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

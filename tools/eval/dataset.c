@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/model_path.h"
+#include "base/provenance.h"
 #include "eval.h"
 #include "math/gemm.h"
 #include "model/lora.h"
@@ -24,6 +25,7 @@ struct job {
 	struct eval_result result;
 	struct generations texts;
 	struct out out;      /* of the predictions */
+	json_t *provenance;  /* NULL when nothing is written that could tell it */
 	bool opened;
 };
 
@@ -40,7 +42,7 @@ open_model(struct job *j, struct err *e)
 	if (!settings.adapter)
 		return 0;
 	struct adapter_config c;
-	if (lora_open(&j->model, settings.adapter, false, &c, e) < 0)
+	if (lora_open(&j->model, settings.adapter, settings.other_base ? LORA_OTHER_BASE : 0, &c, e) < 0)
 		return -1;
 	log_unknown_keys(settings.adapter, c.unknown);
 	adapter_config_release(&c);
@@ -66,7 +68,7 @@ open_data(struct job *j, struct ingested *in, const char *path, struct err *e)
 	progress_end(&p);
 	if (rc < 0)
 		return -1;
-	return ingest_check(in, path, j->model.config.V, j->dir, e);
+	return ingest_check(in, path, j->model.config.V, j->dir, settings.other_tokenizer, e);
 }
 
 /* ---- labels ---- */
@@ -187,11 +189,29 @@ write_predictions(struct job *j, struct err *e)
 	if (!settings.predictions)
 		return 0;
 	if (settings.generate)
-		generations_write(&j->texts, &j->out);
+		generations_write(&j->texts, j->provenance, &j->out);
 	else
-		predictions_write(&j->result.predictions, &j->out);
+		predictions_write(&j->result.predictions, j->provenance, &j->out);
 	j->opened = false;
 	return out_commit(&j->out, e);
+}
+
+static int
+find_provenance(struct job *j, const char *data, struct err *e)
+{
+	char adapter[HASH_HEX];
+	if (!settings.json && !settings.predictions)
+		return 0;
+	if (settings.adapter && adapter_fingerprint(settings.adapter, adapter, e) < 0)
+		return -1;
+	j->provenance = provenance_new(lasting_settings());
+	provenance_add(j->provenance, "base", j->dir, j->model.weights ? weights_fingerprint(j->model.weights) : NULL);
+	if (settings.adapter)
+		provenance_add(j->provenance, "adapter", settings.adapter, adapter);
+	if (*j->data.tokenizer)
+		provenance_add(j->provenance, "tokenizer", NULL, j->data.tokenizer);
+	provenance_add(j->provenance, "data", data, dataset_fingerprint(j->data.dataset));
+	return 0;
 }
 
 static json_t *
@@ -211,6 +231,7 @@ conclude(struct job *j, struct subject *s, struct err *e)
 	s->has_rows = j->eval.labels != NULL;
 	s->rows = j->result.predictions;
 	s->has_texts = settings.generate;
+	s->provenance = json_incref(j->provenance);
 	s->texts = j->texts;
 	j->result.predictions = (struct predictions){0};
 	j->texts = (struct generations){0};
@@ -222,6 +243,7 @@ release(struct job *j)
 {
 	if (j->opened)
 		out_abort(&j->out);
+	json_decref(j->provenance);
 	predictions_release(&j->result.predictions);
 	generations_release(&j->texts);
 	label_set_release(&j->labels);
@@ -238,6 +260,8 @@ dataset_evaluate(struct subject *s, const char *data, struct err *e)
 	struct job j = {.positive = -1};
 	*s = (struct subject){.path = data};
 	int rc = prepare(&j, data, e);
+	if (rc == 0)
+		rc = find_provenance(&j, data, e);
 	if (rc == 0)
 		rc = run(&j, e);
 	if (rc == 0)

@@ -16,6 +16,7 @@
 struct settings {
 	const char *model, *adapter, *template, *dtype, *load_in_bits;
 	const char *predictions, *metrics, *labels, *positive, *betas_text, *label_score;
+	bool other_base, other_tokenizer;
 	bool json, force, generate, compare, classification, classification_given;
 	int n_classes, max_samples, micro_tokens, max_new_tokens, resamples, seed;
 	struct opt_list require;
@@ -25,6 +26,9 @@ struct settings {
 };
 
 extern struct settings settings;
+
+/* main.c: the settings, for what is written. */
+json_t *lasting_settings(void);
 
 /* ---- subject.c: figures, and the rows that they come from, if there are any ---- */
 
@@ -37,6 +41,7 @@ struct subject {
 	double *resampled;          /* figures of the resamples of rows, once they were needed; NULL before */
 	struct generations texts;
 	struct generation_metrics written;  /* of texts */
+	json_t *provenance;         /* of the figures, and of the rows when they are written; may be NULL */
 };
 
 /* A run directory (its last evaluation), a file of predictions or of generations, or figures as --json prints them.

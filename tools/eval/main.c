@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/provenance.h"
 #include "eval.h"
+#include "fmt/manifest.h"
 #include "math/gemm.h"
 
 struct settings settings = {.label_score = "full", .dtype = "auto", .micro_tokens = 2048, .max_new_tokens = 128,
@@ -12,6 +14,8 @@ struct settings settings = {.label_score = "full", .dtype = "auto", .micro_token
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &settings.model, "DIR|NAME", "model: a directory, or a name in the local Hub cache"},
 	{OPT_STRING, 'a', "adapter", &settings.adapter, "DIR", "PEFT adapter to put on it, unmerged"},
+	{OPT_FLAG, 0, "allow-other-base", &settings.other_base, NULL, "also an adapter that was trained on another base"},
+	{OPT_FLAG, 0, "allow-other-tokenizer", &settings.other_tokenizer, NULL, "also a DATASET made with another tokenizer"},
 	{OPT_ENUM, 0, "load-in-bits", &settings.load_in_bits, "8|4", "quantise the linear layers while loading: int8, or nf4"},
 	{OPT_STRING, 0, "predictions", &settings.predictions, "FILE", "also write a line for every example: label, prediction, scores"},
 	{OPT_FLAG, 'f', "force", &settings.force, NULL, "replace an existing predictions FILE"},
@@ -81,10 +85,30 @@ check(const struct opt_list *operands)
 		die_usage("--baseline-figure wants a --baseline");
 }
 
+json_t *
+lasting_settings(void)
+{
+	static const char *const incidental[] = {"model", "adapter", "predictions", "force", "json", "metrics"};
+	json_t *s = opt_settings(&spec);
+	for (size_t i = 0; i < sizeof incidental / sizeof *incidental; i++)
+		json_object_del(s, incidental[i]);
+	return s;
+}
+
 static int
 evaluate_one(struct subject *s, const struct opt_list *operands, struct err *e)
 {
-	return settings.metrics ? subject_open_rows(s, settings.metrics, e) : dataset_evaluate(s, operands->item[0], e);
+	if (!settings.metrics)
+		return dataset_evaluate(s, operands->item[0], e);
+	if (subject_open_rows(s, settings.metrics, e) < 0)
+		return -1;
+	char hash[HASH_HEX] = "";
+	struct err ignored;
+	if (strcmp(settings.metrics, "-") != 0 && hash_file(settings.metrics, hash, &ignored) < 0)
+		*hash = '\0';
+	s->provenance = provenance_new(lasting_settings());
+	provenance_add(s->provenance, "predictions", settings.metrics, hash);
+	return 0;
 }
 
 static void
@@ -94,6 +118,9 @@ print(const struct subject *s)
 		subject_print(s);
 		return;
 	}
+	if (s->provenance)
+		json_object_set(s->figures, "provenance", s->provenance);
+	json_seal(s->figures);
 	json_dumpf(s->figures, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	putchar('\n');
 }

@@ -214,6 +214,7 @@ void
 subject_close(struct subject *s)
 {
 	json_decref(s->figures);
+	json_decref(s->provenance);
 	metrics_release(&s->metrics);
 	free(s->resampled);
 	predictions_release(&s->rows);

@@ -15,7 +15,7 @@
 enum { LINE_MAX_BYTES = 64 << 20, MAX_STOPS = 64 };
 
 static const char *model_name, *adapter, *template_name, *bits, *output = "-";
-static bool chat, json, force, with_ids, ignore_eos, no_special;
+static bool other_base, chat, json, force, with_ids, ignore_eos, no_special;
 static int max_new_tokens = 128, top_k, seed = 42;
 static const char *dtype = "auto";
 static double temperature, top_p = 1;
@@ -23,6 +23,7 @@ static double temperature, top_p = 1;
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &model_name, "DIR|NAME", "model: a directory, or a name in the local Hub cache"},
 	{OPT_STRING, 'a', "adapter", &adapter, "DIR", "PEFT adapter to put on it, unmerged"},
+	{OPT_FLAG, 0, "allow-other-base", &other_base, NULL, "also an adapter that was trained on another base"},
 	{OPT_ENUM, 0, "load-in-bits", &bits, "8|4", "quantise the linear layers while loading: int8, or nf4"},
 	{OPT_STRING, 'o', "output", &output, "FILE", "where to write"},
 	{OPT_FLAG, 'f', "force", &force, NULL, "replace an existing FILE"},
@@ -103,7 +104,7 @@ static int
 open_adapter(struct job *j, struct err *e)
 {
 	struct adapter_config c;
-	if (lora_open(&j->model, adapter, false, &c, e) < 0)
+	if (lora_open(&j->model, adapter, other_base ? LORA_OTHER_BASE : 0, &c, e) < 0)
 		return -1;
 	log_unknown_keys(adapter, c.unknown);
 	adapter_config_release(&c);

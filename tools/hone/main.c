@@ -25,6 +25,7 @@ static const struct {
 	{"report", "runs as a page with curves, settings and mistakes"},
 	{"merge", "a base model and adapters to one model"},
 	{"generate", "prompts to text"},
+	{"verify", "whether what was written is still whole, and where it is from"},
 	{"retrain", "every night: new data in, and the deployed model changed only for a better one"},
 };
 

@@ -14,7 +14,7 @@
 
 static const char *model, *output, *dtype;
 static struct opt_list adapters;
-static bool untie, verify, force;
+static bool untie, verify, force, other_base;
 
 static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", &model, "DIR|NAME", "base model: a directory, or a name in the local Hub cache", 0, 0, NULL},
@@ -24,6 +24,7 @@ static const struct opt options[] = {
 	{OPT_ENUM, 0, "dtype", &dtype, "float32|bfloat16|float16",
 		"store floating tensors so, not as the base does", 0, 0, NULL},
 	{OPT_FLAG, 0, "untie", &untie, NULL, "store tied input embedding and output head apart", 0, 0, NULL},
+	{OPT_FLAG, 0, "allow-other-base", &other_base, NULL, "also adapters that were trained on another base", 0, 0, NULL},
 	{OPT_FLAG, 0, "verify", &verify, NULL, "compare an existing output with the merge", 0, 0, NULL},
 	{OPT_FLAG, 'f', "force", &force, NULL, "replace an existing output", 0, 0, NULL},
 	{0},
@@ -104,6 +105,17 @@ check_output(const struct merge_options *o, struct err *e)
 	return rc == 0 && force ? check_replaceable(o->output, e) : rc;
 }
 
+/* What makes no difference to the result is left out. */
+static json_t *
+lasting_settings(void)
+{
+	static const char *const incidental[] = {"model", "adapter", "output", "verify", "force"};
+	json_t *s = opt_settings(&spec);
+	for (size_t i = 0; i < sizeof incidental / sizeof *incidental; i++)
+		json_object_del(s, incidental[i]);
+	return s;
+}
+
 static void
 report(const struct plan *p)
 {
@@ -137,13 +149,14 @@ main(int argc, char **argv)
 		.weight = weight,
 		.n_adapters = adapters.n,
 		.convert = dtype != NULL,
-		.untie = untie};
+		.untie = untie,
+		.other_base = other_base};
 	if (dtype)
 		o.dtype = parse_dtype(dtype);
 	struct plan p;
 	if (check_output(&o, &e) < 0 || plan_make(&p, &o, &e) < 0)
 		die(&e);
-	if ((verify ? verify_output(&p, &e) : write_output(&p, force, &e)) < 0)
+	if ((verify ? verify_output(&p, &e) : write_output(&p, force, lasting_settings(), &e)) < 0)
 		die(&e);
 	report(&p);
 	plan_release(&p);

@@ -18,6 +18,7 @@ struct merge_options {
 	bool convert;                /* every floating tensor becomes `dtype` */
 	enum st_dtype dtype;
 	bool untie;                  /* store input embedding and output head apart */
+	bool other_base;             /* adapters need not have been trained on this one */
 };
 
 /* weight·scale·(B@A), to be added to one tensor; transposed when that is stored as [in, out]. */
@@ -70,7 +71,9 @@ int merge_tensor(const struct job *j, put_fn *put, void *ctx, struct err *e);
 
 /* Refuses to replace (--force) what a slip of the hand has named: all but a missing name and a model directory. */
 int check_replaceable(const char *path, struct err *e);
-int write_output(const struct plan *p, bool force, struct err *e);
+
+/* Steals `settings`, which the output tells of itself. */
+int write_output(const struct plan *p, bool force, json_t *settings, struct err *e);
 int verify_output(const struct plan *p, struct err *e);
 
 /* side.c: the files beside the weights (configuration, tokenizer, licence): copied or compared. The names are

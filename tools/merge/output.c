@@ -8,6 +8,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/provenance.h"
+#include "fmt/manifest.h"
 #include "merge.h"
 
 enum { INDEX_MAX = 1 << 26 };
@@ -43,7 +45,7 @@ total_bytes(const struct plan *p)
 
 /* The jobs [first, end) of one file. */
 static int
-write_jobs(const struct plan *p, size_t first, size_t end, const char *path, struct sink *s, struct err *e)
+write_jobs(const struct plan *p, size_t first, size_t end, const char *path, struct sink *s, char hash[HASH_HEX], struct err *e)
 {
 	const struct st_file *like = weights_file(p->base, p->job[first].file, NULL);
 	struct st_tensor *decl = xcalloc(end - first, sizeof *decl);
@@ -63,11 +65,11 @@ write_jobs(const struct plan *p, size_t first, size_t end, const char *path, str
 		}
 		st_forget(p->job[i].from);
 	}
-	return st_finish(s->w, e);
+	return st_finish_hash(s->w, hash, e);
 }
 
 static int
-write_weights(const struct plan *p, const char *dir, struct err *e)
+write_weights(const struct plan *p, const char *dir, json_t *hashes, struct err *e)
 {
 	int rc = 0;
 	struct sink s = {0};
@@ -78,7 +80,10 @@ write_weights(const struct plan *p, const char *dir, struct err *e)
 			end++;
 		weights_file(p->base, p->job[first].file, &name);
 		char *path = path_join(dir, name);
-		rc = write_jobs(p, first, end, path, &s, e);
+		char hash[HASH_HEX];
+		rc = write_jobs(p, first, end, path, &s, hash, e);
+		if (rc == 0)
+			json_object_set_new(hashes, name, json_string(hash));
 		free(path);
 	}
 	progress_end(&s.progress);
@@ -142,6 +147,44 @@ write_sides(const struct plan *p, const char *dir, struct err *e)
 	return rc;
 }
 
+/* What the output is made of. */
+static int
+write_origin(const struct plan *p, const char *dir, json_t *settings, struct err *e)
+{
+	const struct merge_options *o = p->opt;
+	json_t *origin = provenance_new(settings);
+	int rc = 0;
+	provenance_add(origin, "base", o->model, weights_fingerprint(p->base));
+	for (size_t i = 0; rc == 0 && i < o->n_adapters; i++) {
+		char hash[HASH_HEX];
+		rc = adapter_fingerprint(o->adapter[i], hash, e);
+		if (rc == 0)
+			json_object_set_new(provenance_add(origin, "adapter", o->adapter[i], hash), "weight", json_real(o->weight[i]));
+	}
+	if (rc == 0)
+		rc = provenance_write(origin, dir, e);
+	json_decref(origin);
+	return rc;
+}
+
+/* All of it, the manifest last. */
+static int
+write_files(const struct plan *p, const char *dir, json_t *settings, struct err *e)
+{
+	json_t *hashes = json_object();
+	int rc = write_origin(p, dir, settings, e);
+	if (rc == 0)
+		rc = write_weights(p, dir, hashes, e);
+	if (rc == 0 && is_sharded(p))
+		rc = write_index(p, dir, e);
+	if (rc == 0)
+		rc = write_sides(p, dir, e);
+	if (rc == 0)
+		rc = manifest_write(dir, NULL, hashes, e);
+	json_decref(hashes);
+	return rc;
+}
+
 /* A directory within `path`, new; NULL when there is none. */
 static char *
 inner_directory(const char *path)
@@ -180,15 +223,15 @@ check_replaceable(const char *path, struct err *e)
 }
 
 int
-write_output(const struct plan *p, bool force, struct err *e)
+write_output(const struct plan *p, bool force, json_t *settings, struct err *e)
 {
 	struct dir_out d;
-	if (dir_open(&d, p->opt->output, force, e) < 0)
-		return -1;
-	if (write_weights(p, d.tmp, e) < 0 || (is_sharded(p) && write_index(p, d.tmp, e) < 0) ||
-		write_sides(p, d.tmp, e) < 0) {
-		dir_abort(&d);
+	if (dir_open(&d, p->opt->output, force, e) < 0) {
+		json_decref(settings);
 		return -1;
 	}
-	return dir_commit(&d, e);
+	if (write_files(p, d.tmp, settings, e) == 0)
+		return dir_commit(&d, e);
+	dir_abort(&d);
+	return -1;
 }

@@ -188,20 +188,6 @@ replace(struct plan *p, int a, const struct adapter_saved *s, struct err *e)
 	return 0;
 }
 
-/* Trained by hone, an adapter tells the fingerprint of its base; only then a wrong one is certain. */
-static void
-check_fingerprint(const struct plan *p, const struct adapter *a)
-{
-	char hex[HASH_HEX];
-	const char *want = st_metadata(a->file, ADAPTER_BASE_KEY);
-	if (!want)
-		return;
-	weights_fingerprint(p->base, hex);
-	if (strcmp(hex, want) != 0)
-		log_warn("'%s' was trained on other weights than those of '%s'", st_path(a->file),
-			p->opt->model);
-}
-
 static int
 apply_adapter(struct plan *p, int a, struct err *e)
 {
@@ -211,11 +197,9 @@ apply_adapter(struct plan *p, int a, struct err *e)
 		rc = replace(p, a, &x->saved[i], e);
 	for (size_t i = 0; i < x->n_modules && rc == 0; i++)
 		rc = add_delta(p, a, &x->module[i], e);
-	if (rc < 0)
-		err_prefix(e, "'%s': ", st_path(x->file));
-	else
-		check_fingerprint(p, x);
-	return rc;
+	if (rc == 0 && !p->opt->other_base && adapter_notes_base(x))
+		rc = adapter_check_base(x, weights_fingerprint(p->base), e);
+	return rc < 0 ? err_prefix(e, "'%s': ", st_path(x->file)) : 0;
 }
 
 static int

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/provenance.h"
 #include "merge.h"
 
 static bool
@@ -15,12 +16,13 @@ ends_with(const char *s, const char *end)
 }
 
 /* Configuration, tokenizer, chat template, model code and licence; never weights in another format, an
- * adapter's configuration, or hidden files. */
+ * adapter's configuration, hidden files, or what tells where the base is from. */
 static bool
 is_wanted(const char *name)
 {
 	static const char *const ends[] = {".json", ".txt", ".model", ".jinja", ".tiktoken", ".py"};
-	if (name[0] == '.' || ends_with(name, ".index.json") || strncmp(name, "adapter_", 8) == 0)
+	if (name[0] == '.' || ends_with(name, ".index.json") || strncmp(name, "adapter_", 8) == 0 ||
+		strcmp(name, PROVENANCE_FILE) == 0)
 		return false;
 	if (strncmp(name, "LICENSE", 7) == 0 || strncmp(name, "NOTICE", 6) == 0)
 		return true;

@@ -149,7 +149,12 @@ static json_t *
 stream_header(const struct dataset *d)
 {
 	json_t *header = dataset_info(d);
+	const json_t *inputs = json_object_get(json_object_get(header, "provenance"), "inputs");
+	json_t *own = json_array_size(inputs) == 1 ? json_incref(json_object_get(json_array_get(inputs, 0), "provenance")) : NULL;
 	json_object_del(header, "pack");
+	json_object_del(header, "provenance");
+	if (own)
+		json_object_set_new(header, "provenance", own);
 	return header;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/provenance.h"
 #include "fmt/dataset.h"
 #include "fmt/fit.h"
 #include "fmt/le.h"
@@ -23,6 +24,7 @@ struct pack {
 	const struct pack_options *opt;
 	struct part part[PARTS];
 	json_t *info;                /* what the headers of all streams agree on */
+	json_t *provenance;
 	struct fit fit;
 	struct seen seen;
 	struct buf key;              /* the row as hashed */
@@ -92,6 +94,16 @@ join_header(struct pack *p, const struct tokens_reader *r, struct err *e)
 	return rc;
 }
 
+/* A stream does not last, and so its own provenance goes along. */
+static void
+tell_stream(struct pack *p, const char *stream, const struct tokens_reader *r)
+{
+	json_t *own = json_object_get(tokens_header(r), "provenance"), *one;
+	one = provenance_add(p->provenance, "tokens", stream, tokens_checksum(r));
+	if (own)
+		json_object_set(one, "provenance", own);
+}
+
 static const char *
 shown(const char *stream)
 {
@@ -115,6 +127,8 @@ pack_stream(struct pack *p, const char *stream, struct err *e)
 	}
 	if (rc == 0 && (rc = join_header(p, r, e)) < 0)
 		err_prefix(e, "'%s': ", shown(stream));
+	if (rc == 0)
+		tell_stream(p, stream, r);
 	tokens_close(r);
 	return rc;
 }
@@ -185,6 +199,7 @@ finish(struct pack *p, struct err *e)
 		if (!w)
 			continue;
 		json_object_set_new(p->info, "pack", describe(p, i));
+		json_object_set(p->info, "provenance", p->provenance);
 		p->part[i].writer = NULL;
 		if (dataset_finish(w, p->info, e) < 0)
 			return err_prefix(e, "'%s': ", p->part[i].path);
@@ -219,6 +234,7 @@ pack_run(const struct pack_options *opt, const struct opt_list *streams, struct 
 		.part = {{.path = opt->output}, {.path = opt->validation_output}},
 		.fit = {.policy = fit_policy(opt->overlong), .context = (uint32_t)opt->context},
 	};
+	p.provenance = provenance_new(NULL);
 	int rc = create(&p, e);
 	if (rc == 0)
 		rc = pack_streams(&p, streams, e);
@@ -231,6 +247,7 @@ pack_run(const struct pack_options *opt, const struct opt_list *streams, struct 
 	if (rc == 0)
 		rc = report(&p, e);
 	json_decref(p.info);
+	json_decref(p.provenance);
 	fit_release(&p.fit);
 	seen_release(&p.seen);
 	buf_release(&p.key);

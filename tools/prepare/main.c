@@ -2,10 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/provenance.h"
+#include "fmt/manifest.h"
 #include "prepare.h"
 #include "text/unicode.h"
 
@@ -163,6 +166,27 @@ tell_outputs(const struct data *d)
 			(long long)json_integer_value(json_object_get(o, "rows")));
 }
 
+static void
+add_input(json_t *p, const char *what, const char *path)
+{
+	char hash[HASH_HEX] = "";
+	struct err ignored;
+	struct stat st;
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && hash_file(path, hash, &ignored) < 0)
+		*hash = '\0';
+	provenance_add(p, what, path, hash);
+}
+
+static json_t *
+provenance(const char *path)
+{
+	json_t *p = provenance_new(opt_settings(&spec));
+	add_input(p, "records", path);
+	if (opt.validation_file)
+		add_input(p, "validation", opt.validation_file);
+	return p;
+}
+
 static int
 write_report(struct data *d, const char *path, int status, struct err *e)
 {
@@ -174,7 +198,9 @@ write_report(struct data *d, const char *path, int status, struct err *e)
 	json_object_set_new(more, "classification", json_boolean(d->classification));
 	json_object_set_new(more, "rows_left", json_integer((json_int_t)data_left(d)));
 	json_object_set_new(more, "status", json_integer(status));
+	json_object_set_new(more, "provenance", provenance(path));
 	json_t *o = report_json(&d->report);
+	json_seal(o);
 	int rc = json_write_file(opt.report, true, o, JSON_INDENT(2), "\n", e);
 	json_decref(o);
 	return rc;

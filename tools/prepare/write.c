@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "prepare.h"
 
 char *
@@ -104,8 +105,15 @@ parts_release(struct parts *p)
 
 /* ---- writing ---- */
 
+static void
+put(struct out *o, XXH3_state_t *hash, const char *text)
+{
+	XXH3_128bits_update(hash, text, strlen(text));
+	out_puts(o, text);
+}
+
 static int
-write_rows(struct data *d, struct out out[2], uint64_t count[2], struct err *e)
+write_rows(struct data *d, struct out out[2], uint64_t count[2], XXH3_state_t *hash[2], struct err *e)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		const struct row *r = &d->row[i];
@@ -114,8 +122,8 @@ write_rows(struct data *d, struct out out[2], uint64_t count[2], struct err *e)
 		char *line = row_json(d, r);
 		if (!line)
 			return err_set(e, ERR_MEMORY, "out of memory");
-		out_puts(&out[r->validation], line);
-		out_puts(&out[r->validation], "\n");
+		put(&out[r->validation], hash[r->validation], line);
+		put(&out[r->validation], hash[r->validation], "\n");
 		count[r->validation]++;
 		free(line);
 	}
@@ -123,13 +131,16 @@ write_rows(struct data *d, struct out out[2], uint64_t count[2], struct err *e)
 }
 
 static void
-list_outputs(struct data *d, const struct parts *p, const uint64_t count[2])
+list_outputs(struct data *d, const struct parts *p, const uint64_t count[2], XXH3_state_t *const hash[2])
 {
+	char hex[HASH_HEX];
 	json_t *list = json_array();
 	for (int i = 0; i < 2; i++)
-		if (p->path[i])
-			json_array_append_new(
-				list, json_pack("{s:s, s:I}", "file", p->path[i], "rows", (json_int_t)count[i]));
+		if (p->path[i]) {
+			hash_hex(XXH3_128bits_digest(hash[i]), hex);
+			json_array_append_new(list, json_pack("{s:s, s:I, s:s}", "file", p->path[i], "rows", (json_int_t)count[i],
+				"xxh128", hex));
+		}
 	json_object_set_new(d->report.more, "outputs", list);
 }
 
@@ -139,19 +150,24 @@ parts_write(const struct parts *p, struct data *d, struct err *e)
 	struct out out[2];
 	uint64_t count[2] = {0, 0};
 	int n = p->path[1] ? 2 : 1;
+	XXH3_state_t *hash[2];
 	for (int i = 0; i < n; i++)
 		if (out_open(&out[i], p->path[i], true, e) < 0) {
 			if (i > 0)
 				out_abort(&out[0]);
 			return -1;
 		}
-	int rc = write_rows(d, out, count, e);
+	for (int i = 0; i < 2; i++)
+		hash[i] = hash_state_new();
+	int rc = write_rows(d, out, count, hash, e);
 	for (int i = 0; i < n; i++)
 		if (rc < 0)
 			out_abort(&out[i]);
 		else
 			rc = out_commit(&out[i], e);
 	if (rc == 0)
-		list_outputs(d, p, count);
+		list_outputs(d, p, count, hash);
+	free(hash[0]);
+	free(hash[1]);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/provenance.h"
 #include "base/version.h"
 #include "report.h"
 #include "text/unicode.h"
@@ -177,6 +178,7 @@ put_curves(struct buf *b, const struct run *runs, size_t n)
 void
 page_write(struct buf *b, const struct run *runs, size_t n, const struct report_options *o)
 {
+	char hash[HASH_HEX];
 	uni_init();
 	buf_puts(b, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
@@ -193,4 +195,6 @@ page_write(struct buf *b, const struct run *runs, size_t n, const struct report_
 		put_mistakes(b, &runs[i], n > 1, o->mistakes);
 	put_settings(b, runs, n);
 	buf_printf(b, "<footer>hone-report %s (%s)</footer>\n</main>\n</body>\n</html>\n", hone_version, hone_commit);
+	hash_bytes(b->data, b->len, hash);
+	buf_printf(b, "<!-- " PAGE_SEAL " %s -->\n", hash);
 }

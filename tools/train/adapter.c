@@ -181,7 +181,8 @@ adapter_attach(struct run *r, struct err *e)
 {
 	if (!r->set->init_adapter)
 		return attach_new(r, e);
-	if (lora_open(&r->model, r->set->init_adapter, true, &r->adapter, e) < 0)
+	if (lora_open(&r->model, r->set->init_adapter, LORA_TRAIN | (r->set->other_base ? LORA_OTHER_BASE : 0), &r->adapter, e) < 0 ||
+		adapter_fingerprint(r->set->init_adapter, r->init_adapter, e) < 0)
 		return -1;
 	log_unknown_keys(r->set->init_adapter, r->adapter.unknown);
 	return 0;

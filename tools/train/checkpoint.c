@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fmt/manifest.h"
 #include "model/lora.h"
 #include "train.h"
 
@@ -171,7 +172,7 @@ write_all(const struct run *r, const char *dir, struct err *e)
 {
 	if (export_model(r, dir, true, e) < 0 || save_moments(r, dir, e) < 0 || state_write(r, dir, e) < 0)
 		return -1;
-	return manifest_write(dir, e);
+	return manifest_write(dir, NULL, NULL, e);
 }
 
 int
@@ -220,7 +221,7 @@ checkpoint_resume(struct run *r, struct err *e)
 	int rc = 0;
 	if (n > 0) {
 		char *dir = checkpoint_path(r, steps[n - 1]);
-		rc = manifest_check(dir, e);
+		rc = manifest_check(dir, e) < 0 ? -1 : 0;
 		if (rc == 0)
 			rc = state_read(r, dir, e);
 		if (rc == 0)

@@ -53,7 +53,7 @@ open_data(struct run *r, struct ingested *in, const struct opt_list *paths, cons
 	free(keep_held_out);
 	if (rc == 0)
 		tell_complaints(&in->counts);
-	return rc < 0 ? rc : ingest_check(in, paths->item[0], r->model.config.V, r->model_dir, e);
+	return rc < 0 ? rc : ingest_check(in, paths->item[0], r->model.config.V, r->model_dir, s->other_tokenizer, e);
 }
 
 /* The rows held out, of which a small file may have none. */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/provenance.h"
+#include "fmt/manifest.h"
 #include "math/vector.h"
 #include "model/lora.h"
 #include "train.h"
@@ -34,10 +36,19 @@ check_finite(const struct run *r, struct err *e)
 	return 0;
 }
 
+static int
+write_provenance(const struct run *r, const char *dir, struct err *e)
+{
+	json_t *p = identity_provenance(r);
+	int rc = provenance_write(p, dir, e);
+	json_decref(p);
+	return rc;
+}
+
 int
 export_model(const struct run *r, const char *dir, bool exact, struct err *e)
 {
-	if (check_finite(r, e) < 0)
+	if (check_finite(r, e) < 0 || write_provenance(r, dir, e) < 0)
 		return -1;
 	if (!r->full) {
 		if (lora_save(&r->model, &r->adapter, dir, e) < 0)
@@ -66,7 +77,7 @@ export_publish(const struct run *r, const char *name, struct err *e)
 	struct dir_out d;
 	int rc = dir_open(&d, path, true, e);
 	if (rc == 0)
-		rc = commit(&d, export_model(r, d.tmp, false, e), e);
+		rc = commit(&d, export_model(r, d.tmp, false, e) < 0 ? -1 : manifest_write(d.tmp, NULL, NULL, e), e);
 	free(path);
 	return rc;
 }

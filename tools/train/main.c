@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/model_path.h"
+#include "fmt/manifest.h"
 #include "math/gemm.h"
 #include "model/lora.h"
 #include "train.h"
@@ -118,7 +119,10 @@ prepare(struct run *r, struct err *e)
 static int
 finish(struct run *r, struct err *e)
 {
+	static const char *const logs[] = {"run.json", "metrics.jsonl", "results.csv", "predictions.jsonl", NULL};
 	bool best = r->set->load_best_model_at_end && r->best_step > 0;
+	if (rundir_sync(r, e) < 0 || manifest_write(r->set->run, logs, NULL, e) < 0)
+		return -1;
 	if ((best ? export_best_as_final(r, e) : export_publish(r, "final", e)) < 0)
 		return -1;
 	log_note("done: '%s/final' is %s%s (%.1f s, %.0f MB at most)", r->set->run,
@@ -156,7 +160,7 @@ run(struct run *r, struct err *e)
 	if (r->set->dry_run)
 		return run_dry(r, e);
 	signals_catch_save();
-	if (rundir_open(r, e) < 0 || prepare(r, e) < 0 || rundir_identify(r, e) < 0)
+	if (rundir_open(r, e) < 0 || prepare(r, e) < 0 || identity_settle(r, e) < 0)
 		return -1;
 	if (rundir_finished(r)) {
 		log_note("'%s' is finished; nothing to do", r->set->run);

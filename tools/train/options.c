@@ -43,11 +43,13 @@ static const struct opt options[] = {
 	{OPT_STRING, 'm', "model", S(model), "DIR|NAME", "base model (default: $HONE_MODEL, or 'default' in $HONE_MODEL_PATH)"},
 	{OPT_LIST, 't', "train", S(train), "DATA", "training data: a dataset, records, a token stream, or - (repeatable)"},
 	{OPT_LIST, 'v', "validation", S(valid), "DATA", "validation data, likewise"},
+	{OPT_FLAG, 0, "allow-other-tokenizer", S(other_tokenizer), NULL, "also datasets made with another tokenizer"},
 	{OPT_DOUBLE, 0, "validation-split", S(validation_split), "X", "without -v: share of the training rows held out", 0, 0.9},
 	{OPT_STRING, 'o', "output", S(run), "RUN", "run directory; an unfinished run goes on (default: DATA-MODEL[-SUFFIX].run)"},
 	{OPT_STRING, 0, "suffix", S(suffix), "NAME", "at the end of the default output's name"},
 	{OPT_ENUM, 0, "method", S(method), "lora|full", "train an adapter, or all weights"},
 	{OPT_STRING, 0, "init-adapter", S(init_adapter), "DIR", "start from this PEFT adapter; its configuration counts"},
+	{OPT_FLAG, 0, "allow-other-base", S(other_base), NULL, "also from one that was trained on another base"},
 	{OPT_FLAG, 0, "from-scratch", S(from_scratch), NULL, "random weights from the model's config.json"},
 
 	{OPT_SECTION, .help = "Optimisation:"},

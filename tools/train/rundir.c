@@ -1,7 +1,6 @@
 /* The run directory: hone-run(5). */
 #include <dirent.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,11 +9,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/version.h"
-#include "math/gemm.h"
 #include "train.h"
 
-enum { RUN_JSON_MAX = 1 << 24, EVENT_MAX = 1 << 24 };
+enum { EVENT_MAX = 1 << 24 };
 
 char *
 rundir_path(const struct run *r, const char *name)
@@ -22,8 +19,8 @@ rundir_path(const struct run *r, const char *name)
 	return path_join(r->set->run, name);
 }
 
-static bool
-has(const struct run *r, const char *name)
+bool
+rundir_has(const struct run *r, const char *name)
 {
 	char *path = rundir_path(r, name);
 	bool yes = path_exists(path);
@@ -50,7 +47,7 @@ rundir_open(struct run *r, struct err *e)
 	const char *dir = r->set->run;
 	if (path_exists(dir) && !path_is_dir(dir))
 		return err_set(e, ERR_CANTCREAT, "'%s' is a file; -o wants a run directory", dir);
-	if (path_is_dir(dir) && !has(r, "run.json") && !has(r, ".lock") && !is_empty(dir))
+	if (path_is_dir(dir) && !rundir_has(r, "run.json") && !rundir_has(r, ".lock") && !is_empty(dir))
 		return err_set(e, ERR_CANTCREAT, "'%s' exists and is not a run of hone-train; name another -o", dir);
 	bool made = !path_exists(dir);
 	if (dir_make(dir, e) < 0)
@@ -59,7 +56,7 @@ rundir_open(struct run *r, struct err *e)
 	int rc = file_lock(lock, &r->lock_fd, e);
 	free(lock);
 	/* Only the holder of the lock may call it fresh: another may have made it, too, and be at work in it. */
-	r->fresh = rc == 0 && made && !has(r, "run.json");
+	r->fresh = rc == 0 && made && !rundir_has(r, "run.json");
 	if (rc == 0)
 		dir_sweep(dir);
 	if (rc < 0 && e->code == ERR_TEMPFAIL)
@@ -70,120 +67,7 @@ rundir_open(struct run *r, struct err *e)
 bool
 rundir_finished(const struct run *r)
 {
-	return has(r, "final");
-}
-
-/* ---- run.json ---- */
-
-static json_t *
-describe_data(const struct opt_list *paths, const struct dataset *d)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < paths->n; i++)
-		json_array_append_new(list, json_string(paths->item[i]));
-	return json_pack("{s:o, s:s, s:I, s:I, s:I}", "paths", list, "fingerprint", dataset_fingerprint(d), "examples",
-		(json_int_t)dataset_count(d), "tokens", (json_int_t)dataset_tokens(d), "targets",
-		(json_int_t)dataset_targets(d));
-}
-
-static json_t *
-describe(const struct run *r)
-{
-	char base[HASH_HEX] = "";
-	const struct settings *s = r->set;
-	if (r->model.weights)
-		weights_fingerprint(r->model.weights, base);
-	json_t *data = json_pack("{s:o}", "train", describe_data(&s->train, r->train));
-	if (r->valid)
-		json_object_set_new(data, "validation", describe_data(&s->valid, r->valid));
-	return json_pack("{s:s, s:i, s:o, s:{s:s, s:s, s:s, s:I, s:I}, s:o, s:{s:I, s:I}, s:{s:s, s:s}, s:{s:i, s:s}}",
-		"format", "hone-run", "version", 1, "settings", opt_settings(&train_spec), "base", "path", r->model_dir,
-		"model_type", r->model.config.family->model_type, "fingerprint", base, "parameters",
-		(json_int_t)model_parameters(&r->model), "trained_parameters",
-		(json_int_t)model_trained_parameters(&r->model), "data", data, "plan", "steps_per_epoch",
-		(json_int_t)r->steps_per_epoch, "total_steps", (json_int_t)r->total_steps, "hone", "version", hone_version,
-		"commit", hone_commit, "machine", "threads", math_threads(), "products", math_backend());
-}
-
-/* Settings that say where things are, when to stop, or how memory is used, or that act on what did not happen yet: a run
- * goes on when they change. */
-static bool
-is_incidental(const char *key)
-{
-	static const char *const keys[] = {"model", "train", "validation", "output", "deadline", "dry-run",
-		"save-total-limit", "micro-tokens", "gradient-checkpointing", "suffix", "outlier-action"};
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-		if (strcmp(keys[i], key) == 0)
-			return true;
-	return false;
-}
-
-static char *
-shown(const json_t *v)
-{
-	char *text = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
-	return text ? text : xstrdup("nothing");
-}
-
-static int
-compare_settings(const struct run *r, const json_t *before, const json_t *now, struct err *e)
-{
-	const char *key;
-	json_t *value;
-	json_object_foreach((json_t *)now, key, value) {
-		const json_t *old = json_object_get(before, key);
-		if (is_incidental(key) || (old && json_equal(old, value)))
-			continue;
-		char *was = shown(old), *is = shown(value);
-		err_set(e, ERR_CANTCREAT, "'%s' holds a run with --%s %s, now it is %s; name another -o, or repeat the old command",
-			r->set->run, key, was, is);
-		free(was);
-		free(is);
-		return -1;
-	}
-	return 0;
-}
-
-static int
-compare_fingerprint(const struct run *r, const char *what, const json_t *before, const json_t *now, struct err *e)
-{
-	const char *a = json_string_value(json_object_get(before, "fingerprint"));
-	const char *b = json_string_value(json_object_get(now, "fingerprint"));
-	if (a == b || (a && b && strcmp(a, b) == 0))
-		return 0;
-	return err_set(e, ERR_CANTCREAT, "'%s' holds a run with other %s; name another -o", r->set->run, what);
-}
-
-static int
-compare(const struct run *r, const json_t *before, const json_t *now, struct err *e)
-{
-	const json_t *a = json_object_get(before, "data"), *b = json_object_get(now, "data");
-	if (compare_settings(r, json_object_get(before, "settings"), json_object_get(now, "settings"), e) < 0 ||
-		compare_fingerprint(r, "base weights", json_object_get(before, "base"), json_object_get(now, "base"), e) < 0 ||
-		compare_fingerprint(r, "training data", json_object_get(a, "train"), json_object_get(b, "train"), e) < 0)
-		return -1;
-	return compare_fingerprint(r, "validation data", json_object_get(a, "validation"), json_object_get(b, "validation"), e);
-}
-
-int
-rundir_identify(struct run *r, struct err *e)
-{
-	char *path = rundir_path(r, "run.json");
-	json_t *now = describe(r), *before = NULL;
-	int rc = 0;
-	if (!now) {
-		rc = err_set(e, ERR_USAGE, "a path on the command line is not UTF-8, so run.json cannot name it");
-	} else if (path_exists(path)) {
-		before = json_read_file(path, RUN_JSON_MAX, e);
-		rc = before ? compare(r, before, now, e) : -1;
-	} else {
-		rc = json_write_file(path, true, now, JSON_INDENT(2), "\n", e);
-		r->fresh = r->fresh && rc < 0;
-	}
-	json_decref(before);
-	json_decref(now);
-	free(path);
-	return rc;
+	return rundir_has(r, "final");
 }
 
 /* ---- metrics.jsonl ---- */

@@ -1,6 +1,6 @@
 /* hone-train: what its files share. main.c has the order of work; options.c the command line; settings.c works out what
- * was left to defaults; adapter.c makes the adapter; data.c opens the datasets; rundir.c keeps the run directory; checkpoint.c, state.c and
- * manifest.c save and resume; export.c writes what other programs load; loop.c trains, step.c computes a step;
+ * was left to defaults; adapter.c makes the adapter; data.c opens the datasets; rundir.c keeps the run directory, identity.c tells what it is of; checkpoint.c and
+ * state.c save and resume; export.c writes what other programs load; loop.c trains, step.c computes a step;
  * validate.c evaluates; dryrun.c tells what a run would take. */
 #ifndef HONE_TOOLS_TRAIN_H
 #define HONE_TOOLS_TRAIN_H
@@ -66,7 +66,7 @@ struct settings {
 	const char *save_strategy;
 	int eval_steps, save_steps, save_total_limit, logging_steps, max_train_samples, max_eval_samples;
 	int seed;
-	bool shuffle, dry_run, save_strategy_given;
+	bool shuffle, dry_run, save_strategy_given, other_base, other_tokenizer;
 	const char *deadline;
 
 	const char *template, *train_on, *overlong;
@@ -88,6 +88,7 @@ struct run {
 	struct model model;
 	struct adapter_config adapter;   /* with --method lora */
 	bool full;
+	char init_adapter[HASH_HEX];      /* the hash of its tensors' file; empty without --init-adapter */
 	struct ingested train_data, valid_data;
 	struct dataset *train, *valid;   /* theirs; valid may be NULL */
 	struct plan plan;
@@ -151,6 +152,14 @@ int adapter_attach(struct run *r, struct err *e);
 /* Opens -t and -v, packing what is not a dataset into RUN on the way, and holds them against the model. */
 int data_open(struct run *r, struct err *e);
 
+/* ---- identity.c: run.json, and what the outputs tell of where they are from ---- */
+
+/* Holds run.json against this run's settings and data, or writes it when the run is new. */
+int identity_settle(struct run *r, struct err *e);
+
+/* The provenance of what is written from now on; a new reference. */
+json_t *identity_provenance(const struct run *r);
+
 /* ---- rundir.c ---- */
 
 /* Makes the directory, or takes up an existing one of the same settings, and locks it. */
@@ -158,9 +167,7 @@ int rundir_open(struct run *r, struct err *e);
 
 /* Whether the run there is finished. */
 bool rundir_finished(const struct run *r);
-
-/* Holds run.json against this run's settings and data, or writes it when the run is new. */
-int rundir_identify(struct run *r, struct err *e);
+bool rundir_has(const struct run *r, const char *name);
 
 /* Opens metrics.jsonl and results.csv, without what lies beyond r->step, or what is due of it. */
 int rundir_logs(struct run *r, struct err *e);
@@ -200,10 +207,6 @@ size_t checkpoint_count(const struct run *r);
 /* state.json: position and all else that is not a tensor. */
 int state_write(const struct run *r, const char *dir, struct err *e);
 int state_read(struct run *r, const char *dir, struct err *e);
-
-/* manifest.xxh128: a line for every file of the directory, as xxh128sum -c reads them; written last. */
-int manifest_write(const char *dir, struct err *e);
-int manifest_check(const char *dir, struct err *e);
 
 /* ---- signals.c ---- */
 

@@ -1,17 +1,17 @@
-/* manifest.xxh128 of a checkpoint: "HASH  NAME" for every other file. It is the last file written, so that a directory
- * that has one that agrees is whole. */
+#include "fmt/manifest.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/hash.h"
-#include "train.h"
+#include "base/mem.h"
 
-static const char manifest[] = "manifest.xxh128";
+static const char manifest[] = MANIFEST;
 
 enum { BLOCK = 1 << 20, MANIFEST_MAX = 1 << 20 };
 
@@ -30,20 +30,27 @@ update(XXH3_state_t *state, int fd)
 }
 
 /* Read, not mapped: a mapping of what was just written would count as memory of ours. */
-static int
-hash_file(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
+int
+hash_file(const char *path, char hex[HASH_HEX], struct err *e)
 {
-	char *path = path_join(dir, name);
 	XXH3_state_t *state = hash_state_new();
 	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
 	if (fd < 0)
-		rc = err_sys(e, errno == ENOENT ? ERR_DATA : ERR_IO, "cannot open '%s'", path);
+		rc = err_sys(e, errno == ENOENT ? ERR_NOINPUT : ERR_IO, "cannot open '%s'", path);
 	else if (update(state, fd) < 0)
 		rc = err_sys(e, ERR_IO, "cannot read '%s'", path);
 	hash_hex(XXH3_128bits_digest(state), hex);
 	if (fd >= 0)
 		close(fd);
 	free(state);
+	return rc;
+}
+
+static int
+hash_in(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
+{
+	char *path = path_join(dir, name);
+	int rc = hash_file(path, hex, e);
 	free(path);
 	return rc;
 }
@@ -56,9 +63,30 @@ by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static bool
+is_named(const char *const *only, const char *name)
+{
+	for (; only && *only; only++)
+		if (strcmp(*only, name) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a file of a directory goes into its manifest. */
+static bool
+is_wanted(const char *dir, const char *name, const char *const *only)
+{
+	if (name[0] == '.' || strcmp(name, manifest) == 0 || (only && !is_named(only, name)))
+		return false;
+	char *path = path_join(dir, name);
+	bool wanted = !path_is_dir(path);
+	free(path);
+	return wanted;
+}
+
 /* The names of the files in a directory, sorted; new. */
 static char **
-list_files(const char *dir, size_t *n, struct err *e)
+list_files(const char *dir, const char *const *only, size_t *n, struct err *e)
 {
 	char **names = NULL;
 	size_t cap = 0;
@@ -70,7 +98,7 @@ list_files(const char *dir, size_t *n, struct err *e)
 	}
 	GROW(names, cap, 1);
 	for (struct dirent *ent; (ent = readdir(d));) {
-		if (ent->d_name[0] == '.')
+		if (!is_wanted(dir, ent->d_name, only))
 			continue;
 		GROW(names, cap, *n + 1);
 		names[(*n)++] = xstrdup(ent->d_name);
@@ -80,18 +108,29 @@ list_files(const char *dir, size_t *n, struct err *e)
 	return names;
 }
 
+/* The hash of a file that was taken while it was written, or is taken now. */
+static int
+find_hash(const json_t *known, const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
+{
+	const char *found = json_string_value(json_object_get(known, name));
+	if (!found)
+		return hash_in(dir, name, hex, e);
+	snprintf(hex, HASH_HEX, "%s", found);
+	return 0;
+}
+
 int
-manifest_write(const char *dir, struct err *e)
+manifest_write(const char *dir, const char *const *only, const json_t *known, struct err *e)
 {
 	size_t n;
-	char **names = list_files(dir, &n, e);
+	char **names = list_files(dir, only, &n, e);
 	struct buf b = {0};
 	int rc = 0;
 	if (!names)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		char hex[HASH_HEX];
-		if (rc == 0 && (rc = hash_file(dir, names[i], hex, e)) == 0)
+		if (rc == 0 && (rc = find_hash(known, dir, names[i], hex, e)) == 0)
 			buf_printf(&b, "%s  %s\n", hex, names[i]);
 		free(names[i]);
 	}
@@ -113,24 +152,41 @@ check_line(const char *dir, char *line, struct err *e)
 	if (strlen(line) < HASH_HEX + 2 || line[HASH_HEX - 1] != ' ' || line[HASH_HEX] != ' ' || strchr(name, '/'))
 		return err_set(e, ERR_DATA, "'%s/%s' is damaged: '%s' is no hash and name", dir, manifest, line);
 	line[HASH_HEX - 1] = '\0';
-	if (hash_file(dir, name, hex, e) < 0)
+	if (hash_in(dir, name, hex, e) < 0) {
+		if (e->code == ERR_NOINPUT)
+			e->code = ERR_DATA;
 		return -1;
+	}
 	if (strcmp(hex, line) != 0)
 		return err_set(e, ERR_DATA, "'%s/%s' is damaged: its hash is not that of %s", dir, name, manifest);
 	return 0;
 }
 
-int
+bool
+manifest_exists(const char *dir)
+{
+	char *path = path_join(dir, manifest);
+	bool there = path_exists(path);
+	free(path);
+	return there;
+}
+
+long
 manifest_check(const char *dir, struct err *e)
 {
 	struct buf b = {0};
 	char *path = path_join(dir, manifest), *rest = NULL;
-	int rc = file_read(path, MANIFEST_MAX, &b, e), lines = 0;
-	for (char *line = rc == 0 ? strtok_r(b.data, "\n", &rest) : NULL; line && rc == 0; line = strtok_r(NULL, "\n", &rest), lines++)
+	int rc = file_read(path, MANIFEST_MAX, &b, e);
+	long files = 0;
+	if (rc == 0 && b.len && strlen(b.data) != b.len)
+		rc = err_set(e, ERR_DATA, "'%s' is damaged: it holds a NUL", path);
+	for (char *line = rc == 0 && b.len ? strtok_r(b.data, "\n", &rest) : NULL; line && rc == 0; files++) {
 		rc = check_line(dir, line, e);
-	if (rc == 0 && lines == 0)
+		line = strtok_r(NULL, "\n", &rest);
+	}
+	if (rc == 0 && files == 0)
 		rc = err_set(e, ERR_DATA, "'%s' is empty", path);
 	buf_release(&b);
 	free(path);
-	return rc;
+	return rc < 0 ? -1 : files;
 }

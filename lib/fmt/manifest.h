@@ -1,0 +1,28 @@
+/* manifest.xxh128 of a directory: a line "HASH  NAME" for each of its files, in order of the names, as xxh128sum -c reads
+ * them. It is the last file written into what is staged, so that a directory that has one that agrees is whole. */
+#ifndef HONE_FMT_MANIFEST_H
+#define HONE_FMT_MANIFEST_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+
+#define MANIFEST "manifest.xxh128"
+
+/* The hash of a file's bytes: ERR_NOINPUT when it is missing. */
+int hash_file(const char *path, char hex[HASH_HEX], struct err *e);
+
+/* Writes the manifest of those files in `dir` that are not hidden, or, when `only` is not NULL, of those that it names (up to
+ * a NULL). `known`, an object {name: hash} or NULL, has those that
+ * were hashed while they were written; the others are read. */
+int manifest_write(const char *dir, const char *const *only, const json_t *known, struct err *e);
+
+bool manifest_exists(const char *dir);
+
+/* Reads every file that the manifest names; how many there are, or -1: ERR_DATA names the first that is missing or differs.
+ * Files that it does not name are not looked at. */
+long manifest_check(const char *dir, struct err *e);
+
+#endif

@@ -1,0 +1,126 @@
+/* hone-verify: whether what hone has written is still what it was, and where it is from. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/opt.h"
+#include "verify.h"
+
+static bool show, json;
+
+static const struct opt options[] = {
+	{OPT_FLAG, 0, "show", &show, NULL, "also what made each, with which settings, and out of what"},
+	{OPT_FLAG, 0, "json", &json, NULL, "print a JSON object for each instead"},
+	{0},
+};
+
+static const struct opt_spec spec = {
+	.tool = "hone-verify",
+	.operands = "PATH...",
+	.summary = "Checks datasets, token streams, runs, checkpoints, adapters, models, predictions, figures and reports against\n"
+		   "the hashes that they carry. A directory that holds several is gone through. - is a token stream on standard\n"
+		   "input. -q prints only what is damaged; status 65 when anything is.",
+	.epilog = "Examples:\n"
+		  "  hone-verify run\n"
+		  "  hone-verify --show merged\n"
+		  "  hone-tokenize -m MODEL train.jsonl | hone-verify -\n",
+	.opts = options,
+	.min_operands = 1,
+	.max_operands = -1,
+};
+
+/* ---- things ---- */
+
+void
+thing_release(struct thing *t)
+{
+	buf_release(&t->detail);
+	json_decref(t->provenance);
+	*t = (struct thing){0};
+}
+
+void
+thing_from(struct thing *t, const json_t *provenance)
+{
+	json_decref(t->provenance);
+	t->provenance = json_is_object(provenance) ? json_incref((json_t *)provenance) : NULL;
+}
+
+/* ---- telling ---- */
+
+/* What is missing or wrong within a thing is damage; a disk that cannot be read is not. */
+static bool
+is_damage(const struct err *e)
+{
+	return e->code == ERR_DATA || e->code == ERR_NO || e->code == ERR_CONFIG || e->code == ERR_NOINPUT;
+}
+
+static void
+print_json(const struct thing *t, int rc, const struct err *e)
+{
+	json_t *path = json_string(t->path);
+	json_t *o = json_pack("{s:o, s:s, s:b, s:I, s:s?, s:s?, s:O?}", "path", path ? path : json_null(), "kind", t->kind, "ok",
+		rc == 0, "hashes", (json_int_t)t->hashes, "detail", t->detail.data, "damage", rc < 0 ? e->msg : NULL, "provenance",
+		t->provenance);
+	char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+	puts(text ? text : "{\"ok\":false}");
+	free(text);
+	json_decref(o);
+}
+
+static void
+print_text(const struct thing *t, int rc, const struct err *e)
+{
+	if (rc < 0) {
+		printf("%s: damaged: %s\n", t->path, e->msg);
+		return;
+	}
+	if (log_level == 0)
+		return;
+	printf("%s: ok: %s%s%s", t->path, t->kind, t->detail.len ? ", " : "", t->detail.len ? t->detail.data : "");
+	if (t->hashes > 0)
+		printf(" (%ld hash%s)\n", t->hashes, t->hashes > 1 ? "es" : "");
+	else
+		puts(" (structure only: it carries no hashes of hone)");
+}
+
+static void
+tell(void *ctx, const struct thing *t, int rc, struct err *e)
+{
+	int *status = ctx;
+	if (json)
+		print_json(t, rc, e);
+	else
+		print_text(t, rc, e);
+	if (show && !json && t->provenance && (rc < 0 || log_level > 0))
+		show_provenance(t->provenance);
+	if (rc < 0 && *status != ERR_DATA)
+		*status = is_damage(e) ? ERR_DATA : e->code;
+}
+
+static void
+verify(const char *path, int *status)
+{
+	struct err e;
+	long n = verify_path(path, tell, status, &e);
+	if (n == 0)
+		err_set(&e, ERR_DATA, "'%s' is, or holds, nothing that hone writes or reads", path);
+	if (n > 0)
+		return;
+	fprintf(stderr, "%s: %s\n", log_tool, e.msg);
+	if (*status == 0)
+		*status = e.code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct opt_list paths;
+	int status = 0;
+	opt_parse(&spec, argc, argv, &paths);
+	for (size_t i = 0; i < paths.n; i++)
+		verify(paths.item[i], &status);
+	free(paths.item);
+	tool_exit(status);
+}
