@@ -69,8 +69,10 @@ table: $(WORK)/metrics.tsv
 compare: $(COMPARE:%=$(runs)/%.json)
 	$(HONE)hone-eval --compare $(COMPARE:%=$(runs)/%)
 
-report: $(RUNS:%=$(runs)/%.json)
-	$(HONE)hone-report -q -f -o $(WORK)/report.html $(RUNS:%=$(runs)/%)
+report: $(WORK)/report.html
+
+$(WORK)/report.html: $(RUNS:%=$(runs)/%.trained) $(stamp)/options-RUNS $(stamp)/hone-report
+	$(HONE)hone-report -q -f -o $@ $(RUNS:%=$(runs)/%)
 
 clean:
 	rm -rf $(WORK)

@@ -31,7 +31,7 @@ setup() {
   cp -r "$BATS_FILE_TMPDIR/project" "$BATS_TEST_TMPDIR"
   cd "$BATS_TEST_TMPDIR/project" || return 1
   mkdir bin
-  for tool in tokenize pack train eval merge; do
+  for tool in tokenize pack train eval merge report; do
     cat >"bin/hone-$tool" <<END
 #!/bin/sh
 if [ "\$1" = --version ]; then cat bin/version-$tool 2>/dev/null; else echo $tool >>called; fi
@@ -63,6 +63,22 @@ remakes() {
   "$hone_bin/hone-merge" -q -m base -a "work/runs/$(head -n 1 work/best)/final" -o work/model --verify
   run make -s compare
   [[ $output == *"work/runs/lora-r-4"*"p "* ]]
+}
+
+@test "experiment: the report is a page of all runs, and needs no figures and no model" {
+  remakes "2 2 2 0 0" report
+  for run in lora-r-2 lora-r-4; do
+    grep -q "$run" work/report.html
+    # the loss of its last evaluation stands in it
+    loss=$(jq -rs 'map(select(.event == "eval"))[-1].loss * 1e3 | floor / 1e3' "work/runs/$run/metrics.jsonl")
+    grep -qF "$loss" work/report.html
+  done
+  # a setting more is a run more on the page
+  remakes "0 0 1 0 0" report GRID=lora-r:2:4:8
+  grep -q lora-r-8 work/report.html
+  # and fewer are fewer
+  remakes "0 0 0 0 0" report GRID=lora-r:2
+  if grep -q lora-r-8 work/report.html; then return 1; fi
 }
 
 @test "experiment: options remake what they are of, and a grid's new point is one run" {

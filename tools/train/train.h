@@ -120,6 +120,7 @@ struct run {
 	bool fresh;                      /* we made it, and nothing in it is worth keeping yet */
 	struct results_csv results;
 	double started, deadline;        /* on clock_seconds(); deadline 0: none */
+	double seconds_before;           /* that the run took until it was resumed */
 	char validation_text[96];        /* figures of the last evaluation, for the progress line */
 };
 
