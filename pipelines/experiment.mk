@@ -64,7 +64,8 @@ export OMP_WAIT_POLICY ?= passive
 all: table $(WORK)/model/config.json
 
 table: $(WORK)/metrics.tsv
-	@column -t -s "$$(printf '\t')" $<
+	@awk -F '\t' 'NR == FNR { for (i = 1; i <= NF; i++) if (length($$i) > width[i]) width[i] = length($$i); next } \
+		{ for (i = 1; i < NF; i++) printf "%-*s", width[i] + 2, $$i; print $$NF }' $< $<
 
 compare: $(COMPARE:%=$(runs)/%.json)
 	$(HONE)hone-eval --compare $(COMPARE:%=$(runs)/%)

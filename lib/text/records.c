@@ -267,8 +267,7 @@ run_block(struct pipeline *p, struct block *done, struct block *now, struct bloc
 		return -1;
 #pragma omp parallel num_threads(p->threads)
 	{
-#pragma omp master
-		{
+		if (omp_get_thread_num() == 0) {
 			rc = done ? write_block(p, done, e) : 0;
 			read_block(next, now->last || rc < 0 || p->enough ? NULL : from);
 		}

@@ -170,6 +170,38 @@ remakes() {
   remakes "0 0 1 2 1"
 }
 
+@test "experiment: the example, copied elsewhere, finds what it needs by the hone on the PATH" {
+  local src=$BATS_TEST_DIRNAME/../..
+  # as make install lays it out, and as the source tree does
+  mkdir -p "$BATS_TEST_TMPDIR"/usr/bin "$BATS_TEST_TMPDIR"/usr/share/hone "$BATS_TEST_TMPDIR"/usr/share/doc/hone/examples
+  cp -r "$src"/pipelines/demo.* "$BATS_TEST_TMPDIR/usr/share/doc/hone/examples"
+  cp "$src/pipelines/experiment.mk" "$BATS_TEST_TMPDIR/usr/share/hone"
+  ln -s "$hone_bin"/hone* "$BATS_TEST_TMPDIR/usr/bin"
+  mkdir "$BATS_TEST_TMPDIR/tree"
+  cp -r "$src/pipelines" "$BATS_TEST_TMPDIR/tree"
+  ln -s "$hone_bin"/hone* "$BATS_TEST_TMPDIR/tree"
+  for place in usr/bin tree; do
+    rm -rf "$BATS_TEST_TMPDIR/mine"
+    mkdir "$BATS_TEST_TMPDIR/mine"
+    cd "$BATS_TEST_TMPDIR/mine" || return 1
+    cp "$src/pipelines/example/Makefile" .
+    PATH="$BATS_TEST_TMPDIR/$place:$PATH" make -n work/metrics.tsv >made 2>&1 || { cat made; return 1; }
+    grep -q "head -n 300 $BATS_TEST_TMPDIR/.*/demo.data/tickets.jsonl" made
+  done
+}
+
+@test "experiment: the table, without programs that a small system lacks" {
+  make >/dev/null 2>&1
+  printf '#!/bin/sh\nexit 127\n' >bin/column
+  chmod +x bin/column
+  run env PATH="$PWD/bin:$PATH" make -s table
+  [ "$status" -eq 0 ]
+  [ "${#lines[@]}" -eq 3 ]
+  [[ ${lines[0]} =~ ^run\ +classification/accuracy\ +loss\ +token_accuracy\ +classification/macro_f1_score$ ]]
+  # columns stand below each other
+  [ "$(expr index "${lines[1]}" .)" -eq "$(expr index "${lines[2]}" .)" ]
+}
+
 @test "experiment: the example" {
   cp -r "$BATS_TEST_DIRNAME/../../pipelines" "$BATS_TEST_TMPDIR"
   cd "$BATS_TEST_TMPDIR/pipelines/example" || return 1
