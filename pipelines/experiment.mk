@@ -64,7 +64,8 @@ export OMP_WAIT_POLICY ?= passive
 all: table $(WORK)/model/config.json
 
 table: $(WORK)/metrics.tsv
-	@awk -F '\t' 'NR == FNR { for (i = 1; i <= NF; i++) if (length($$i) > width[i]) width[i] = length($$i); next } \
+	@awk -F '\t' '{ for (i = 1; i <= NF; i++) if ($$i ~ /^[0-9]*[.][0-9]+$$/) $$i = sprintf("%.4f", $$i) } \
+		NR == FNR { for (i = 1; i <= NF; i++) if (length($$i) > width[i]) width[i] = length($$i); next } \
 		{ for (i = 1; i < NF; i++) printf "%-*s", width[i] + 2, $$i; print $$NF }' $< $<
 
 compare: $(COMPARE:%=$(runs)/%.json)

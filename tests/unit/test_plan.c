@@ -26,7 +26,7 @@ assert_each_once(const uint32_t *order, size_t n)
 {
 	bool *seen = hold(xcalloc(n, sizeof *seen));
 	for (size_t i = 0; i < n; i++) {
-		assert_true(order[i] >= 0 && order[i] <= n - 1);
+		assert_true(order[i] < n);
 		assert_false(seen[order[i]]);
 		seen[order[i]] = true;
 	}
@@ -86,7 +86,7 @@ check_packing(const uint32_t *length, size_t n, uint64_t capacity)
 	uint64_t *fill = hold(xcalloc(bins, sizeof *fill)), total = 0;
 	size_t *count = hold(xcalloc(bins, sizeof *count));
 	for (size_t i = 0; i < n; i++) {
-		assert_true(bin[i] >= 0 && bin[i] <= bins - 1);
+		assert_true(bin[i] < bins);
 		fill[bin[i]] += length[i];
 		count[bin[i]]++;
 		total += length[i];
