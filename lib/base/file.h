@@ -23,7 +23,8 @@ struct map {
 int map_open(struct map *m, const char *path, struct err *e);
 void map_close(struct map *m);
 
-/* Gives back the memory of the whole pages between `at` and at + n of a mapping; they are read anew when they are needed. */
+/* Gives back the memory of a mapping from the page of `at` up to that of at + n, which is left as what follows may be in
+ * it. Pages are read anew when they are needed. */
 void map_forget(const void *at, size_t n);
 
 bool path_exists(const char *path);
