@@ -33,9 +33,11 @@ unpack_detect(const uint8_t *p, size_t n)
 	static const uint8_t gzip[] = {0x1f, 0x8b}, frame[] = {0x28, 0xb5, 0x2f, 0xfd},
 			     skippable[] = {0x2a, 0x4d, 0x18};
 	size_t k = n < sizeof frame ? n : sizeof frame;
+	if (n == 0)
+		return UNPACK_UNSURE;
 	if (memcmp(p, gzip, n < sizeof gzip ? n : sizeof gzip) == 0)
 		return n < sizeof gzip ? UNPACK_UNSURE : UNPACK_GZIP;
-	bool skips = n == 0 || ((p[0] & 0xf0) == 0x50 && memcmp(p + 1, skippable, k ? k - 1 : 0) == 0);
+	bool skips = (p[0] & 0xf0) == 0x50 && memcmp(p + 1, skippable, k - 1) == 0;
 	if (memcmp(p, frame, k) == 0 || skips)
 		return n < sizeof frame ? UNPACK_UNSURE : UNPACK_ZSTD;
 	return UNPACK_PLAIN;
