@@ -23,7 +23,8 @@ struct map {
 int map_open(struct map *m, const char *path, struct err *e);
 void map_close(struct map *m);
 
-/* Gives back the memory of the whole pages between `at` and at + n of a mapping; they are read anew when they are needed. */
+/* Gives back the memory of a mapping from the page of `at` up to that of at + n, which is left as what follows may be in
+ * it. Pages are read anew when they are needed. */
 void map_forget(const void *at, size_t n);
 
 bool path_exists(const char *path);
@@ -37,6 +38,7 @@ struct in {
 	uint8_t *data;
 	size_t pos, len, cap;
 	uint64_t taken;    /* bytes handed out so far */
+	uint64_t fetched;  /* bytes read from fd, but by unpack */
 	bool eof;
 	bool sniff;             /* the first bytes are still to tell whether it is compressed */
 	struct unpack *unpack;  /* NULL: not compressed */
@@ -48,6 +50,13 @@ int in_open(struct in *in, const char *path, struct err *e);
  * and positions are of what it stands for. */
 int in_open_unpacked(struct in *in, const char *path, struct err *e);
 void in_close(struct in *in);
+
+/* How far reading has come, as a share of in_size: bytes of the file as it lies there, compressed or not. */
+uint64_t in_fetched(const struct in *in);
+
+/* Bytes of all these files ("-": standard input); 0 where one is a pipe, or is not there: how many are to come cannot be
+ * told. */
+uint64_t in_size(const char *const *paths, size_t n);
 
 /* Reads exactly n bytes; 1 when done, 0 at a clean end (nothing read), −1 on an error or an end part-way
  * (ERR_DATA, "ends within ..."). */

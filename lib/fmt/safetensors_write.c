@@ -11,6 +11,7 @@ struct st_writer {
 	char *path;
 	uint64_t declared, written;
 	XXH3_state_t *hash;  /* of the file so far */
+	struct watch watch;
 };
 
 static json_t *
@@ -107,10 +108,17 @@ st_create(const char *path, bool force, const struct st_tensor *decl, size_t n, 
 }
 
 void
+st_watch(struct st_writer *w, const struct watch *watch)
+{
+	w->watch = *watch;
+}
+
+void
 st_write(struct st_writer *w, const void *data, size_t bytes)
 {
 	put(w, data, bytes);
 	w->written += bytes;
+	watch_tell(&w->watch, w->written, w->declared);
 }
 
 static void

@@ -115,6 +115,7 @@ put(struct out *o, XXH3_state_t *hash, const char *text)
 static int
 write_rows(struct data *d, struct out out[2], uint64_t count[2], XXH3_state_t *hash[2], struct err *e)
 {
+	progress_start(&d->progress, "writing", "rows", d->n);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct row *r = &d->row[i];
 		if (r->dropped)
@@ -126,7 +127,9 @@ write_rows(struct data *d, struct out out[2], uint64_t count[2], XXH3_state_t *h
 		put(&out[r->validation], hash[r->validation], "\n");
 		count[r->validation]++;
 		free(line);
+		progress_show(&d->progress, i + 1, NULL);
 	}
+	progress_end(&d->progress);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ int
 verify_dataset(struct thing *t, struct err *e)
 {
 	t->kind = "dataset";
-	if (dataset_verify(t->path, e) < 0)
+	if (dataset_verify(t->path, NULL, e) < 0)
 		return -1;
 	struct dataset *d = dataset_open(t->path, e);
 	if (!d)
