@@ -1,26 +1,37 @@
 #include "math/norm.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "math/gemm.h"
 #include "math/simd.h"
 
-/* Each kernel is written once, for types that are constants where it is inlined, and compiled for every combination. */
+/* Each kernel is written once, for types that are constants where it is inlined, and compiled for those of which most is
+ * read and written: fp32 all over, and bf16 around a residual stream in fp32. Other rows are converted on the way. */
 
 /* One group of C elements of each. */
 struct forward {
 	void *out, *copy;
 	const void *x;
-	enum num to, from;        /* the type of out and copy; of x */
 };
+
+static const struct rows none;
 
 struct backward {
 	void *dx, *out, *copy;
 	const void *dout, *x;
-	enum num to, dout_type, from;  /* the type of dx; of dout, out and copy; of x */
 	float beta;
 };
+
+/* Rows of C floats of the calling thread's own. */
+static float *
+buffer(int i, int C)
+{
+	assert((size_t)C * 3 <= MATH_SCRATCH);
+	return math_scratch() + (size_t)i * (size_t)C;
+}
 
 /* What Gemma adds to w. */
 HONE_INLINE float
@@ -105,17 +116,15 @@ forward_typed(const struct forward *f, enum num to, enum num from, bool again, s
 }
 
 HONE_SIMD static void
-forward_group(const struct forward *f, bool again, struct norm_stat *stat, const struct norm *n, int C)
+forward_f32(const struct forward *f, bool again, struct norm_stat *stat, const struct norm *n, int C)
 {
-	if (f->to == NUM_F32)
-		if (f->from == NUM_F32)
-			forward_typed(f, NUM_F32, NUM_F32, again, stat, n, C);
-		else
-			forward_typed(f, NUM_F32, NUM_BF16, again, stat, n, C);
-	else if (f->from == NUM_F32)
-		forward_typed(f, NUM_BF16, NUM_F32, again, stat, n, C);
-	else
-		forward_typed(f, NUM_BF16, NUM_BF16, again, stat, n, C);
+	forward_typed(f, NUM_F32, NUM_F32, again, stat, n, C);
+}
+
+HONE_SIMD static void
+forward_stream(const struct forward *f, bool again, struct norm_stat *stat, const struct norm *n, int C)
+{
+	forward_typed(f, NUM_BF16, NUM_F32, again, stat, n, C);
 }
 
 /* NULL where there are no rows. */
@@ -125,15 +134,25 @@ group_at(struct rows r, int t, int c)
 	return r.data ? rows_at(r, t, c).data : NULL;
 }
 
+/* From column c on. */
+static void
+forward_group(struct rows out, struct rows copy, struct norm_stat *stat, bool again, struct rows x, const struct norm *n, int t,
+	int c, int C)
+{
+	struct forward f = {group_at(out, t, c), group_at(copy, t, c), row_load(x, t, c, C, buffer(0, C))};
+	if (out.type == NUM_F32)
+		forward_f32(&f, again, stat, n, C);
+	else
+		forward_stream(&f, again, stat, n, C);
+}
+
 static void
 forward_row(struct rows out, struct rows copy, struct norm_stat *stat, bool again, struct rows x, const struct norm *n, int t,
 	int groups, int C)
 {
 	row_ahead(x, t + 1, 0, groups * C);
-	for (int g = 0; g < groups; g++) {
-		const struct forward f = {group_at(out, t, g * C), group_at(copy, t, g * C), group_at(x, t, g * C), out.type, x.type};
-		forward_group(&f, again, &stat[g], n, C);
-	}
+	for (int g = 0; g < groups; g++)
+		forward_group(out, copy, &stat[g], again, x, n, t, g * C, C);
 }
 
 void
@@ -150,7 +169,7 @@ norm_again(struct rows out, const struct norm_stat *stat, struct rows x, const s
 {
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
-		forward_row(out, (struct rows){0}, (struct norm_stat *)(uintptr_t)(stat + (size_t)t * (size_t)groups), true, x, n, t,
+		forward_row(out, none, (struct norm_stat *)(uintptr_t)(stat + (size_t)t * (size_t)groups), true, x, n, t,
 			groups, C);
 }
 
@@ -199,7 +218,7 @@ backward_typed(const struct backward *at, enum num to, enum num dout_type, enum 
 	const float *w = n->w, add = offset(n), beta = b.beta;
 	struct means m = means_of(&b, dout_type, from, n, s, C);
 	if (b.out)
-		scale_group(&(struct forward){b.out, NULL, b.x, dout_type, from}, dout_type, from, n, s, C);
+		scale_group(&(struct forward){b.out, NULL, b.x}, dout_type, from, n, s, C);
 	if (beta == 0)
 #pragma GCC ivdep
 		for (int c = 0; c < C; c++)
@@ -213,27 +232,47 @@ backward_typed(const struct backward *at, enum num to, enum num dout_type, enum 
 		copy_group(b.copy, b.dx, dout_type, to, C);
 }
 
-HONE_INLINE void
-backward_from(const struct backward *b, enum num to, enum num dout_type, const struct norm *n, struct norm_stat s, int C)
+HONE_SIMD static void
+backward_f32(const struct backward *b, const struct norm *n, struct norm_stat s, int C)
 {
-	if (b->from == NUM_F32)
-		backward_typed(b, to, dout_type, NUM_F32, n, s, C);
-	else
-		backward_typed(b, to, dout_type, NUM_BF16, n, s, C);
+	backward_typed(b, NUM_F32, NUM_F32, NUM_F32, n, s, C);
 }
 
 HONE_SIMD static void
-backward_group(const struct backward *b, const struct norm *n, struct norm_stat s, int C)
+backward_stream(const struct backward *b, const struct norm *n, struct norm_stat s, int C)
 {
-	if (b->to == NUM_F32)
-		if (b->dout_type == NUM_F32)
-			backward_from(b, NUM_F32, NUM_F32, n, s, C);
-		else
-			backward_from(b, NUM_F32, NUM_BF16, n, s, C);
-	else if (b->dout_type == NUM_F32)
-		backward_from(b, NUM_BF16, NUM_F32, n, s, C);
+	backward_typed(b, NUM_F32, NUM_BF16, NUM_BF16, n, s, C);
+}
+
+/* In fp32, converted before and after. */
+static void
+backward_converted(struct rows dx, float beta, const struct norm_also *also, struct rows dout, struct rows x,
+	const struct norm *n, struct norm_stat stat, int t, int c, int C)
+{
+	float *to = row_begin(dx, t, c, buffer(0, C));
+	if (beta != 0)
+		row_load(dx, t, c, C, to);
+	const struct backward b = {to, NULL, NULL, row_load(dout, t, c, C, buffer(1, C)), row_load(x, t, c, C, buffer(2, C)), beta};
+	backward_f32(&b, n, stat, C);
+	row_store(dx, t, c, C, to);
+	if (also->copy.data)
+		rows_copy(rows_at(also->copy, t, c), rows_at(dx, t, c), 1, C);
+	if (also->out.data)
+		forward_group(also->out, none, &stat, true, x, n, t, c, C);
+}
+
+static void
+backward_group(struct rows dx, float beta, const struct norm_also *also, struct rows dout, struct rows x,
+	const struct norm *n, const struct norm_stat *stat, int t, int c, int C)
+{
+	const struct backward b = {group_at(dx, t, c), group_at(also->out, t, c), group_at(also->copy, t, c),
+		group_at(dout, t, c), group_at(x, t, c), beta};
+	if (dx.type == NUM_F32 && dout.type == NUM_F32 && x.type == NUM_F32)
+		backward_f32(&b, n, *stat, C);
+	else if (dx.type == NUM_F32 && dout.type == NUM_BF16 && x.type == NUM_BF16)
+		backward_stream(&b, n, *stat, C);
 	else
-		backward_from(b, NUM_BF16, NUM_BF16, n, s, C);
+		backward_converted(dx, beta, also, dout, x, n, *stat, t, c, C);
 }
 
 static void
@@ -243,11 +282,8 @@ backward_row(struct rows dx, float beta, const struct norm_also *also, struct ro
 	row_ahead(dx, t + 1, 0, groups * C);
 	row_ahead(dout, t + 1, 0, groups * C);
 	row_ahead(x, t + 1, 0, groups * C);
-	for (int g = 0; g < groups; g++) {
-		const struct backward b = {group_at(dx, t, g * C), group_at(also->out, t, g * C), group_at(also->copy, t, g * C),
-			group_at(dout, t, g * C), group_at(x, t, g * C), dx.type, dout.type, x.type, beta};
-		backward_group(&b, n, stat[g], C);
-	}
+	for (int g = 0; g < groups; g++)
+		backward_group(dx, beta, also, dout, x, n, &stat[g], t, g * C, C);
 }
 
 /* ---- the gradient of w and b ---- */
