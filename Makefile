@@ -126,8 +126,9 @@ $(B)/lib%.a:
 	$(Q)ar rcs $@ $^
 
 # Kernels may fuse a multiplication and an addition, and use all of a vector. The compiler does the same with a kernel
-# every time, so results stay the same from run to run and for any number of threads.
-KERNEL_FLAGS = -ffp-contract=fast $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
+# every time, so results stay the same from run to run and for any number of threads. Nobody reads the flags of
+# floating-point exceptions, so that both sides of a choice may be computed.
+KERNEL_FLAGS = -ffp-contract=fast -fno-trapping-math $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
 $(B)/lib/math/%.o: ALL_CFLAGS += $(KERNEL_FLAGS)
 
 # clang takes minutes to watch unrolled kernels, whose branches the input does not decide.
