@@ -291,18 +291,43 @@ backward_row(struct rows dx, float beta, const struct norm_also *also, struct ro
 /* Threads share out the columns, so that each element is summed in the order of the rows. */
 enum { COLUMNS = 64 };
 
-HONE_SIMD static void
-weight_terms(float *dw, const float *dout, const float *x, struct norm_stat s, int n)
+struct columns {
+	struct rows dout, x;
+	const struct norm_stat *stat;
+	int T, groups, C, c, n;   /* columns c .. c+n-1 of each group */
+};
+
+HONE_INLINE void
+columns_typed(const struct norm_grad *grad, const struct columns *of, enum num dout_type, enum num from)
 {
-	for (int i = 0; i < n; i++)
-		dw[i] += dout[i] * (x[i] - s.mean) * s.rstd;
+	int n = of->n;
+	for (int t = 0; t < of->T; t++)
+		for (int g = 0; g < of->groups; g++) {
+			const void *dout = rows_at(of->dout, t, g * of->C + of->c).data, *x = rows_at(of->x, t, g * of->C + of->c).data;
+			struct norm_stat s = of->stat[(size_t)t * (size_t)of->groups + (size_t)g];
+			float *dw = grad->w ? grad->w + of->c : NULL, *db = grad->b ? grad->b + of->c : NULL;
+			if (dw)
+#pragma GCC ivdep
+				for (int c = 0; c < n; c++)
+					dw[c] += num_load(dout, (size_t)c, dout_type) * (num_load(x, (size_t)c, from) - s.mean) * s.rstd;
+			if (db)
+#pragma GCC ivdep
+				for (int c = 0; c < n; c++)
+					db[c] += num_load(dout, (size_t)c, dout_type);
+		}
 }
 
 HONE_SIMD static void
-bias_terms(float *db, const float *dout, int n)
+columns_of(const struct norm_grad *grad, const struct columns *of)
 {
-	for (int i = 0; i < n; i++)
-		db[i] += dout[i];
+	if (of->dout.type == NUM_F32 && of->x.type == NUM_F32)
+		columns_typed(grad, of, NUM_F32, NUM_F32);
+	else if (of->dout.type == NUM_F32)
+		columns_typed(grad, of, NUM_F32, NUM_BF16);
+	else if (of->x.type == NUM_F32)
+		columns_typed(grad, of, NUM_BF16, NUM_F32);
+	else
+		columns_typed(grad, of, NUM_BF16, NUM_BF16);
 }
 
 static void
@@ -310,19 +335,8 @@ weight_gradient(const struct norm_grad *grad, struct rows dout, struct rows x, c
 	int groups, int C)
 {
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
-	for (int c = 0; c < C; c += COLUMNS) {
-		int n = C - c < COLUMNS ? C - c : COLUMNS;
-		float a[COLUMNS], b[COLUMNS];
-		for (int t = 0; t < T; t++)
-			for (int g = 0; g < groups; g++) {
-				const float *d = row_load(dout, t, g * C + c, n, a);
-				if (grad->w)
-					weight_terms(grad->w + c, d, row_load(x, t, g * C + c, n, b),
-						stat[(size_t)t * (size_t)groups + (size_t)g], n);
-				if (grad->b)
-					bias_terms(grad->b + c, d, n);
-			}
-	}
+	for (int c = 0; c < C; c += COLUMNS)
+		columns_of(grad, &(struct columns){dout, x, stat, T, groups, C, c, C - c < COLUMNS ? C - c : COLUMNS});
 }
 
 void

@@ -20,7 +20,7 @@
 enum { T = 2048, C = 576, F = 1536, H = 12, D = 64, V = 49152, LOSS_ROWS = 256, N = 1 << 22, TURNS = 40 };
 
 static struct rows x, dx, half_x, xn, dxn, dy, up, act, dup, qk, logits;
-static float w[C], *p, *m, *v, *g, cos_[T * D / 2], sin_[T * D / 2], coef[LOSS_ROWS], nll[LOSS_ROWS];
+static float w[C], w_grad[C], *p, *m, *v, *g, cos_[T * D / 2], sin_[T * D / 2], coef[LOSS_ROWS], nll[LOSS_ROWS];
 static int32_t pos[T], best[LOSS_ROWS], target[LOSS_ROWS];
 static struct norm_stat stat[T];
 static const struct norm norm = {NORM_RMS, 1e-5f, w, NULL};
@@ -67,6 +67,7 @@ static void keep(void) { rows_copy(half_x, x, T, C); }
 static void forward(void) { norm_forward(xn, half_x, stat, x, &norm, T, 1, C); }
 static void again(void) { norm_again(xn, stat, half_x, &norm, T, 1, C); }
 static void backward(void) { norm_backward(dx, 1, &(struct norm_grad){0}, &(struct norm_also){xn, dy}, dxn, half_x, &norm, stat, T, 1, C); }
+static void weights(void) { norm_backward(dx, 1, &(struct norm_grad){w_grad, NULL}, &(struct norm_also){xn, dy}, dxn, half_x, &norm, stat, T, 1, C); }
 static void swiglu(void) { gated_forward(ACT_SILU, act, up, rows_at(up, 0, F), T, F); }
 static void swiglu_back(void) { gated_backward(ACT_SILU, act, dup, rows_at(dup, 0, F), dup, up, rows_at(up, 0, F), T, F); }
 static void geglu(void) { gated_forward(ACT_GELU_TANH, act, up, rows_at(up, 0, F), T, F); }
@@ -94,6 +95,7 @@ static const struct {
 	{"norm", forward, 8.0 * T * C, 2},
 	{"norm again", again, 4.0 * T * C, 0},
 	{"norm backward", backward, 16.0 * T * C, 2},
+	{"with weights", weights, 20.0 * T * C, 0},
 	{"SwiGLU", swiglu, 6.0 * T * F, 1},
 	{"SwiGLU backward", swiglu_back, 12.0 * T * F, 1},
 	{"GeGLU", geglu, 6.0 * T * F, 0},
