@@ -206,6 +206,12 @@ lint: compile_commands.json
 	@printf '%s\n' $(filter-out tests/unit/%,$(C_SRC)) | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p .
 	$(if $(MAN),mandoc -Tlint -Wwarning $(MAN))
 
+ANALYZED = $(CC) $(filter-out -fopenmp,$(ALL_CFLAGS)) -O1
+
+## analyze: the sources through gcc's -fanalyzer
+analyze:
+	@tests/analyze.sh .analyzer-exceptions '$(ANALYZED)' $(filter-out tests/unit/%,$(C_SRC))
+
 ## format: clang-format in place
 format:
 	clang-format -i $(C_SRC) $(wildcard lib/*/*.h tools/*/*.h tests/*/*.h)
@@ -279,4 +285,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan bench lint format install uninstall completions dist deb clean FORCE
+.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan bench lint analyze format install uninstall completions dist deb clean FORCE

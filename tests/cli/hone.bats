@@ -55,7 +55,7 @@ listed() {
   for name in hone hone-pack hone-train; do
     run "$hone_bin/$name" --version
     [ "$status" -eq 0 ]
-    [[ ${lines[0]} =~ ^$name\ [0-9.]+\ \(commit\ ([0-9a-f]{12}|unknown),\ (gcc|clang)\ [0-9.]+ ]]
+    [[ ${lines[0]} =~ ^$name\ [0-9.]+\ \(commit\ ([0-9a-f]{12}|unknown),\ (gcc|clang\ [A-Za-z]+\ Clang)\ [0-9.]+ ]]
     [[ ${lines[1]} =~ ^libraries:\ jansson\ [0-9.]+,\ PCRE2\ [0-9.]+,\ utf8proc\ [0-9.]+,\ xxHash\ [0-9.]+,\ zlib\ [0-9.]+,\ zstd\ [0-9.]+$ ]]
   done
   [[ ${lines[2]} =~ ^products:\ OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ bf16\ on\ [a-z0-9]+$ ]]
