@@ -121,3 +121,8 @@ merged() {
   [ "$(cat prepared.* | wc -l)" -eq 1000000 ]
   below $((3 * $(stat -c %s rows.jsonl) / 1000000))
 }
+
+@test "slow: an address space that OpenBLAS does not fit into ends a program before it begins" {
+  (ulimit -v 250000 && OMP_NUM_THREADS=1 "$hone_bin/hone-train" --version >/dev/null)
+  (ulimit -v 250000 && OMP_NUM_THREADS=64 fails 71 "OpenBLAS waits for" timeout 60 "$hone_bin/hone-train" --version)
+}
