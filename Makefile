@@ -16,6 +16,7 @@ DEPS    = build-essential pkg-config git libopenblas-openmp-dev libjansson-dev l
 LINT_DEPS = clang-format clang-tidy cppcheck shellcheck valgrind clang libomp-dev llvm
 
 CC_tsan = clang
+CC_fuzz = clang
 CC      = $(or $(CC_$(VARIANT)),gcc)
 MACHINE := $(shell uname -m)
 OPT_release = -O3 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
@@ -24,7 +25,12 @@ OPT_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -
 # gcc's threads are not instrumented, and so every parallel loop is a race to it: clang with LLVM's OpenMP, which can say
 # what waits for what.
 OPT_tsan    = -O1 -fsanitize=thread -fno-omit-frame-pointer
+# A null pointer plus nothing is no finding.
+OPT_fuzz    = -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined \
+          -fno-omit-frame-pointer
 OPT     = $(OPT_$(VARIANT))
+# One thread when fuzzing, so that an input does the same every time: with this, clang leaves the pragmas alone.
+OPENMP  = -fopenmp$(if $(filter fuzz,$(VARIANT)),=libgomp)
 
 # Asked once, when the first recipe needs it and not while this file is read: `make deps check` installs
 # the packages in between. The OpenMP build of OpenBLAS is named outright: another may be the system's default.
@@ -42,9 +48,9 @@ HARDEN_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS  = -g $(OPT)
 CPPFLAGS =
 LDFLAGS =
-ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib -fopenmp -ffp-contract=off \
+ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib $(OPENMP) -ffp-contract=off \
           $(WARN) $(HARDEN) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS = $(HARDEN_LINK) -fopenmp $(OPT) $(LDFLAGS)
+ALL_LDFLAGS = $(HARDEN_LINK) $(OPENMP) $(OPT) $(LDFLAGS)
 LDLIBS  = $(PKG_LIBS) -lm
 
 # Which folder may use which: base < fmt < text; base < math; math, fmt < model; model, text < eval; tools use all.
@@ -59,11 +65,12 @@ SCRIPTS = $(filter-out %.1,$(wildcard pipelines/hone-*))
 UNIT    = $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 BENCH   = $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 HELPERS = $(patsubst %.c,$(B)/%,$(wildcard tests/helpers/*.c))
+FUZZ    = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN     = $(wildcard tools/*/*.1 pipelines/*.1 docs/man/*.[157])
 DOCS    = $(wildcard README.md README.zh.md LICENSE docs/*.md docs/howto/*.md)
 EXAMPLES = $(wildcard pipelines/retrain.conf pipelines/cron/* pipelines/example/Makefile)
 UNITS   = $(wildcard pipelines/systemd/*)
-C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/bench/*.c)
+C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/bench/*.c tests/fuzz/*.c)
 SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
@@ -119,9 +126,15 @@ $(B)/lib%.a:
 	$(Q)ar rcs $@ $^
 
 # Kernels may fuse a multiplication and an addition, and use all of a vector. The compiler does the same with a kernel
-# every time, so results stay the same from run to run and for any number of threads.
-KERNEL_FLAGS = -ffp-contract=fast $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
+# every time, so results stay the same from run to run and for any number of threads. Nobody reads the flags of
+# floating-point exceptions, so that both sides of a choice may be computed.
+KERNEL_FLAGS = -ffp-contract=fast -fno-trapping-math $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
 $(B)/lib/math/%.o: ALL_CFLAGS += $(KERNEL_FLAGS)
+
+# clang takes minutes to watch unrolled kernels, whose branches the input does not decide.
+ifeq ($(VARIANT),fuzz)
+$(B)/lib/math/%.o: OPT_fuzz = -O2
+endif
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -148,6 +161,16 @@ $(UNIT): $(B)/%: $(B)/%.o $(LIB_A)
 $(HELPERS) $(BENCH): $(B)/%: $(B)/%.o $(LIB_A)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# A fuzz target is linked with libFuzzer where there is clang, else with a main that runs the inputs it is given. Targets of
+# tools take the objects of these.
+FUZZ_TOOLS = fuzz_checkpoint=train fuzz_report=report fuzz_prepare=prepare
+fuzz_tool = $(patsubst $(1)=%,%,$(filter $(1)=%,$(FUZZ_TOOLS)))
+fuzz_objects = $(if $(call fuzz_tool,$(1)),$(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/$(call fuzz_tool,$(1))/*.c))))
+$(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/fuzz.o $$(call fuzz_objects,$$*) \
+		$(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fuzz/replay.o) $(LIB_A)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=exit,--as-needed $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
 
 # The products are measured beside oneDNN's where Debian's libdnnl-dev (2.x) is installed; nothing else uses it.
 ONEDNN  = $(shell grep -s 'MAJOR 2$$' /usr/include/oneapi/dnnl/dnnl_version.h)
