@@ -282,13 +282,15 @@ uninstall:
 
 # ---- packages of hone ----
 
-DEB_DEPS = debhelper lintian fakeroot
+DEB_DEPS = debhelper lintian blhc fakeroot
 
-## deb: build/deb/hone_VERSION_ARCH.deb of the last commit, and what lintian says of it
+## deb: build/deb/hone_VERSION_ARCH.deb of the last commit, and what blhc and lintian say of it
 deb:
 	@rm -rf build/deb && mkdir -p build/deb
 	git archive --prefix=hone-$(VERSION)/ HEAD | tar -x -C build/deb
-	cd build/deb/hone-$(VERSION) && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" dpkg-buildpackage -b -us -uc
+	cd build/deb/hone-$(VERSION) && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
+		{ tail -n 40 ../build.log; exit 1; }
+	blhc --all build/deb/build.log
 	lintian --fail-on error,warning build/deb/*.changes
 
 ## deb-deps: install the Debian packages that `make deb` needs besides
