@@ -44,7 +44,7 @@ WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoin
 HARDEN_x86_64  = -fcf-protection
 HARDEN_aarch64 = -mbranch-protection=standard
 HARDEN  = -fPIE -fstack-protector-strong -fstack-clash-protection $(HARDEN_$(MACHINE))
-HARDEN_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+HARDEN_LINK = -fPIE -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS  = -g $(OPT)
 CPPFLAGS =
 LDFLAGS =
