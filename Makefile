@@ -44,7 +44,7 @@ WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoin
 HARDEN_x86_64  = -fcf-protection
 HARDEN_aarch64 = -mbranch-protection=standard
 HARDEN  = -fPIE -fstack-protector-strong -fstack-clash-protection $(HARDEN_$(MACHINE))
-HARDEN_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+HARDEN_LINK = -fPIE -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS  = -g $(OPT)
 CPPFLAGS =
 LDFLAGS =
@@ -229,6 +229,12 @@ lint: compile_commands.json
 	@printf '%s\n' $(filter-out tests/unit/%,$(C_SRC)) | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p .
 	$(if $(MAN),mandoc -Tlint -Wwarning $(MAN))
 
+ANALYZED = $(CC) $(filter-out -fopenmp,$(ALL_CFLAGS)) -O1
+
+## analyze: the sources through gcc's -fanalyzer
+analyze:
+	@tests/analyze.sh .analyzer-exceptions '$(ANALYZED)' $(filter-out tests/unit/%,$(C_SRC))
+
 ## format: clang-format in place
 format:
 	clang-format -i $(C_SRC) $(wildcard lib/*/*.h tools/*/*.h tests/*/*.h)
@@ -276,13 +282,15 @@ uninstall:
 
 # ---- packages of hone ----
 
-DEB_DEPS = debhelper lintian fakeroot
+DEB_DEPS = debhelper lintian blhc fakeroot
 
-## deb: build/deb/hone_VERSION_ARCH.deb of the last commit, and what lintian says of it
+## deb: build/deb/hone_VERSION_ARCH.deb of the last commit, and what blhc and lintian say of it
 deb:
 	@rm -rf build/deb && mkdir -p build/deb
 	git archive --prefix=hone-$(VERSION)/ HEAD | tar -x -C build/deb
-	cd build/deb/hone-$(VERSION) && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" dpkg-buildpackage -b -us -uc
+	cd build/deb/hone-$(VERSION) && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
+		{ tail -n 40 ../build.log; exit 1; }
+	blhc --all build/deb/build.log
 	lintian --fail-on error,warning build/deb/*.changes
 
 ## deb-deps: install the Debian packages that `make deb` needs besides
@@ -302,4 +310,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan bench lint format install uninstall completions dist deb clean FORCE
+.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan bench lint analyze format install uninstall completions dist deb clean FORCE
