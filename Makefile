@@ -138,7 +138,14 @@ $(UNIT): $(B)/%: $(B)/%.o $(LIB_A)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(HELPERS) $(BENCH): $(B)/%: $(B)/%.o $(LIB_A)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+
+# What makes calls of the C library fail (tests/helpers/preload/interpose.c), and the driver of it.
+$(B)/tests/helpers/faults: $(B)/tests/helpers/preload/tree.o $(B)/tests/helpers/interpose.so
+$(B)/tests/helpers/interpose.so: tests/helpers/preload/interpose.c tests/helpers/preload/faults.h $(B)/flags
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)$(CC) -std=c11 -O1 -g -fPIC -shared $(WARN) -o $@ $<
 
 # The products are measured beside oneDNN's where Debian's libdnnl-dev (2.x) is installed; nothing else uses it.
 ONEDNN  = $(shell grep -s 'MAJOR 2$$' /usr/include/oneapi/dnnl/dnnl_version.h)
