@@ -1,7 +1,6 @@
 #define _GNU_SOURCE  /* renameat2 */
 #include "base/stage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -46,7 +45,7 @@ char *
 stage_target(const char *path)
 {
 	struct stat st;
-	char *end = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
+	char *end = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? path_real(path) : NULL;
 	return end ? end : xstrdup(path);
 }
 
@@ -93,18 +92,17 @@ settle(const char *dir, const char *entry, const char *name, bool old)
 static void
 sweep(const char *dir, const char *name)
 {
-	DIR *d = opendir(dir);
-	struct dirent *ent;
-	while (d && (ent = readdir(d))) {
+	struct err ignored;
+	char **entries = dir_names(dir, NULL, &ignored);
+	for (size_t i = 0; entries && entries[i]; i++) {
 		long pid;
 		bool old;
-		char *of = staged_for(ent->d_name, &pid, &old);
+		char *of = staged_for(entries[i], &pid, &old);
 		if (of && (!name || (strcmp(of, name) == 0 && !stager_lives(pid))))
-			settle(dir, ent->d_name, of, old);
+			settle(dir, entries[i], of, old);
 		free(of);
 	}
-	if (d)
-		closedir(d);
+	names_free(entries);
 }
 
 void
