@@ -21,6 +21,7 @@ struct unpack {
 	const char *name;
 	uint8_t *raw;
 	size_t pos, len, cap; /* of raw: what is left of it is [pos, len) */
+	uint64_t fetched;     /* of the compressed bytes */
 	bool raw_end;
 	bool whole; /* a member or frame has ended, and no other has begun */
 	z_stream gzip;
@@ -33,9 +34,11 @@ unpack_detect(const uint8_t *p, size_t n)
 	static const uint8_t gzip[] = {0x1f, 0x8b}, frame[] = {0x28, 0xb5, 0x2f, 0xfd},
 			     skippable[] = {0x2a, 0x4d, 0x18};
 	size_t k = n < sizeof frame ? n : sizeof frame;
+	if (n == 0)
+		return UNPACK_UNSURE;
 	if (memcmp(p, gzip, n < sizeof gzip ? n : sizeof gzip) == 0)
 		return n < sizeof gzip ? UNPACK_UNSURE : UNPACK_GZIP;
-	bool skips = n == 0 || ((p[0] & 0xf0) == 0x50 && memcmp(p + 1, skippable, k ? k - 1 : 0) == 0);
+	bool skips = (p[0] & 0xf0) == 0x50 && memcmp(p + 1, skippable, k - 1) == 0;
 	if (memcmp(p, frame, k) == 0 || skips)
 		return n < sizeof frame ? UNPACK_UNSURE : UNPACK_ZSTD;
 	return UNPACK_PLAIN;
@@ -52,7 +55,14 @@ unpack_new(enum unpack_kind kind, int fd, const char *name, const uint8_t *p, si
 	GROW(u->raw, u->cap, n > RAW_BYTES ? n : RAW_BYTES);
 	memcpy(u->raw, p, n);
 	u->len = n;
+	u->fetched = n;
 	return u;
+}
+
+uint64_t
+unpack_fetched(const struct unpack *u)
+{
+	return u->fetched;
 }
 
 void
@@ -152,6 +162,7 @@ unpack_read(struct unpack *u, uint8_t *out, size_t cap, struct err *e)
 		if (n < 0)
 			return -1;
 		u->raw_end = n == 0;
+		u->fetched += (size_t)n;
 		u->pos = 0;
 		u->len = (size_t)n;
 	}

@@ -98,9 +98,9 @@ static int
 copy_escape(struct parser *p, bool in_class, struct buf *out)
 {
 	char c = p->s[1];
-	const char *close = strchr("pPx", c) && p->s[2] == '{' ? strchr(p->s, '}') : NULL;
 	if (!c)
 		return err_set(p->e, ERR_CONFIG, "it ends with a backslash");
+	const char *close = strchr("pPx", c) && p->s[2] == '{' ? strchr(p->s, '}') : NULL;
 	if (c == 'u' && strspn(p->s + 2, "0123456789abcdefABCDEF") >= 4) {
 		buf_printf(out, "\\x{%.4s}", p->s + 2);
 		p->s += 6;
