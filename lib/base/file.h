@@ -108,6 +108,9 @@ void out_puts(struct out *o, const char *s);
 /* Flushes what is buffered now, for a reader that waits at the other end of a pipe. */
 int out_flush(struct out *o, struct err *e);
 
+/* Whether a write has failed by now, for those who would go on for long; 0 or -1. */
+int out_check(const struct out *o, struct err *e);
+
 /* Flushes, fsyncs and renames (a file) or flushes (stdout, what is written directly). After it, or out_abort, o is
  * released. */
 int out_commit(struct out *o, struct err *e);

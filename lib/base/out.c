@@ -164,14 +164,20 @@ shown_name(const struct out *o)
 }
 
 int
-out_flush(struct out *o, struct err *e)
+out_check(const struct out *o, struct err *e)
 {
-	write_all(o, o->data, o->len);
-	o->len = 0;
 	if (!o->error)
 		return 0;
 	errno = o->error;
 	return err_sys(e, ERR_IO, "cannot write '%s'", shown_name(o));
+}
+
+int
+out_flush(struct out *o, struct err *e)
+{
+	write_all(o, o->data, o->len);
+	o->len = 0;
+	return out_check(o, e);
 }
 
 /* Writes what is left and closes, stdout excepted. */

@@ -35,12 +35,17 @@ make_inputs() {
 
 # faulty BEFORE OPTION... -- TOOL...: what came of it, to stdout
 faulty() {
+  local options=()
+  while [ "$1" != -- ]; do options+=("$1"); shift; done
+  faulty_script "${options[@]}" -- "$hone_bin/$2" -q "${@:3}"
+}
+
+# faulty_script BEFORE OPTION... -- COMMAND...: the same of any command
+faulty_script() {
   local before=$1 options=()
   shift
   while [ "$1" != -- ]; do options+=("$1"); shift; done
-  shift
-  set -- "$hone_bin/$1" -q "${@:2}"
-  "$HONE_HELPERS/faults" -l "$HONE_HELPERS/interpose.so" "${faults_options[@]}" "${options[@]}" "$before" -- "$@"
+  "$HONE_HELPERS/faults" -l "$HONE_HELPERS/interpose.so" "${faults_options[@]}" "${options[@]}" "$before" "$@"
 }
 
 # old NAME COMMAND...: before-NAME/, in which an output stands that the command has made; its last argument names it
@@ -130,4 +135,31 @@ faults_merge_force() {
 faults_generate() {
   jq -c '{prompt: .text}' "$in/tickets.jsonl" | head -n 2 >"$in/prompts.jsonl"
   faulty empty -o out.jsonl -s "$in/prompts.jsonl" -- hone-generate -m "$in/model" -n 3 -o out.jsonl
+}
+
+# ---- the pipelines: shell, and programs of others, so killed only ----
+
+faults_finetune() {
+  HONE_BIN=$hone_bin faulty_script empty -f kill -o tuned/run/final -o tuned/model -g tuned -g "tuned/run*" -g tuned/report.html -- \
+    "$BATS_TEST_DIRNAME/../../pipelines/hone-finetune" -q -m "$in/model" -t "$in/tickets.jsonl" -o tuned -j 1 --n-epochs 1 \
+    --batch-size 4 --learning-rate 1e-2
+}
+
+# retrain_state: before-night/: a night has been, and rows for the next have come
+retrain_state() {
+  mkdir -p before-night/box
+  local rows=$BATS_TEST_DIRNAME/../../pipelines/demo.data/tickets.jsonl
+  sed -n 101,108p "$rows" >before-night/box/1.jsonl
+  printf '%s\n' "model = $in/model" "data = box" "validation = $in/tickets.jsonl" "state = state" "rule = none" \
+    "train = --n-epochs 1 --batch-size 4 --learning-rate 1e-2 -j 1" >before-night/conf
+  mkdir before-night/state
+  (cd before-night && HONE_BIN=$hone_bin "$BATS_TEST_DIRNAME/../../pipelines/hone-retrain" conf)
+  sed -n 201,208p "$rows" >before-night/box/2.jsonl
+}
+
+faults_retrain() {
+  retrain_state
+  HONE_BIN=$hone_bin faulty_script before-night -f kill -g "state/*" -i state/log -i "state/.work*" -i state/files -i state/lock \
+    -c "$hone_bin/hone-merge -q -m $in/model -a state/current/run/final -o state/current/model --verify" -- \
+    "$BATS_TEST_DIRNAME/../../pipelines/hone-retrain" conf
 }

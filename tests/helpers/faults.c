@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -65,6 +66,7 @@ static const struct fault table[] = {
 	{"create-EDQUOT", CALL_CREATE, ACT_FAIL, EDQUOT, 1, {74}},
 	{"create-EACCES", CALL_CREATE, ACT_FAIL, EACCES, 1, {73}},
 	{"read-EIO", CALL_READ, ACT_FAIL, EIO, 1, {74}},
+	{"read-EIO-stays", CALL_READ, ACT_FAIL, EIO, 0, {74}},
 	{"read-EINTR", CALL_READ, ACT_FAIL, EINTR, 1, {-1}},
 	{"read-short", CALL_READ, ACT_SHORT, 0, 1, {-1}},
 	{"read-short-stays", CALL_READ, ACT_SHORT, 0, 200, {-1}},
@@ -182,6 +184,8 @@ reap(pid_t pid, struct outcome *o)
 	o->late = poll(&p, 1, SECONDS_MAX * 1000) == 0;
 	kill(-pid, SIGKILL);
 	waitpid(pid, &o->status, 0);
+	while (waitpid(-1, NULL, 0) > 0)
+		;  /* orphans are ours (set_up) */
 	close(fd);
 }
 
@@ -300,7 +304,7 @@ final_name(const char *path)
 static bool
 names_file(const char *message, const char *path)
 {
-	if (path[0] == '\0' || strchr(path, ':'))
+	if (path[0] == '\0' || strchr(path, ':') || strcmp(path, "/dev/urandom") == 0)
 		return true;
 	char *copy = xstrdup(path), *deleted = strstr(copy, " (deleted)");
 	if (deleted)
@@ -546,6 +550,7 @@ set_up(const char *library, const char *dir)
 		exit(2);
 	library_env = xasprintf("LD_PRELOAD=%s", library);
 	state_env = xasprintf("%s=/proc/%ld/fd/%d", FAULTS_STATE, (long)getpid(), fd);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	work = xasprintf("%s/faulty", dir);
 	wipe();
 }
