@@ -353,3 +353,17 @@ night() {
   run -0 "$retrain" -v conf
   [[ $output == *"event=nothing"* ]]
 }
+
+@test "retrain: no night is removed when it cannot be told what came before the deployed one" {
+  local i
+  for i in 1 2; do
+    some "$((i * 30))" 30 "$i.jsonl"
+    "$retrain" conf
+  done
+  mkdir fake
+  printf '%s\n' '#!/bin/sh' 'case $1 in */previous) exit 1 ;; esac' "exec $(command -v cat) \"\$@\"" >fake/cat
+  chmod +x fake/cat
+  some 90 30 3.jsonl
+  PATH=$PWD/fake:$PATH "$retrain" conf
+  [ "$(find state/nights -mindepth 1 -maxdepth 1 | wc -l)" -eq 3 ]
+}
