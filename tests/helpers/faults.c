@@ -3,9 +3,8 @@
  * Runs a command over and over in copies of the directory BEFORE, each time with one fault (preload/interpose.c) at one
  * call, and holds what comes of it against the run that nothing disturbed:
  *
- *   - it ends with status 0 and the same files (but for what a failing removal left hidden) and standard
- *     output; or with a status that fits the fault and one line
- *     on stderr that names the file, or says that memory is out; never by a signal that the fault did not send;
+ *   - it ends with status 0, the same files (but for what a failing removal left hidden) and the same standard output; or
+ *     with a status that fits the fault and one line on stderr that names the file, or says that memory is out; never by a signal that the fault did not send;
  *   - what has its final name is as before, or as after; all of an output (-o) as one;
  *   - the same command again, undisturbed, ends with 0 and the same bytes as the undisturbed run, nothing left over.
  *
@@ -23,90 +22,21 @@
  * Prints what was tried, and how often it was survived, refused, killed. Exit status 1 when something did not hold. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "preload/faults.h"
-#include "preload/tree.h"
+#include "preload/kinds.h"
+#include "preload/run.h"
 
-enum { LIST_MAX = 32, OUTPUT_MAX = 1 << 26, SECONDS_MAX = 60, SHOWN_MAX = 12, STATUSES = 6 };
-
-struct fault {
-	const char *name;
-	uint32_t calls;
-	enum action action;
-	int error;
-	uint32_t times;       /* how many calls in a row have it, 0: all from there on */
-	int status[STATUSES]; /* that may come of it, besides 0; -1: it must be survived */
-};
-
-/* An input that fails is 66 where it cannot be opened and 74 where it cannot be read; where it is the model's or one's
- * own, 78 and 65 are not taken: the file is not wrong. */
-static const struct fault table[] = {
-	{"memory", CALL_ALLOC, ACT_FAIL, ENOMEM, 1, {71}},
-	{"memory-stays", CALL_ALLOC, ACT_FAIL, ENOMEM, 0, {71}},
-	{"pages", CALL_MEMORY, ACT_FAIL, ENOMEM, 1, {71}},
-	{"map", CALL_MAP, ACT_FAIL, ENOMEM, 1, {71, 74}},
-	{"open-EIO", CALL_OPEN, ACT_FAIL, EIO, 1, {66, 73, 74}},
-	{"open-EMFILE", CALL_OPEN, ACT_FAIL, EMFILE, 1, {66, 73, 74}},
-	{"create-ENOSPC", CALL_CREATE, ACT_FAIL, ENOSPC, 1, {74}},
-	{"create-EDQUOT", CALL_CREATE, ACT_FAIL, EDQUOT, 1, {74}},
-	{"create-EACCES", CALL_CREATE, ACT_FAIL, EACCES, 1, {73}},
-	{"read-EIO", CALL_READ, ACT_FAIL, EIO, 1, {74}},
-	{"read-EIO-stays", CALL_READ, ACT_FAIL, EIO, 0, {74}},
-	{"read-EINTR", CALL_READ, ACT_FAIL, EINTR, 1, {-1}},
-	{"read-short", CALL_READ, ACT_SHORT, 0, 1, {-1}},
-	{"read-short-stays", CALL_READ, ACT_SHORT, 0, 200, {-1}},
-	{"write-ENOSPC", CALL_WRITE, ACT_FAIL, ENOSPC, 1, {74}},
-	{"write-ENOSPC-stays", CALL_WRITE | CALL_CREATE | CALL_MKDIR, ACT_FAIL, ENOSPC, 0, {74}},
-	{"write-EDQUOT", CALL_WRITE, ACT_FAIL, EDQUOT, 1, {74}},
-	{"write-EIO", CALL_WRITE, ACT_FAIL, EIO, 1, {74}},
-	{"write-EPIPE", CALL_WRITE, ACT_FAIL, EPIPE, 1, {74}},
-	{"write-EINTR", CALL_WRITE, ACT_FAIL, EINTR, 1, {-1}},
-	{"write-short", CALL_WRITE, ACT_SHORT, 0, 1, {-1}},
-	{"write-short-stays", CALL_WRITE, ACT_SHORT, 0, 50, {-1}},
-	{"sync-EIO", CALL_SYNC, ACT_FAIL, EIO, 1, {74}},
-	{"sync-ENOSPC", CALL_SYNC, ACT_FAIL, ENOSPC, 1, {74}},
-	{"sync-EINTR", CALL_SYNC, ACT_FAIL, EINTR, 1, {-1}},
-	{"syncdir-EIO", CALL_SYNC_DIR, ACT_FAIL, EIO, 1, {74}},
-	{"syncdir-EINVAL", CALL_SYNC_DIR, ACT_FAIL, EINVAL, 0, {-1}},
-	{"close-EIO", CALL_CLOSE, ACT_FAIL, EIO, 1, {74}},
-	{"close-ENOSPC", CALL_CLOSE, ACT_FAIL, ENOSPC, 1, {74}},
-	{"close-EINTR", CALL_CLOSE, ACT_FAIL, EINTR, 1, {-1}},
-	{"closeread-EIO", CALL_CLOSE_READ, ACT_FAIL, EIO, 0, {-1}},
-	{"rename-EIO", CALL_RENAME, ACT_FAIL, EIO, 1, {74}},
-	{"rename-ENOSPC", CALL_RENAME, ACT_FAIL, ENOSPC, 1, {74}},
-	{"rename-EACCES", CALL_RENAME, ACT_FAIL, EACCES, 1, {73, 74}},
-	{"rename-noflags", CALL_RENAME_FLAGS, ACT_FAIL, EINVAL, 0, {-1}},
-	{"rename-noflags-nolink", CALL_RENAME_FLAGS | CALL_LINK, ACT_FAIL, ENOSYS, 0, {-1}},
-	{"mkdir-ENOSPC", CALL_MKDIR, ACT_FAIL, ENOSPC, 1, {74}},
-	{"mkdir-EACCES", CALL_MKDIR, ACT_FAIL, EACCES, 1, {73}},
-	{"remove-EIO", CALL_REMOVE, ACT_FAIL, EIO, 1, {74}},
-	{"truncate-EIO", CALL_TRUNCATE, ACT_FAIL, EIO, 1, {74}},
-	{"list-EMFILE", CALL_LIST, ACT_FAIL, EMFILE, 1, {66, 74}},
-	{"list-EIO", CALL_NEXT, ACT_FAIL, EIO, 1, {66, 74}},
-	{"stat-EIO", CALL_STAT, ACT_FAIL, EIO, 1, {64, 66, 73, 74, 78}},
-	{"lock-ENOLCK", CALL_LOCK, ACT_FAIL, ENOLCK, 1, {74}},
-	{"lock-EINTR", CALL_LOCK, ACT_FAIL, EINTR, 1, {-1}},
-	{"clock", CALL_CLOCK, ACT_LEAP, 0, 0, {-1}},
-	{"kill", CALLS_OF_CHANGE, ACT_KILL, 0, 1, {0}},
-	{"kill-one", CALLS_OF_CHANGE, ACT_KILL_ONE, 0, 1, {0}},
-	{"kill-torn", CALL_WRITE, ACT_TORN, 0, 1, {0}},
-	{"powercut", CALLS_OF_CHANGE, ACT_CUT, 0, 1, {0}},
-};
+enum { LIST_MAX = 32, SHOWN_MAX = 12 };
 
 struct names {
 	const char *name[LIST_MAX];
@@ -114,20 +44,13 @@ struct names {
 };
 
 static struct names outputs, growing, ignored;
-static const char *check, *wanted, *before_dir, *input = "/dev/null";
-static char **command, *work, *library_env, *state_env;
+static const char *check, *wanted, *before_dir;
+static char **command;
+static struct place place = {.input = "/dev/null"};
 static uint32_t most = UINT32_MAX;
 static int clean_status;
 static bool verbose;
 static volatile struct faults *state;
-
-/* What a run came to. */
-struct outcome {
-	int status; /* as of waitpid */
-	bool late;  /* it did not end */
-	struct buf out, err;
-	struct tree tree;
-};
 
 static struct tree before;
 static struct outcome clean;
@@ -136,88 +59,11 @@ static unsigned bad;
 /* ---- running ---- */
 
 static void
-outcome_release(struct outcome *o)
-{
-	buf_release(&o->out);
-	buf_release(&o->err);
-	tree_free(&o->tree);
-}
-
-static void
 wipe(void)
 {
 	struct err e;
-	if (path_remove(work, &e) < 0)
+	if (path_remove(place.dir, &e) < 0)
 		die(&e);
-}
-
-static int
-anonymous_file(const char *name)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC);
-	if (fd < 0) {
-		perror("faults: memfd_create");
-		exit(2);
-	}
-	return fd;
-}
-
-static void
-child(char **argv, int out, int err)
-{
-	int in = open(input, O_RDONLY);
-	setpgid(0, 0);
-	if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 || chdir(work) < 0)
-		_exit(126);
-	putenv(library_env);
-	putenv(state_env);
-	execvp(argv[0], argv);
-	_exit(127);
-}
-
-/* Waits for the group's leader, no longer than SECONDS_MAX, and leaves none of the group. */
-static void
-reap(pid_t pid, struct outcome *o)
-{
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	o->late = poll(&p, 1, SECONDS_MAX * 1000) == 0;
-	kill(-pid, SIGKILL);
-	waitpid(pid, &o->status, 0);
-	while (waitpid(-1, NULL, 0) > 0)
-		;  /* orphans are ours (set_up) */
-	close(fd);
-}
-
-static void
-slurp(int fd, struct buf *b)
-{
-	char path[64];
-	struct err e;
-	*b = (struct buf){0};
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (file_read(path, OUTPUT_MAX, b, &e) < 0)
-		die(&e);
-	close(fd);
-}
-
-/* Runs the command in the work directory as it is. */
-static void
-run(char **argv, struct outcome *o)
-{
-	int out = anonymous_file("out"), err = anonymous_file("err");
-	pid_t pid = fork();
-	if (pid < 0) {
-		perror("faults: fork");
-		exit(2);
-	}
-	if (pid == 0)
-		child(argv, out, err);
-	setpgid(pid, pid);
-	reap(pid, o);
-	slurp(out, &o->out);
-	slurp(err, &o->err);
-	tree_read(&o->tree, work);
 }
 
 static void
@@ -238,8 +84,8 @@ static void
 run_afresh(struct outcome *o)
 {
 	wipe();
-	tree_copy(before_dir, work);
-	run(command, o);
+	tree_copy(before_dir, place.dir);
+	run_command(&place, command, o);
 }
 
 /* ---- judging ---- */
@@ -402,7 +248,7 @@ holds(void)
 {
 	char *argv[] = {"/bin/sh", "-c", (char *)check, NULL};
 	struct outcome o = {0};
-	run(argv, &o);
+	run_command(&place, argv, &o);
 	bool good = WIFEXITED(o.status) && WEXITSTATUS(o.status) == 0;
 	outcome_release(&o);
 	return good;
@@ -416,7 +262,7 @@ judge_rerun(const struct fault *f, uint32_t n)
 	snprintf(path, sizeof path, "%s", (const char *)state->path);
 	struct outcome again = {0};
 	ask(0, ACT_FAIL, 0, 0, 0);
-	run(command, &again);
+	run_command(&place, command, &again);
 	snprintf((char *)state->path, FAULTS_PATH, "%s", path);
 	const char *other = difference(&again, true);
 	bool exists = WIFEXITED(again.status) && WEXITSTATUS(again.status) == 73 && again.err.len &&
@@ -548,10 +394,9 @@ set_up(const char *library, const char *dir)
 	state = mmap(NULL, sizeof *state, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (state == MAP_FAILED)
 		exit(2);
-	library_env = xasprintf("LD_PRELOAD=%s", library);
-	state_env = xasprintf("%s=/proc/%ld/fd/%d", FAULTS_STATE, (long)getpid(), fd);
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	work = xasprintf("%s/faulty", dir);
+	place.library = xasprintf("LD_PRELOAD=%s", library);
+	place.state = xasprintf("%s=/proc/%ld/fd/%d", FAULTS_STATE, (long)getpid(), fd);
+	place.dir = xasprintf("%s/faulty", dir);
 	wipe();
 }
 
@@ -591,7 +436,7 @@ main(int argc, char **argv)
 			dir = optarg;
 			break;
 		case 's':
-			input = optarg;
+			place.input = optarg;
 			break;
 		case 'v':
 			verbose = true;
@@ -614,9 +459,9 @@ main(int argc, char **argv)
 		return 1;
 	}
 	unsigned sums[4] = {0};
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (is_wanted(table[i].name))
-			try_all(&table[i], sums);
+	for (const struct fault *f = fault_table; f->name; f++)
+		if (is_wanted(f->name))
+			try_all(f, sums);
 	printf("%u faults: %u survived, %u refused, %u killed; %u did not hold\n", sums[0], sums[1], sums[2], sums[3],
 		bad);
 	wipe();

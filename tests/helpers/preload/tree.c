@@ -38,8 +38,8 @@ hash_file(const char *path)
 	struct err e;
 	if (file_read(path, FILE_MAX, &b, &e) < 0)
 		die(&e);
-	static const char *const volatile_keys[] = {"\"tokens_per_second\":", "\"peak_rss_bytes\":", "\"seconds\":",
-		"\"elapsed_seconds\":"};
+	static const char *const volatile_keys[] = {
+		"\"tokens_per_second\":", "\"peak_rss_bytes\":", "\"seconds\":", "\"elapsed_seconds\":"};
 	for (size_t i = 0; i < sizeof volatile_keys / sizeof *volatile_keys; i++)
 		cut_member(&b, volatile_keys[i]);
 	uint64_t hash = XXH3_64bits(b.data, b.len);
