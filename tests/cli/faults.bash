@@ -1,6 +1,9 @@
 # Programs under faults (tests/helpers/faults.c), each output by itself. Loaded by the short and the long form of the
 # test; both begin in an empty directory.
 
+: "${HONE_HELPERS:=$BATS_TEST_DIRNAME/../../build/release/tests/helpers}"
+HONE_HELPERS=$(cd "$HONE_HELPERS" && pwd)
+
 # faults_programs: sets hone_bin, and HONE_HELPERS, to programs that the interposer can be loaded into: not those with a
 # sanitizer's allocator, but the ordinary build beside them; fails where there is none
 faults_programs() {
@@ -46,6 +49,18 @@ faulty_script() {
   shift
   while [ "$1" != -- ]; do options+=("$1"); shift; done
   "$HONE_HELPERS/faults" -l "$HONE_HELPERS/interpose.so" "${faults_options[@]}" "${options[@]}" "$before" "$@"
+}
+
+# each MOST NAME...; $only, where it is set, says which faults
+each() {
+  local what
+  faults_options=(-m "${HONE_FAULTS:-$1}" ${only:+-f "$only"})
+  for what in "${@:2}"; do
+    run "faults_$what"
+    echo "$output"
+    echo "# $what: ${lines[-1]}" >&3
+    [ "$status" -eq 0 ]
+  done
 }
 
 # old NAME COMMAND...: before-NAME/, in which an output stands that the command has made; its last argument names it
@@ -159,7 +174,8 @@ retrain_state() {
 
 faults_retrain() {
   retrain_state
-  HONE_BIN=$hone_bin faulty_script before-night -f kill -g "state/*" -i state/log -i "state/.work*" -i state/files -i state/lock \
+  HONE_BIN=$hone_bin faulty_script before-night -f kill -g "state/*" -i state/log -i state/files -i state/lock \
+    -i "state/.work*" -i "state/nights/*/printed" -i "state/nights/*/said" \
     -c "$hone_bin/hone-merge -q -m $in/model -a state/current/run/final -o state/current/model --verify" -- \
     "$BATS_TEST_DIRNAME/../../pipelines/hone-retrain" conf
 }

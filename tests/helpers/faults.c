@@ -14,6 +14,7 @@
  *   -c COMMAND  for the shell, in the copy: must hold after each fault
  *   -f LIST     faults to try, by the first letters of their names, with commas between; all by default
  *   -m MAX      calls to try for each fault: the first of each stack of callers, then some spread evenly [all]
+ *   -n N        this call only; what its rerun has left stays in DIR/faulty
  *   -e STATUS   of the undisturbed run [0]
  *   -d DIR      where to work [.]
  *   -s FILE     standard input of the command [/dev/null]
@@ -47,7 +48,7 @@ static struct names outputs, growing, ignored;
 static const char *check, *wanted, *before_dir;
 static char **command;
 static struct place place = {.input = "/dev/null"};
-static uint32_t most = UINT32_MAX;
+static uint32_t most = UINT32_MAX, only;  /* only: the call to try, 0: more than one */
 static int clean_status;
 static bool verbose;
 static volatile struct faults *state;
@@ -319,7 +320,9 @@ static uint32_t *
 choose(uint32_t count, uint32_t *n)
 {
 	uint32_t *at = xcalloc(count + 1, sizeof *at), stacks = state->n_stacks, k = 0;
-	if (count <= most) {
+	if (only) {
+		at[k++] = only;
+	} else if (count <= most) {
 		for (uint32_t i = 0; i < count; i++)
 			at[k++] = i + 1;
 	} else {
@@ -406,7 +409,7 @@ main(int argc, char **argv)
 	const char *library = NULL, *dir = ".";
 	int c;
 	log_tool = "faults";
-	while ((c = getopt(argc, argv, "+l:o:g:i:c:f:m:e:d:s:v")) != -1) {
+	while ((c = getopt(argc, argv, "+l:o:g:i:c:f:m:n:e:d:s:v")) != -1) {
 		switch (c) {
 		case 'l':
 			library = optarg;
@@ -428,6 +431,9 @@ main(int argc, char **argv)
 			break;
 		case 'm':
 			most = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'n':
+			only = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case 'e':
 			clean_status = (int)strtol(optarg, NULL, 10);
@@ -464,6 +470,7 @@ main(int argc, char **argv)
 			try_all(f, sums);
 	printf("%u faults: %u survived, %u refused, %u killed; %u did not hold\n", sums[0], sums[1], sums[2], sums[3],
 		bad);
-	wipe();
+	if (!only)
+		wipe();
 	return bad || sums[0] == 0;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The long form of tests/cli/faults.bats: every kind of fault at HONE_FAULTS calls of each kind (the first from each stack of
-# callers, then some spread evenly), for every program and output.
+# callers, then some spread evenly), for every program and output but the training's (faults_train.bats).
 
 bats_require_minimum_version 1.5.0
 load ../cli/lib
@@ -15,18 +15,6 @@ setup() {
   mkdir empty
   in=$BATS_FILE_TMPDIR/in
   export OMP_NUM_THREADS=1
-}
-
-# each MOST NAME...
-each() {
-  local what
-  faults_options=(-m "${HONE_FAULTS:-$1}")
-  for what in "${@:2}"; do
-    run "faults_$what"
-    echo "$output"
-    echo "# $what: ${lines[-1]}" >&3
-    [ "$status" -eq 0 ]
-  done
 }
 
 @test "slow: faults of hone-tokenize" {
@@ -47,14 +35,6 @@ each() {
 
 @test "slow: faults of hone-merge" {
   each 100 merge merge_force
-}
-
-@test "slow: faults of hone-train, an adapter" {
-  each 40 train_lora
-}
-
-@test "slow: faults of hone-train, all weights, of records, the best at the end" {
-  each 40 train_full
 }
 
 @test "slow: hone-finetune, killed at its calls and those of all that it starts" {
