@@ -85,6 +85,6 @@ some=memory,create-EACCES,read-short-,write-ENOSPC-,write-short-,sync-EIO,rename
 }
 
 @test "faults: hone-train" {
-  faults_options=(-m 2 -f "$some")
+  faults_options=(-m 1 -f "$some")
   for_each train_lora train_full
 }
