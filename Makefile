@@ -70,7 +70,7 @@ MAN     = $(wildcard tools/*/*.1 pipelines/*.1 docs/man/*.[157])
 DOCS    = $(wildcard README.md README.zh.md LICENSE docs/*.md docs/howto/*.md)
 EXAMPLES = $(wildcard pipelines/retrain.conf pipelines/cron/* pipelines/example/Makefile)
 UNITS   = $(wildcard pipelines/systemd/*)
-C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/bench/*.c tests/fuzz/*.c)
+C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/helpers/preload/*.c tests/bench/*.c tests/fuzz/*.c)
 SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
@@ -160,7 +160,14 @@ $(UNIT): $(B)/%: $(B)/%.o $(LIB_A)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(HELPERS) $(BENCH): $(B)/%: $(B)/%.o $(LIB_A)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+
+# What makes calls of the C library fail (tests/helpers/preload/interpose.c), and the driver of it.
+$(B)/tests/helpers/faults: $(patsubst %.c,$(B)/%.o,$(filter-out %/interpose.c,$(wildcard tests/helpers/preload/*.c))) $(B)/tests/helpers/interpose.so
+$(B)/tests/helpers/interpose.so: tests/helpers/preload/interpose.c tests/helpers/preload/faults.h $(B)/flags
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)$(CC) -std=c11 -O1 -g -fPIC -shared $(WARN) -o $@ $<
 
 # A fuzz target is linked with libFuzzer where there is clang, else with a main that runs the inputs it is given. Targets of
 # tools take the objects of these.

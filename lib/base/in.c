@@ -1,5 +1,7 @@
-#define _DEFAULT_SOURCE  /* madvise */
+#define _DEFAULT_SOURCE  /* madvise, realpath */
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -95,7 +97,8 @@ bool
 path_exists(const char *path)
 {
 	struct stat st;
-	return lstat(path, &st) == 0;
+	return lstat(path, &st) == 0 ||
+		!(errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ENAMETOOLONG || errno == ELOOP);
 }
 
 bool
@@ -103,6 +106,15 @@ path_is_dir(const char *path)
 {
 	struct stat st;
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *
+path_real(const char *path)
+{
+	char *real = realpath(path, NULL);
+	if (!real && errno == ENOMEM)
+		mem_die(PATH_MAX);
+	return real;
 }
 
 char *

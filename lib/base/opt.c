@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/near.h"
@@ -242,6 +244,8 @@ opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *o
 {
 	/* Defaults are shown by -h, so it is answered before anything overwrites them. */
 	log_tool = spec->tool;
+	fd_hold_standard();
+	json_use_xmalloc();
 	aliases = spec->aliases;
 	*operands = (struct opt_list){0};
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

@@ -266,7 +266,7 @@ dataset_open(const char *path, struct err *e)
 	d->path = xstrdup(path);
 	d->zstd = ZSTD_createDCtx();
 	if (!d->zstd)
-		err_set(e, ERR_MEMORY, "cannot set up zstd");
+		err_set(e, ERR_MEMORY, "out of memory for zstd");
 	else if (load(d, e) == 0)
 		return d;
 	dataset_close(d);

@@ -281,12 +281,11 @@ hash_tensor(XXH3_state_t *h, const struct st_tensor *t)
 void
 weights_fingerprint(const struct weights *w, char hex[HASH_HEX])
 {
-	XXH3_state_t *h = XXH3_createState();
-	XXH3_128bits_reset(h);
+	XXH3_state_t *h = hash_state_new();
 	for (size_t i = 0; i < w->n; i++) {
 		hash_tensor(h, w->by_name[i]);
 		st_forget(w->by_name[i]);  /* a few bytes bring megabytes around them into memory */
 	}
 	hash_hex(XXH3_128bits_digest(h), hex);
-	XXH3_freeState(h);
+	free(h);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/model_path.h"
 #include "base/opt.h"
@@ -88,17 +89,21 @@ add_stops_of(struct job *j, const json_t *o)
 		add_stop(j, json_integer_value(json_array_get(v, i)));
 }
 
+enum { GENERATION_CONFIG_MAX = 1 << 20 };
+
 /* Ends of text: of config.json, of generation_config.json, and the tokenizer's. */
-static void
-find_stops(struct job *j, const char *dir)
+static int
+find_stops(struct job *j, const char *dir, struct err *e)
 {
 	char *path = path_join(dir, "generation_config.json");
-	json_t *o = path_exists(path) ? json_load_file(path, 0, NULL) : NULL;
+	json_t *o;
+	int rc = json_read_optional(path, GENERATION_CONFIG_MAX, &o, e);
 	add_stops_of(j, j->model.config.root);
 	add_stops_of(j, o);
 	add_stop(j, tokenizer_eos(j->tokenizer));
 	json_decref(o);
 	free(path);
+	return rc;
 }
 
 static int
@@ -132,8 +137,8 @@ open_all(struct job *j, const char *dir, struct err *e)
 	j->maker = record_maker_new(&j->record, e);
 	if (!j->maker)
 		return -1;
-	if (!ignore_eos)
-		find_stops(j, dir);
+	if (!ignore_eos && find_stops(j, dir, e) < 0)
+		return -1;
 	sampler_init(&j->sampler, temperature, top_k, top_p, (uint64_t)seed);
 	return out_open(&j->out, output, force, e);
 }

@@ -78,6 +78,8 @@ static int
 convert(struct input *in, const char *encoding, struct err *e)
 {
 	iconv_t cd = iconv_open("UTF-8", encoding);
+	if (cd == (iconv_t)-1 && errno != EINVAL)
+		return err_sys(e, ERR_IO, "cannot set up the encoding '%s'", encoding);
 	if (cd == (iconv_t)-1)
 		return err_set(
 			e, ERR_USAGE, "--encoding: '%s' is not known here; 'iconv -l' lists encodings", encoding);

@@ -173,7 +173,7 @@ run_open(struct run *r, const char *path, struct err *e)
 	char *info = path_join(path, "run.json"), *events = path_join(path, "metrics.jsonl"),
 	     *rows = path_join(path, "predictions.jsonl"), *final = path_join(path, "final");
 	int rc = open_files(r, info, events, rows, e);
-	r->finished = path_is_dir(final);
+	r->finished = path_exists(final);
 	free(info);
 	free(events);
 	free(rows);

@@ -113,8 +113,8 @@ write_example(void *arg, const struct example *x, const struct records_counts *s
 		tokens_write(s->writer, x);
 	}
 	progress_share(&s->progress, so_far->records, s->bytes ? (double)so_far->bytes / (double)s->bytes : 0);
-	if (s->out.error)
-		return err_set(e, ERR_IO, "cannot write '%s': %s", output, strerror(s->out.error));
+	if (out_check(&s->out, e) < 0)
+		return -1;
 	return head && so_far->records >= (uint64_t)head;
 }
 

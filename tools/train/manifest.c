@@ -1,6 +1,5 @@
 /* manifest.xxh128 of a checkpoint: "HASH  NAME" for every other file. It is the last file written, so that a directory
  * that has one that agrees is whole. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -50,52 +49,20 @@ hash_file(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
 
 /* ---- writing ---- */
 
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The names of the files in a directory, sorted; new. */
-static char **
-list_files(const char *dir, size_t *n, struct err *e)
-{
-	char **names = NULL;
-	size_t cap = 0;
-	DIR *d = opendir(dir);
-	*n = 0;
-	if (!d) {
-		err_sys(e, ERR_IO, "cannot read '%s'", dir);
-		return NULL;
-	}
-	GROW(names, cap, 1);
-	for (struct dirent *ent; (ent = readdir(d));) {
-		if (ent->d_name[0] == '.')
-			continue;
-		GROW(names, cap, *n + 1);
-		names[(*n)++] = xstrdup(ent->d_name);
-	}
-	closedir(d);
-	qsort(names, *n, sizeof *names, by_name);
-	return names;
-}
-
 int
 manifest_write(const char *dir, struct err *e)
 {
-	size_t n;
-	char **names = list_files(dir, &n, e);
+	char **names = dir_names(dir, NULL, e);
 	struct buf b = {0};
 	int rc = 0;
 	if (!names)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; rc == 0 && names[i]; i++) {
 		char hex[HASH_HEX];
-		if (rc == 0 && (rc = hash_file(dir, names[i], hex, e)) == 0)
+		if (names[i][0] != '.' && (rc = hash_file(dir, names[i], hex, e)) == 0)
 			buf_printf(&b, "%s  %s\n", hex, names[i]);
-		free(names[i]);
 	}
-	free(names);
+	names_free(names);
 	char *path = path_join(dir, manifest);
 	if (rc == 0)
 		rc = file_write(path, true, b.data, b.len, e);
