@@ -21,7 +21,7 @@ OPT_debug   = -O0
 OPT_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 # A null pointer plus nothing is no finding.
 OPT_fuzz    = -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined \
-          -fno-omit-frame-pointer
+          -fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 OPT     = $(OPT_$(VARIANT))
 # One thread when fuzzing, so that an input does the same every time: with this, clang leaves the pragmas alone.
 OPENMP  = -fopenmp$(if $(filter fuzz,$(VARIANT)),=libgomp)
@@ -61,7 +61,7 @@ DOCS    = $(wildcard README.md README.zh.md LICENSE docs/*.md docs/howto/*.md)
 EXAMPLES = $(wildcard pipelines/retrain.conf pipelines/cron/* pipelines/example/Makefile)
 UNITS   = $(wildcard pipelines/systemd/*)
 C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/bench/*.c tests/fuzz/*.c)
-SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
+SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh tests/fuzz/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
 # make V=1 shows the commands instead of these lines.
@@ -156,6 +156,10 @@ $(HELPERS) $(BENCH): $(B)/%: $(B)/%.o $(LIB_A)
 FUZZ_TOOLS = fuzz_checkpoint=train fuzz_report=report fuzz_prepare=prepare
 fuzz_tool = $(patsubst $(1)=%,%,$(filter $(1)=%,$(FUZZ_TOOLS)))
 fuzz_objects = $(if $(call fuzz_tool,$(1)),$(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/$(call fuzz_tool,$(1))/*.c))))
+$(B)/tests/fuzz/damage: $(B)/tests/fuzz/damage.o $(B)/tests/fuzz/fuzz.o $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/train/*.c))) \
+		$(LIB_A)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=exit -o $@ $^ $(LDLIBS)
 $(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/fuzz.o $$(call fuzz_objects,$$*) \
 		$(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fuzz/replay.o) $(LIB_A)
 	$(SAY) LD $@
@@ -175,7 +179,7 @@ demo: all
 	$(if $(filter .,$(BIN)),,HONE_BIN=$(BIN) )pipelines/demo
 
 ## check: build, and run the unit, command-line and reference tests (under a minute)
-check: all $(UNIT) $(HELPERS)
+check: all $(UNIT) $(HELPERS) $(FUZZ) $(B)/tests/fuzz/damage
 	@$(RUN_TESTS)
 
 ## check-slow: check; the same on one processor; the longer tests, some under valgrind
@@ -188,6 +192,16 @@ check-slow: check
 asan:
 	@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1 \
 		UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) --no-print-directory VARIANT=asan check
+
+FUZZ_SECONDS = 60
+FUZZ_OUT = build/fuzz
+## fuzz: each fuzz target for FUZZ_SECONDS (60), built with clang; what is found is in build/fuzz/findings
+fuzz:
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-targets
+	@tests/fuzz/dicts.sh build/fuzz/tests/fuzz/dict
+	@mkdir -p $(FUZZ_OUT)/corpus && zstd -dc tests/fuzz/corpus.tar.zst | tar -x -C $(FUZZ_OUT)/corpus
+	@tests/fuzz/campaign.sh -o $(FUZZ_OUT) "$$(($(FUZZ_SECONDS) * $(words $(FUZZ)) / $$(nproc)))" "$$(nproc)"
+fuzz-targets: $(FUZZ)
 
 # ---- measuring ----
 
@@ -285,4 +299,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps deb-deps check check-slow asan bench lint format install uninstall completions dist deb clean FORCE
+.PHONY: demo all help deps lint-deps deb-deps check check-slow asan fuzz fuzz-targets bench lint format install uninstall completions dist deb clean FORCE

@@ -47,14 +47,14 @@ options_of() {
 # one TARGET NUMBER SECONDS: one process after the other, until the time is over
 one() {
   local target=$1 number=$2 end=$((SECONDS + $3)) left code try=0 log
-  while left=$((end - SECONDS)) && [ "$left" -gt 0 ] && [ "$try" -lt 200 ]; do
+  while left=$((end - SECONDS)) && [ "$left" -gt 0 ] && [ "$try" -lt 2000 ]; do
     try=$((try + 1))
     log=$out/log/$target.$number.$try
     # shellcheck disable=SC2046
     "$bin/fuzz_$target" $(options_of "$target") -max_total_time="$left" -artifact_prefix="$out/findings/$target-" \
       "$out/corpus/$target" $([ ! -d "$seeds/$target" ] || echo "$seeds/$target") >"$log" 2>&1
     code=$?
-    [ "$code" -ne 0 ] || break
+    [ "$code" -ne 0 ] || continue
     grep -a 'Test unit written to' "$log" | sed 's/.*Test unit written to //' | while read -r file; do
       [ -e "$file.txt" ] || grep -av '^#' "$log" | tail -n 80 >"$file.txt"
     done

@@ -1,8 +1,8 @@
 #!/bin/bash
-# usage: tests/fuzz/seeds.sh OUT
+# usage: tests/fuzz/seeds.sh OUT [FILES]
 #
 # Small whole files of every format, one folder a target under OUT, for fuzzing to begin with. Made with the programs in
-# $HONE_BIN (.).
+# $HONE_BIN (.). FILES gets some of the files by themselves.
 set -eu
 out=$1
 mkdir -p "$out"
@@ -10,8 +10,13 @@ out=$(cd "$out" && pwd)
 cd "$(dirname "$0")/../.."
 bin=$(cd "${HONE_BIN:-.}" && pwd)
 model=pipelines/demo.model
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+if [ -n "${2:-}" ]; then
+  mkdir -p "$2"
+  work=$(cd "$2" && pwd)
+else
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+fi
 
 # seed TARGET NAME PART...: the parts with lines "=====" between them; a part is text, or @FILE
 seed() {
@@ -104,6 +109,7 @@ done <<'END'
 END
 jq -c '.model.merges |= .[:20] | .model.vocab |= with_entries(select(.value < 300)) | .model.merges |= map(select(type == "string"))' \
   $model/tokenizer.json >"$work/t"
+sed -n '1,/^=====$/{/^=====$/!p;}' "$out/tokenizer_json/$i" >"$work/tokenizer.json"
 seed tokenizer_json demo "@$work/t" 'The quick brown fox'
 
 # proto_piece TEXT SCORE-BYTES TYPE: a piece of a SentencePiece model
@@ -121,7 +127,7 @@ proto_model() {
   proto_piece he '\x00\x00\x00\xbf' 1
   proto_piece ll '\x00\x00\x80\xbf' 1
   proto_piece hello '\x00\x00\x00\xc0' 1
-  printf "\\x12\\x0a\\x18\\x$(printf %02x "$1")\\xc0\\x02\\x00\\xc8\\x02\\x01\\xd0\\x02\\x02"
+  printf "\\x12\\x0b\\x18\\x$(printf %02x "$1")\\xc0\\x02\\x00\\xc8\\x02\\x01\\xd0\\x02\\x02"
   printf '\x1a\x0e\x0a\x08identity\x18\x01\x20\x00'
 }
 LC_ALL=C
@@ -134,8 +140,11 @@ seed tokenizer_dir json "$(byte 0 "$work/t")" '' '{"bos_token":"<s>","eos_token"
 seed tokenizer_dir spm "$(byte 1 "$work/bpe.model")" '' '{"add_bos_token":true,"add_eos_token":false,"tokenizer_class":"LlamaTokenizer","legacy":false,"added_tokens_decoder":{"1":{"content":"<s>","special":true}}}' '{"<x>":14}' '{"bos_token":"<s>"}' '{{ messages[0].content }}'
 printf '{"h":0,"e":1,"l":2,"he":3,"hel":4,"\u0120":5,"<s>":6,"<|endoftext|>":7}' >"$work/vocab.json"
 seed tokenizer_dir vocab "$(byte 2 "$work/vocab.json")" $'#version: 0.2\nh e\nhe l\n' '{"tokenizer_class":"GPT2Tokenizer","bos_token":"<s>","eos_token":"<|endoftext|>"}' '{"<x>":8}'
-printf 'aA== 0\nZQ== 1\nbA== 2\naGU= 3\naGVs 4\n' >"$work/ranks"
-seed tokenizer_dir tiktoken "$(byte 3 "$work/ranks")" '' '{"eos_token":"<|x|>","added_tokens_decoder":{"5":{"content":"<|x|>","special":true}}}'
+{
+  for ((b = 0; b < 256; b++)); do printf "\\x$(printf %02x $b)" | base64; done
+  printf 'aGU=\naGVs\n'
+} | awk '{ print $0, NR - 1 }' >"$work/ranks"
+seed tokenizer_dir tiktoken "$(byte 3 "$work/ranks")" '' '{"eos_token":"<|x|>","added_tokens_decoder":{"258":{"content":"<|x|>","special":true}}}'
 
 i=0
 while IFS= read -r regex; do
@@ -175,10 +184,16 @@ tensors '{"__metadata__":{"format":"pt","b":"a"},"a":{"dtype":"F32","shape":[2,3
 tensors '{"x":{"dtype":"F16","shape":[1,0,2],"data_offsets":[0,0]},"y":{"dtype":"U8","shape":[5],"data_offsets":[0,5]}}' 5 >"$work/st2"
 seed safetensors one "@$work/st"
 seed safetensors two "@$work/st2"
+mkdir -p "$work/weights" "$work/config" "$work/adapter"
+cp "$work/st" "$work/weights/model-00001-of-00002.safetensors"
+cp "$work/st2" "$work/weights/model-00002-of-00002.safetensors"
+index='{"metadata":{"total_size":45},"weight_map":{"a":"model-00001-of-00002.safetensors","c":"model-00001-of-00002.safetensors","y":"model-00002-of-00002.safetensors"}}'
+printf '%s\n' "$index" >"$work/weights/model.safetensors.index.json"
 seed weights one '' "@$work/st"
-seed weights index '{"metadata":{"total_size":45},"weight_map":{"a":"model-00001-of-00002.safetensors","c":"model-00001-of-00002.safetensors","y":"model-00002-of-00002.safetensors"}}' "@$work/st" "@$work/st2"
+seed weights index "$index" "@$work/st" "@$work/st2"
 
 config='{"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":8,"hidden_size":4,"num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":4,"max_position_embeddings":16,"rms_norm_eps":1e-5,"rope_theta":10000.0,"bos_token_id":1,"eos_token_id":[2,3],"tie_word_embeddings":true,"hidden_act":"silu","torch_dtype":"float32"}'
+printf '%s\n' "$config" >"$work/config/config.json"
 seed config llama "$config"
 while IFS= read -r more; do
   i=$((i + 1))
@@ -209,12 +224,14 @@ for t in model.embed_tokens.weight=8,4 model.norm.weight=4 model.layers.0.input_
 done
 tensors "{${header#,}}" "$at" >"$work/model.safetensors"
 for bits in 0 1 2; do
-  printf "\\x0$bits%s" "$config" >"$work/config"
-  seed model "llama-$bits" "@$work/config" "@$work/model.safetensors"
+  printf "\\x0$bits%s" "$config" >"$work/c"
+  seed model "llama-$bits" "@$work/c" "@$work/model.safetensors"
 done
 
 adapter='{"peft_type":"LORA","r":2,"lora_alpha":4,"lora_dropout":0.0,"bias":"none","target_modules":["q_proj","up_proj"],"base_model_name_or_path":"x","task_type":"CAUSAL_LM","use_rslora":false,"use_dora":false,"init_lora_weights":true,"rank_pattern":{"layers.11.mlp.up_proj":4},"alpha_pattern":{},"modules_to_save":null,"layers_to_transform":null,"fan_in_fan_out":false}'
 tensors '{"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight":{"dtype":"F32","shape":[3,2],"data_offsets":[24,48]}}' 48 >"$work/adapter.safetensors"
+printf '%s\n' "$adapter" >"$work/adapter/adapter_config.json"
+cp "$work/adapter.safetensors" "$work/adapter/adapter_model.safetensors"
 seed adapter plain "$adapter" "@$work/adapter.safetensors"
 tensors '{"base_model.model.lm_head.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"base_model.model.model.embed_tokens.lora_embedding_A":{"dtype":"F32","shape":[2,3],"data_offsets":[24,48]},"base_model.model.model.embed_tokens.lora_embedding_B":{"dtype":"F32","shape":[3,2],"data_offsets":[48,72]}}' 72 >"$work/adapter.safetensors"
 seed adapter saved "$(jq -c '.target_modules = ".*embed_tokens" | .modules_to_save = ["lm_head"] | .use_rslora = true' <<<"$adapter")" "@$work/adapter.safetensors"
@@ -265,3 +282,14 @@ seed report plain "$run" "$metrics" '{"step":2,"line":1,"label":"a","prediction"
 '
 seed options words $'\x02--number 3 -f\n# remark\n--string "a b" --list=x -l y --no-flag --choice two rest'
 seed options config $'\x01{"number": 5, "flag": true, "list": ["a", "b"], "real": 0.5, "old_number": 3, "bytes": "4M", "choice": "one"}'
+if [ -n "${2:-}" ]; then
+  mkdir -p "$work/checkpoint"
+  printf '%s\n' "$state" >"$work/checkpoint/state.json"
+  cp "$work/adapter.safetensors" "$work/checkpoint/adapter_model.safetensors"
+  (cd "$work/checkpoint" && xxh128sum adapter_model.safetensors state.json >"$work/m" && mv "$work/m" manifest.xxh128)
+  cp "$out/predictions/plain" "$work/predictions.jsonl"
+  cp "$out/generations/plain" "$work/generations.jsonl"
+  gzip -nc "$work/lines.jsonl" >"$work/lines.jsonl.gz"
+  zstd -qc "$work/lines.jsonl" >"$work/lines.jsonl.zst"
+  printf '{%% for m in messages %%}<|im_start|>{{ m.role }}\n{{ m.content|trim }}<|im_end|>\n{%% endfor %%}' >"$work/chat.jinja"
+fi
