@@ -30,6 +30,9 @@ bool path_exists(const char *path);
 bool path_is_dir(const char *path);
 char *path_join(const char *dir, const char *name);  /* new; the caller frees */
 
+/* Whether a path that exists is `dir` itself, or in it or below it, by whatever names. */
+bool path_is_within(const char *path, const char *dir);
+
 /* A buffered byte source over a file, or stdin for "-". */
 struct in {
 	int fd;
@@ -79,6 +82,9 @@ struct out {
 	int error;         /* the first errno */
 	bool force;
 };
+
+/* Refuses (ERR_CANTCREAT) an output that is there and is the input, or in the directory that is. Either may be NULL or "-". */
+int out_check_input(const char *output, const char *input, struct err *e);
 
 /* Creates the output. An existing file is ERR_CANTCREAT unless `force`, also when it appears before out_commit;
  * what is written directly needs no force. Temporaries that an earlier, killed process left are removed. */

@@ -7,9 +7,6 @@ set -eu
 out=$1
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-cd "$(dirname "$0")/../.."
-bin=$(cd "${HONE_BIN:-.}" && pwd)
-model=pipelines/demo.model
 if [ -n "${2:-}" ]; then
   mkdir -p "$2"
   work=$(cd "$2" && pwd)
@@ -17,6 +14,9 @@ else
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
 fi
+cd "$(dirname "$0")/../.."
+bin=$(cd "${HONE_BIN:-.}" && pwd)
+model=pipelines/demo.model
 
 # seed TARGET NAME PART...: the parts with lines "=====" between them; a part is text, or @FILE
 seed() {
@@ -273,7 +273,7 @@ printf '\1%s' "$state" >"$work/state"
 seed checkpoint fixed "@$work/state"
 printf '\0%s' "$state" >"$work/state"
 seed checkpoint manifest "@$work/state" $'0123456789abcdef0123456789abcdef  state.json\n'
-run='{"version":"0.1.0","settings":{"n_epochs":2,"learning_rate":0.001},"model":{"name":"x","parameters":100},"train":{"examples":4,"tokens":100},"valid":{"examples":2}}'
+run='{"format":"hone-run","version":1,"settings":{"model":"m","train":["t"],"method":"lora","n-epochs":2,"learning-rate":0.001,"lora-r":16,"suffix":null,"shuffle":true,"metric-for-best-model":"loss","classification-betas":[0.5]},"base":{"path":"m","model_type":"llama","fingerprint":"5511","parameters":5456,"trained_parameters":7936},"data":{"train":{"paths":["t"],"fingerprint":"28","examples":12,"tokens":69,"targets":45},"validation":{"path":"v","fingerprint":"29","examples":2}},"plan":{"steps_per_epoch":2,"total_steps":4},"hone":{"version":"0.1.0","commit":"9"},"machine":{"threads":2,"products":"x"}}'
 metrics='{"event":"train","step":1,"epoch":0.5,"loss":2.5,"grad_norm":1.0,"learning_rate":0.001,"targets":5,"tokens":50,"tokens_per_second":1000,"peak_rss_bytes":1000000}
 {"event":"train","step":2,"epoch":1.0,"loss":1.5,"grad_norm":0.5,"learning_rate":0.001,"targets":5,"tokens":50,"tokens_per_second":1000,"peak_rss_bytes":1000000}
 {"event":"eval","epoch":1,"step":2,"loss":1.4,"token_accuracy":0.5,"sequence_accuracy":0.25,"classification/accuracy":0.5}

@@ -147,6 +147,8 @@ prepare(struct job *j, const char *data, struct err *e)
 	if (model_check_length(&j->model, length, e) < 0)
 		return err_prefix(e, "'%s': the longest example: ", data);
 	/* Before the work, so that a mistake in its name costs nothing. */
+	if (out_check_input(settings.predictions, data, e) < 0)
+		return -1;
 	if (settings.predictions && out_open(&j->out, settings.predictions, settings.force, e) < 0)
 		return -1;
 	j->opened = settings.predictions != NULL;

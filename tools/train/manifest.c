@@ -35,7 +35,7 @@ hash_file(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
 {
 	char *path = path_join(dir, name);
 	XXH3_state_t *state = hash_state_new();
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = 0;
 	if (fd < 0)
 		rc = err_sys(e, errno == ENOENT ? ERR_DATA : ERR_IO, "cannot open '%s'", path);
 	else if (update(state, fd) < 0)
