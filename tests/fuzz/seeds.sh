@@ -238,6 +238,25 @@ seed adapter saved "$(jq -c '.target_modules = ".*embed_tokens" | .modules_to_sa
 tensors '{"base_model.model.h.0.attn.c_attn.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"base_model.model.h.0.attn.c_attn.lora_B.weight":{"dtype":"F32","shape":[3,2],"data_offsets":[24,48]},"base_model.model.h.0.attn.c_attn.lora_magnitude_vector":{"dtype":"F32","shape":[3],"data_offsets":[48,60]}}' 60 >"$work/adapter.safetensors"
 seed adapter dora "$(jq -c '.target_modules = "all-linear" | .use_dora = true | .layers_to_transform = [0] | .exclude_modules = ["x"]' <<<"$adapter")" "@$work/adapter.safetensors"
 
+at=0 header=
+for t in q_proj.lora_A=2,4 q_proj.lora_B=4,2; do
+  entry=$(f32 "base_model.model.model.layers.0.self_attn.${t%=*}.weight" "${t#*=}")
+  at=$(sed 's/.*,\([0-9]*\)\]}$/\1/' <<<"$entry")
+  header=$header,$entry
+done
+tensors "{${header#,}}" "$at" >"$work/lora.safetensors"
+seed lora plain "$(jq -c '.target_modules = ["q_proj"] | .rank_pattern = {}' <<<"$adapter")" "@$work/lora.safetensors"
+at=0 header=
+for t in model.embed_tokens.lora_embedding_A=2,8 model.embed_tokens.lora_embedding_B=4,2 lm_head.weight=8,4 \
+  model.layers.0.mlp.down_proj.lora_A.weight=2,6 model.layers.0.mlp.down_proj.lora_B.weight=4,2 \
+  model.layers.0.mlp.down_proj.lora_magnitude_vector=4; do
+  entry=$(f32 "base_model.model.${t%=*}" "${t#*=}")
+  at=$(sed 's/.*,\([0-9]*\)\]}$/\1/' <<<"$entry")
+  header=$header,$entry
+done
+tensors "{${header#,}}" "$at" >"$work/lora.safetensors"
+seed lora all "$(jq -c '.target_modules = ["embed_tokens", "down_proj"] | .modules_to_save = ["lm_head"] | .rank_pattern = {} | .use_dora = true' <<<"$adapter")" "@$work/lora.safetensors"
+
 # ---- token streams and datasets ----
 
 "$bin/hone-tokenize" -q -m $model "$work/class.jsonl" >"$work/tokens"
@@ -280,6 +299,15 @@ metrics='{"event":"train","step":1,"epoch":0.5,"loss":2.5,"grad_norm":1.0,"learn
 '
 seed report plain "$run" "$metrics" '{"step":2,"line":1,"label":"a","prediction":"b","scores":{"a":0.25,"b":0.75}}
 '
+printf '\0' >"$work/s"
+cat "$out/predictions/plain" >>"$work/s"
+seed subject predictions "@$work/s" "@$out/predictions/plain"
+printf '\0' >"$work/s"
+cat "$out/generations/plain" >>"$work/s"
+seed subject generations "@$work/s" "@$out/generations/plain"
+printf '\1' >"$work/s"
+printf '%s' "$metrics" >>"$work/s"
+seed subject run "@$work/s" '{"step":2,"line":1,"label":"a","prediction":"b","scores":{"a":0.25,"b":0.75}}' '{"loss":1.5,"classification/accuracy":0.5}'
 seed options words $'\x02--number 3 -f\n# remark\n--string "a b" --list=x -l y --no-flag --choice two rest'
 seed options config $'\x01{"number": 5, "flag": true, "list": ["a", "b"], "real": 0.5, "old_number": 3, "bytes": "4M", "choice": "one"}'
 if [ -n "${2:-}" ]; then
