@@ -64,13 +64,17 @@ export OMP_WAIT_POLICY ?= passive
 all: table $(WORK)/model/config.json
 
 table: $(WORK)/metrics.tsv
-	@column -t -s "$$(printf '\t')" $<
+	@awk -F '\t' '{ for (i = 1; i <= NF; i++) if ($$i ~ /^[0-9]*[.][0-9]+$$/) $$i = sprintf("%.4f", $$i) } \
+		NR == FNR { for (i = 1; i <= NF; i++) if (length($$i) > width[i]) width[i] = length($$i); next } \
+		{ for (i = 1; i < NF; i++) printf "%-*s", width[i] + 2, $$i; print $$NF }' $< $<
 
 compare: $(COMPARE:%=$(runs)/%.json)
 	$(HONE)hone-eval --compare $(COMPARE:%=$(runs)/%)
 
-report: $(RUNS:%=$(runs)/%.json)
-	$(HONE)hone-report -q -f -o $(WORK)/report.html $(RUNS:%=$(runs)/%)
+report: $(WORK)/report.html
+
+$(WORK)/report.html: $(RUNS:%=$(runs)/%.trained) $(stamp)/options-RUNS $(stamp)/hone-report
+	$(HONE)hone-report -q -f -o $@ $(RUNS:%=$(runs)/%)
 
 clean:
 	rm -rf $(WORK)
@@ -86,8 +90,9 @@ $(stamp)/options-%: FORCE
 $(stamp)/settings-%: FORCE
 	@mkdir -p $(@D); printf '%s\n' $(call quote,$(settings_$*)) >$@.new; $(renew)
 
+# For a program that does not use BLAS, another processor is no other version.
 $(stamp)/hone-%: FORCE
-	@mkdir -p $(@D); $(HONE)hone-$* --version >$@.new && $(renew)
+	@mkdir -p $(@D); $(HONE)hone-$* --version >$@.new && sed -i '/^kernels: bf16/d' $@.new && $(renew)
 
 # The checksums of files; they are read again only when a name, a size or a time has changed.
 sums      = mkdir -p $(@D); set -- $1; stat -L -c '%n %s %y' "$$@" >$@.stat.new || exit; \

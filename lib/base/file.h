@@ -23,7 +23,8 @@ struct map {
 int map_open(struct map *m, const char *path, struct err *e);
 void map_close(struct map *m);
 
-/* Gives back the memory of the whole pages between `at` and at + n of a mapping; they are read anew when they are needed. */
+/* Gives back the memory of a mapping from the page of `at` up to that of at + n, which is left as what follows may be in
+ * it. Pages are read anew when they are needed. */
 void map_forget(const void *at, size_t n);
 
 bool path_exists(const char *path);
@@ -40,6 +41,7 @@ struct in {
 	uint8_t *data;
 	size_t pos, len, cap;
 	uint64_t taken;    /* bytes handed out so far */
+	uint64_t fetched;  /* bytes read from fd, but by unpack */
 	bool eof;
 	bool sniff;             /* the first bytes are still to tell whether it is compressed */
 	struct unpack *unpack;  /* NULL: not compressed */
@@ -51,6 +53,13 @@ int in_open(struct in *in, const char *path, struct err *e);
  * and positions are of what it stands for. */
 int in_open_unpacked(struct in *in, const char *path, struct err *e);
 void in_close(struct in *in);
+
+/* How far reading has come, as a share of in_size: bytes of the file as it lies there, compressed or not. */
+uint64_t in_fetched(const struct in *in);
+
+/* Bytes of all these files ("-": standard input); 0 where one is a pipe, or is not there: how many are to come cannot be
+ * told. */
+uint64_t in_size(const char *const *paths, size_t n);
 
 /* Reads exactly n bytes; 1 when done, 0 at a clean end (nothing read), −1 on an error or an end part-way
  * (ERR_DATA, "ends within ..."). */
@@ -86,8 +95,8 @@ struct out {
 /* Refuses (ERR_CANTCREAT) an output that is there and is the input, or in the directory that is. Either may be NULL or "-". */
 int out_check_input(const char *output, const char *input, struct err *e);
 
-/* Creates the output. An existing file is ERR_CANTCREAT unless `force`, also when it appears before out_commit;
- * what is written directly needs no force. Temporaries that an earlier, killed process left are removed. */
+/* Creates the output. An existing file is ERR_CANTCREAT unless `force`, also when it appears before out_commit; one that
+ * another process of ours is writing is ERR_TEMPFAIL; what is written directly needs no force. Temporaries that an earlier, killed process left are removed. */
 int out_open(struct out *o, const char *path, bool force, struct err *e);
 void out_write(struct out *o, const void *p, size_t n);
 void out_puts(struct out *o, const char *s);
@@ -100,8 +109,10 @@ int out_flush(struct out *o, struct err *e);
 int out_commit(struct out *o, struct err *e);
 void out_abort(struct out *o);
 
-/* The refusal of a name that exists: fills *e (ERR_CANTCREAT) and returns -1. */
+/* The refusal of a name that exists: fills *e (ERR_CANTCREAT) and returns -1. And that of errno where nothing could be
+ * begun under a name: EBUSY, as another process is at it, is ERR_TEMPFAIL. */
 int out_exists(const char *path, struct err *e);
+int out_not_begun(const char *path, struct err *e);
 
 /* Writes all n bytes, over signals and short writes; 0, or -1 with errno. */
 int fd_write_all(int fd, const void *p, size_t n);
@@ -111,11 +122,13 @@ int file_write(const char *path, bool force, const void *p, size_t n, struct err
 
 /* A directory that appears whole: files are made in `tmp`, and dir_commit fsyncs and renames it to `path`.
  * An existing final name is ERR_CANTCREAT, unless `force`, which exchanges the two and then removes the old one; the
- * name is never absent, where kernel and file system can exchange. Once the new directory has its name, nothing is
- * an error any more. A symbolic link stays, and what it leads to is replaced. Temporaries that an earlier, killed
- * process left beside `path` are removed, and a directory that it had only moved aside gets its name back. */
+ * name is never absent, where kernel and file system can exchange. One that another process is making is ERR_TEMPFAIL.
+ * Once the new directory has its name, nothing is an error any more. A symbolic link stays, and what it leads to is
+ * replaced. Temporaries that an earlier, killed process left beside `path` are removed, and a directory that it had only
+ * moved aside gets its name back. */
 struct dir_out {
 	char *path, *tmp;
+	int fd;  /* of tmp: locked, for other processes to see */
 	bool force;
 };
 

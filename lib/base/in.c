@@ -85,8 +85,8 @@ map_close(struct map *m)
 void
 map_forget(const void *at, size_t n)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)at, to = (from + n) / page * page;
-	from = (from + page - 1) / page * page;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at_byte = (uintptr_t)at;
+	uintptr_t from = at_byte / page * page, to = (at_byte + n) / page * page;
 	if (from < to)
 		madvise((void *)from, to - from, MADV_DONTNEED);
 }
@@ -142,6 +142,26 @@ in_close(struct in *in)
 	*in = (struct in){.fd = -1};
 }
 
+uint64_t
+in_fetched(const struct in *in)
+{
+	return in->unpack ? unpack_fetched(in->unpack) : in->fetched;
+}
+
+uint64_t
+in_size(const char *const *paths, size_t n)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct stat st;
+		int rc = strcmp(paths[i], "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(paths[i], &st);
+		if (rc < 0 || !S_ISREG(st.st_mode))
+			return 0;
+		total += (uint64_t)st.st_size;
+	}
+	return total;
+}
+
 /* Finds out whether the input is compressed, reading no further than that takes. */
 static int
 sniff(struct in *in, struct err *e)
@@ -154,6 +174,7 @@ sniff(struct in *in, struct err *e)
 			return -1;
 		in->eof = n == 0;
 		in->len += (size_t)n;
+		in->fetched += (size_t)n;
 	}
 	if (kind == UNPACK_GZIP || kind == UNPACK_ZSTD) {
 		in->unpack = unpack_new(kind, in->fd, in->name, in->data, in->len);
@@ -185,6 +206,7 @@ fill(struct in *in, struct err *e)
 		return -1;
 	in->eof = n == 0;
 	in->len += (size_t)n;
+	in->fetched += (size_t)n;
 	return 0;
 }
 

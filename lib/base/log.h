@@ -21,23 +21,6 @@ void log_detail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Warns that `file` has keys that are not known: comma-separated, or NULL when all are. */
 void log_unknown_keys(const char *file, const char *keys);
 
-/* One line that is rewritten in place, at most five times a second, on a terminal. Elsewhere nothing, or a line of its own
- * every plain_every seconds. */
-struct progress {
-	const char *what;   /* "tokenizing" */
-	uint64_t total;     /* in `unit`s; 0 when unknown */
-	const char *unit;
-	uint64_t first;     /* how much had been done before; progress_start: 0 */
-	double plain_every; /* progress_start: 0, never */
-	double share;        /* of the whole that is done, where that is known otherwise than by total; progress_start: 0 */
-	double started, shown;
-	bool on;
-};
-
-void progress_start(struct progress *p, const char *what, const char *unit, uint64_t total);
-void progress_show(struct progress *p, uint64_t done, const char *more);  /* `more`: text behind, or NULL */
-void progress_end(struct progress *p);                                     /* clears the line */
-
 enum { SIZE_TEXT = 16 };
 
 /* Bytes as a person reads them, with three digits: "950 B", "10.4 kB", "268 MB". Returns out. */

@@ -51,7 +51,7 @@ struct opt_spec {
 	const char *epilog;     /* printed behind the options; examples; may be NULL */
 	const struct opt *opts; /* ends with a zero entry (type 0, name NULL) */
 	int min_operands, max_operands;  /* max -1: any number */
-	const char *(*backend)(void);    /* what --version says of the matrix products; may be NULL */
+	const char *(*backend)(void);    /* what --version says of the kernels; NULL: the tool computes nothing */
 	const struct opt_alias *aliases; /* ends with a zero entry; may be NULL */
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/isa.h"
 #include "base/opt_int.h"
 #include "base/version.h"
 
@@ -97,7 +98,9 @@ opt_print_version(const struct opt_spec *spec)
 		__VERSION__);
 	printf("libraries: %s\n", hone_libraries());
 	if (spec->backend)
-		printf("products: %s\n", spec->backend());
+		printf("kernels: %s\n", spec->backend());
+	else
+		printf("kernels: bf16 on %s\n", isa_name(isa_best()));
 }
 
 /* ---- settings ---- */

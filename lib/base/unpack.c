@@ -20,6 +20,7 @@ struct unpack {
 	const char *name;
 	uint8_t *raw;
 	size_t pos, len, cap; /* of raw: what is left of it is [pos, len) */
+	uint64_t fetched;     /* of the compressed bytes */
 	bool raw_end;
 	bool whole; /* a member or frame has ended, and no other has begun */
 	z_stream gzip;
@@ -53,7 +54,14 @@ unpack_new(enum unpack_kind kind, int fd, const char *name, const uint8_t *p, si
 	GROW(u->raw, u->cap, n > RAW_BYTES ? n : RAW_BYTES);
 	memcpy(u->raw, p, n);
 	u->len = n;
+	u->fetched = n;
 	return u;
+}
+
+uint64_t
+unpack_fetched(const struct unpack *u)
+{
+	return u->fetched;
 }
 
 void
@@ -149,6 +157,7 @@ unpack_read(struct unpack *u, uint8_t *out, size_t cap, struct err *e)
 		if (n < 0)
 			return -1;
 		u->raw_end = n == 0;
+		u->fetched += (size_t)n;
 		u->pos = 0;
 		u->len = (size_t)n;
 	}

@@ -25,6 +25,9 @@ void unpack_free(struct unpack *u);
  * early. */
 long unpack_read(struct unpack *u, uint8_t *out, size_t cap, struct err *e);
 
+/* Bytes of the compressed input read so far. */
+uint64_t unpack_fetched(const struct unpack *u);
+
 /* read(2), again when a signal came between. */
 long unpack_read_plain(int fd, const char *name, uint8_t *out, size_t cap, struct err *e);
 

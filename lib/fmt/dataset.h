@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/watch.h"
 #include "fmt/example.h"
 
 /* A class of the label table. */
@@ -49,8 +50,9 @@ const struct label *dataset_labels(const struct dataset *d, size_t *n);
 /* Example i, in memory that the next call reuses. Frames are read with pread, decompressed and checked. */
 int dataset_read(struct dataset *d, size_t i, struct example *x, struct err *e);
 
-/* Reads every byte and holds it against every hash and count; ERR_NO with what differs. */
-int dataset_verify(const char *path, struct err *e);
+/* Reads every byte and holds it against every hash and count; ERR_NO with what differs. `watch` (may be NULL) is told of
+ * examples. */
+int dataset_verify(const char *path, const struct watch *watch, struct err *e);
 
 /* ---- writing ---- */
 

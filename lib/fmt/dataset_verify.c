@@ -24,7 +24,7 @@ verify_shard(const struct dataset *d, size_t i, struct err *e)
 
 /* Reads every example and counts again what dataset.json and the indexes claim. */
 static int
-verify_examples(struct dataset *d, struct labels *labels, struct err *e)
+verify_examples(struct dataset *d, struct labels *labels, const struct watch *watch, struct err *e)
 {
 	uint64_t targets = 0;
 	for (size_t i = 0; i < d->n; i++) {
@@ -33,6 +33,8 @@ verify_examples(struct dataset *d, struct labels *labels, struct err *e)
 			return -1;
 		targets += example_targets(&x);
 		labels_add(labels, &x);
+		if (watch)
+			watch_tell(watch, i + 1, d->n);
 	}
 	if (targets != d->targets)
 		return err_set(e, ERR_NO, "'%s': its examples have %llu targets, the indexes say %llu", d->path,
@@ -53,7 +55,7 @@ verify_labels(const struct dataset *d, const struct labels *labels, struct err *
 }
 
 int
-dataset_verify(const char *path, struct err *e)
+dataset_verify(const char *path, const struct watch *watch, struct err *e)
 {
 	struct dataset *d = dataset_open(path, e);
 	struct labels *labels = labels_new();
@@ -61,7 +63,7 @@ dataset_verify(const char *path, struct err *e)
 	for (size_t i = 0; rc == 0 && i < d->n_shards; i++)
 		rc = verify_shard(d, i, e);
 	if (rc == 0)
-		rc = verify_examples(d, labels, e);
+		rc = verify_examples(d, labels, watch, e);
 	if (rc == 0)
 		rc = verify_labels(d, labels, e);
 	if (rc < 0 && e->code == ERR_DATA)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/watch.h"
 #include "base/mem.h"
 
 enum st_dtype { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U8, ST_BOOL };
@@ -67,6 +68,9 @@ struct st_writer *st_create(
  * tensor is left out: it was an alias of a tensor that was not stored. */
 struct st_writer *st_create_with(const char *path, bool force, const struct st_tensor *decl, size_t n,
 	const json_t *metadata, struct err *e);
+
+/* Has every st_write told to `watch`, which is copied. */
+void st_watch(struct st_writer *w, const struct watch *watch);
 
 /* The next `bytes` of data; any cut is fine, the total must come to what was declared. */
 void st_write(struct st_writer *w, const void *data, size_t bytes);

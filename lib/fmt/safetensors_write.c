@@ -10,6 +10,7 @@ struct st_writer {
 	struct out out;
 	char *path;
 	uint64_t declared, written;
+	struct watch watch;
 };
 
 static json_t *
@@ -99,10 +100,17 @@ st_create(const char *path, bool force, const struct st_tensor *decl, size_t n, 
 }
 
 void
+st_watch(struct st_writer *w, const struct watch *watch)
+{
+	w->watch = *watch;
+}
+
+void
 st_write(struct st_writer *w, const void *data, size_t bytes)
 {
 	out_write(&w->out, data, bytes);
 	w->written += bytes;
+	watch_tell(&w->watch, w->written, w->declared);
 }
 
 int

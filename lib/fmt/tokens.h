@@ -52,8 +52,9 @@ void tokens_close(struct tokens_reader *r);
  * was read that has one. Borrowed. */
 const json_t *tokens_header(const struct tokens_reader *r);
 
-/* Records read so far. */
+/* Records read so far, and bytes of the file: a share of in_size (base/file.h). */
 uint64_t tokens_count(const struct tokens_reader *r);
+uint64_t tokens_fetched(const struct tokens_reader *r);
 
 /* The next example, in memory that the next call reuses: 1, or 0 after a correct end record (or the end of
  * JSON lines), or -1. Everything is validated: lengths, spans, ids (within the header's vocab_size),

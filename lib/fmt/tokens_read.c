@@ -343,6 +343,12 @@ tokens_count(const struct tokens_reader *r)
 	return r->records;
 }
 
+uint64_t
+tokens_fetched(const struct tokens_reader *r)
+{
+	return in_fetched(&r->in);
+}
+
 int
 tokens_read(struct tokens_reader *r, struct example *x, struct err *e)
 {

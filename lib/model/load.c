@@ -1,5 +1,6 @@
 /* The values of parameters: out of a checkpoint, or random; and the memory of those that are trained. */
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,14 +106,18 @@ is_linear(const struct model *m, const struct param *p)
 	return false;
 }
 
-/* Gives a parameter its values: where the file has them, or in memory as soon as there is any. */
+/* Gives a parameter its values: where the file has them, or in memory as soon as there is any; *read counts bytes of the
+ * file that have to be read for that. */
 static int
-place(struct model *m, struct param *p, int bits, struct err *e)
+place(struct model *m, struct param *p, int bits, uint64_t *read, struct err *e)
 {
+	*read += p->tensor->bytes;
 	if (bits && is_linear(m, p))
 		return param_quantize(p, bits == 8 ? MATRIX_INT8 : MATRIX_NF4, &m->value_memory, e);
-	if (place_in_file(p, p->tensor))
+	if (place_in_file(p, p->tensor)) {
+		*read -= p->tensor->bytes;
 		return 0;
+	}
 	param_place(p, ARENA_TAKE(&m->value_memory, float, param_size(p)));
 	if (p->value)
 		st_to_f32(p->tensor, 0, param_size(p), p->value);
@@ -123,6 +128,7 @@ static int
 load_values(struct model *m, int bits, struct err *e)
 {
 	const struct st_tensor **t = xcalloc(m->n_params, sizeof *t);
+	uint64_t read[2] = {0};  /* by pass: how much there is, and how much is done */
 	int rc = 0;
 	for (size_t i = 0; i < m->n_params && rc == 0; i++) {
 		t[i] = model_find_tensor(m, &m->param[i]);
@@ -137,7 +143,9 @@ load_values(struct model *m, int bits, struct err *e)
 		for (size_t i = 0; i < m->n_params && rc == 0; i++) {
 			m->param[i].tensor = t[i];
 			m->param[i].stored = t[i]->dtype;
-			rc = place(m, &m->param[i], bits, e);
+			rc = place(m, &m->param[i], bits, &read[pass], e);
+			if (read[1])
+				watch_tell(&m->watch, read[1], read[0]);
 		}
 		if (pass == 0)
 			arena_make(&m->value_memory);
@@ -182,9 +190,16 @@ random_values(struct model *m, uint64_t seed)
 		if (pass == 0)
 			arena_make(&m->value_memory);
 	}
-#pragma omp parallel for schedule(dynamic)
-	for (size_t i = 0; i < m->n_params; i++)
+	uint64_t drawn = 0, now;
+	watch_tell(&m->watch, 0, m->value_memory.size);
+#pragma omp parallel for schedule(dynamic) private(now)
+	for (size_t i = 0; i < m->n_params; i++) {
 		draw(&m->config, &m->param[i], seed, i);
+#pragma omp atomic capture
+		now = drawn += param_size(&m->param[i]) * sizeof(float);
+		if (omp_get_thread_num() == 0)
+			watch_tell(&m->watch, now, m->value_memory.size);
+	}
 }
 
 /* Gemma's factor is a number of the model's dtype. */
@@ -205,7 +220,7 @@ embedding_scale(const struct model *m)
 int
 model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e)
 {
-	*m = (struct model){.compute = opt->compute};
+	*m = (struct model){.compute = opt->compute, .watch = opt->watch};
 	if (config_read(&m->config, dir, e) < 0)
 		return -1;
 	model_build(m);
@@ -238,6 +253,7 @@ in_arena(const struct arena *a, const void *at)
 static void
 own_values(struct model *m)
 {
+	uint64_t copied = 0;
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < m->n_params; i++) {
 			struct param *p = &m->param[i];
@@ -249,6 +265,8 @@ own_values(struct model *m)
 			param_read(p, 0, param_size(p), to);
 			param_place(p, to);
 			st_forget(p->tensor);
+			copied += param_size(p) * sizeof *to;
+			watch_tell(&m->watch, copied, m->trained_memory.size);
 		}
 		if (pass == 0)
 			arena_make(&m->trained_memory);

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/watch.h"
 #include "fmt/weights.h"
 #include "math/attention.h"
 #include "math/norm.h"
@@ -65,6 +66,7 @@ struct model {
 	struct param *embed, *positions;  /* [V,C]; [max_position,C] or NULL */
 	/* The same as the layers that adapters see, of one-hot rows; name NULL: none. */
 	struct linear embed_table, position_table;
+	struct watch watch;           /* told of bytes that are loaded and saved; what lies in the mapped file is not */
 	float embedding_scale;        /* of rows of `embed`, as transformers rounds it: to the dtype of the checkpoint */
 	struct norm_params norm;      /* before the head */
 	struct layer *layer;          /* [L] */
@@ -85,7 +87,7 @@ struct model {
 		struct rotary rotary[MAX_ROPES];
 		struct rows x;                /* [T,C] the residual stream, on which each layer adds in place */
 		struct rows dx;               /* [T,C] its gradient */
-		struct rows dy;               /* [T,C] the same as products take it: dx itself, or a copy in bf16 */
+		struct rows dy;               /* [T,C] the same as products take it: dx itself, or in bf16 what it was last */
 		struct rows xn, dxn;          /* [T,C] a norm's output and its gradient */
 		struct rows hidden, dhidden;  /* [head_rows,C] rows that go to the head */
 		struct rows hidden_x, dhidden_x;  /* [head_rows,C] the same before the final norm */
@@ -107,6 +109,7 @@ struct model_options {
 	uint64_t seed;       /* of the random weights */
 	int bits;            /* 8, 4: the linear layers' matrices are quantised (math/quantize.h); 0: none is */
 	enum num compute;    /* NUM_BF16: products and activations in bf16 */
+	struct watch watch;  /* goes to model.watch */
 };
 
 /* Loads a model directory. Matrices in F32, BF16 or F16 are used where they lie in the mapped file; what else there is,

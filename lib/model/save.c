@@ -54,6 +54,8 @@ model_save_weights(const struct model *m, const char *dir, bool as_stored, enum 
 	}
 	char *path = path_join(dir, "model.safetensors");
 	struct st_writer *w = st_create(path, true, decl, m->n_params, e);
+	if (w)
+		st_watch(w, &m->watch);
 	for (size_t i = 0; w && i < m->n_params; i++)
 		write_param(w, &m->param[i], decl[i].dtype);
 	int rc = w ? st_finish(w, e) : -1;

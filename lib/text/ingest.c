@@ -20,7 +20,7 @@ struct making {
 	json_t *info;                /* what all that is joined agrees on */
 	struct buf bytes;
 	uint64_t rows;
-	uint64_t size;               /* bytes of the only source, a file of records; 0: not known */
+	uint64_t size, before;       /* bytes of all sources, and of those that have been read; size 0: not known */
 };
 
 /* ---- what a dataset is made from and how: kept in its dataset.json, so that it is used again only for the same ---- */
@@ -75,11 +75,12 @@ same_making(const struct making *m, const json_t *before, const json_t *now)
 
 /* ---- making one ---- */
 
+/* `fetched`: bytes of the source, up to here. */
 static int
-add(struct making *m, const struct example *x, double share, struct err *e)
+add(struct making *m, const struct example *x, uint64_t fetched, struct err *e)
 {
 	if (m->opt->progress)
-		m->opt->progress(m->opt->progress_ctx, ++m->rows, share);
+		m->opt->progress(m->opt->progress_ctx, ++m->rows, m->size ? (double)(m->before + fetched) / (double)m->size : 0);
 	bool held_out = m->held_out && example_place(x, &m->bytes) < m->opt->held_out;
 	return dataset_add(held_out ? m->held_out : m->writer, x, e);
 }
@@ -88,7 +89,7 @@ static int
 add_record(void *arg, const struct example *x, const struct records_counts *so_far, struct err *e)
 {
 	struct making *m = arg;
-	return add(m, x, m->size ? (double)so_far->bytes / (double)m->size : 0, e);
+	return add(m, x, so_far->bytes, e);
 }
 
 /* Joins what a source says of itself ("tokenizer", "vocab_size", "eos_token_id"); steals it. */
@@ -127,7 +128,7 @@ add_stream(struct making *m, const struct ingest_source *s, struct err *e)
 	struct example x;
 	int rc = r ? 1 : -1;
 	while (rc > 0 && (rc = tokens_read(r, &x, e)) > 0)
-		rc = add(m, &x, 0, e) < 0 ? -1 : 1;
+		rc = add(m, &x, tokens_fetched(r), e) < 0 ? -1 : 1;
 	if (rc == 0)
 		rc = join(m, tokens_header(r) ? json_deep_copy(tokens_header(r)) : json_object(), s, e);
 	tokens_close(r);
@@ -140,7 +141,6 @@ add_records(struct making *m, const struct ingest_source *s, struct records_coun
 	struct record_options record = m->opt->record;
 	record.tokenizer = m->tokenizer;
 	record.template = &m->template;
-	m->size = m->n == 1 ? records_size(&s->file, 1) : 0;
 	struct records_sink sink = {.example = add_record, .arg = m};
 	if (records_tokenize(&s->file, 1, &record, false, m->opt->threads, &sink, counts, e) < 0)
 		return -1;
@@ -225,6 +225,19 @@ finish(struct making *m, json_t *made_of, struct err *e)
 	return dataset_finish(writer, m->info, e);
 }
 
+static uint64_t
+sources_size(const struct making *m)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < m->n; i++) {
+		uint64_t size = in_size(&m->source[i].file, 1);
+		if (!size)
+			return 0;
+		total += size;
+	}
+	return total;
+}
+
 static int
 make(struct making *m, json_t *made_of, struct records_counts *counts, struct err *e)
 {
@@ -233,9 +246,12 @@ make(struct making *m, json_t *made_of, struct records_counts *counts, struct er
 		return -1;
 	if (m->to_held_out && !(m->held_out = dataset_create(m->to_held_out, &force, e)))
 		return -1;
-	for (size_t i = 0; i < m->n; i++)
+	m->size = sources_size(m);
+	for (size_t i = 0; i < m->n; i++) {
 		if (add_source(m, &m->source[i], counts, e) < 0)
 			return -1;
+		m->before += in_size(&m->source[i].file, 1);
+	}
 	return finish(m, made_of, e);
 }
 

@@ -3,11 +3,9 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/unpack.h"
 #include "text/source.h"
 
 enum { BLOCK_LINES = 8192, BLOCK_BYTES = 4 << 20 };
@@ -31,6 +29,7 @@ struct block {
 	struct buf text;
 	struct slot slots[BLOCK_LINES];
 	size_t n;
+	uint64_t fetched;  /* bytes of the file, to the block's end */
 	bool last;         /* nothing follows it... */
 	bool failed;       /* ...but an error */
 	struct err err;
@@ -45,6 +44,7 @@ struct pipeline {
 	int threads;
 	bool skip, enough;  /* enough: the sink wants no more */
 	const char *file;   /* as in the list of files */
+	uint64_t before;    /* bytes of the files before it */
 	struct block block[3];
 };
 
@@ -82,7 +82,7 @@ read_slot(struct block *b, struct source *from)
 
 /* Fills a block with the next records: none, when `from` is NULL. */
 static void
-read_block(struct pipeline *p, struct block *b, struct source *from)
+read_block(struct block *b, struct source *from)
 {
 	b->n = 0;
 	b->last = !from;
@@ -90,7 +90,7 @@ read_block(struct pipeline *p, struct block *b, struct source *from)
 	buf_clear(&b->text);
 	while (from && !b->last && b->n < BLOCK_LINES && b->text.len < BLOCK_BYTES && read_slot(b, from))
 		;
-	p->counts->bytes += b->text.len + b->n;
+	b->fetched = from ? in_fetched(&from->in) : b->fetched;
 }
 
 /* ---- computing ---- */
@@ -209,6 +209,7 @@ write_slot(struct pipeline *p, struct slot *s, struct err *e)
 static int
 write_block(struct pipeline *p, struct block *b, struct err *e)
 {
+	p->counts->bytes = p->before + b->fetched;
 	for (size_t i = 0; i < b->n && !p->enough; i++)
 		if (write_slot(p, &b->slots[i], e) < 0)
 			return -1;
@@ -266,10 +267,9 @@ run_block(struct pipeline *p, struct block *done, struct block *now, struct bloc
 		return -1;
 #pragma omp parallel num_threads(p->threads)
 	{
-#pragma omp master
-		{
+		if (omp_get_thread_num() == 0) {
 			rc = done ? write_block(p, done, e) : 0;
-			read_block(p, next, now->last || rc < 0 || p->enough ? NULL : from);
+			read_block(next, now->last || rc < 0 || p->enough ? NULL : from);
 		}
 #pragma omp for schedule(dynamic, 8)
 		for (size_t i = 0; i < now->n; i++)
@@ -287,7 +287,7 @@ run_file(struct pipeline *p, const char *path, struct err *e)
 	if (source_open(&from, path, e) < 0)
 		return -1;
 	p->file = p->counts->file = from.in.name;
-	read_block(p, now, &from);
+	read_block(now, &from);
 	while (rc == 0 && now->n && !p->enough) {
 		rc = run_block(p, done, now, next, &from, e);
 		struct block *free = done ? done : &p->block[2];
@@ -301,6 +301,7 @@ run_file(struct pipeline *p, const char *path, struct err *e)
 		*e = now->err;
 		rc = -1;
 	}
+	p->before += in_fetched(&from.in);
 	source_close(&from);
 	return rc;
 }
@@ -364,24 +365,4 @@ records_complaint(const struct records_counts *c, unsigned i, struct buf *text)
 		buf_printf(text, "%s'%s': line %llu", k ? ", " : "", seen->first[k].file, (unsigned long long)seen->first[k].line);
 	buf_puts(text, seen->n > RECORDS_NAMED ? ", ...)" : ")");
 	return true;
-}
-
-uint64_t
-records_size(const char *const *files, size_t n_files)
-{
-	uint64_t total = 0;
-	for (size_t i = 0; i < n_files; i++) {
-		struct stat st;
-		struct map m;
-		struct err e;
-		/* A pipe must not be opened twice, so it is asked for first. */
-		if (stat(files[i], &st) < 0 || !S_ISREG(st.st_mode) || map_open(&m, files[i], &e) < 0)
-			return 0;
-		bool plain = unpack_detect(m.data, m.size) == UNPACK_PLAIN;
-		total += m.size;
-		map_close(&m);
-		if (!plain)
-			return 0;
-	}
-	return total;
 }

@@ -20,7 +20,7 @@ struct records_counts {
 	uint64_t tokens, targets;
 	uint64_t dropped, truncated, split;  /* records longer than max_length, by what became of them */
 	uint64_t skipped;    /* wrong records */
-	uint64_t bytes;      /* read so far */
+	uint64_t bytes;      /* of the files, read so far: a share of in_size (base/file.h) */
 	struct records_seen untrainable;     /* records without a target, which are left out */
 	struct records_seen remarks[N_REMARKS];
 	const char *file;    /* the one being read */
@@ -43,9 +43,6 @@ struct records_sink {
  * is filled also on failure. */
 int records_tokenize(const char *const *files, size_t n_files, struct record_options *opt, bool skip,
 	int threads, const struct records_sink *sink, struct records_counts *counts, struct err *e);
-
-/* Bytes of all files, for what records_counts.bytes is a share of; 0 where one is a pipe, compressed, or not there. */
-uint64_t records_size(const char *const *files, size_t n_files);
 
 enum { RECORDS_COMPLAINTS = N_REMARKS + 1 };
 

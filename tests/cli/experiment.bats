@@ -31,7 +31,7 @@ setup() {
   cp -r "$BATS_FILE_TMPDIR/project" "$BATS_TEST_TMPDIR"
   cd "$BATS_TEST_TMPDIR/project" || return 1
   mkdir bin
-  for tool in tokenize pack train eval merge; do
+  for tool in tokenize pack train eval merge report; do
     cat >"bin/hone-$tool" <<END
 #!/bin/sh
 if [ "\$1" = --version ]; then cat bin/version-$tool 2>/dev/null; else echo $tool >>called; fi
@@ -63,6 +63,22 @@ remakes() {
   "$hone_bin/hone-merge" -q -m base -a "work/runs/$(head -n 1 work/best)/final" -o work/model --verify
   run make -s compare
   [[ $output == *"work/runs/lora-r-4"*"p "* ]]
+}
+
+@test "experiment: the report is a page of all runs, and needs no figures and no model" {
+  remakes "2 2 2 0 0" report
+  for run in lora-r-2 lora-r-4; do
+    grep -q "$run" work/report.html
+    # the loss of its last evaluation stands in it
+    loss=$(jq -rs 'map(select(.event == "eval"))[-1].loss * 1e3 | floor / 1e3' "work/runs/$run/metrics.jsonl")
+    grep -qF "$loss" work/report.html
+  done
+  # a setting more is a run more on the page
+  remakes "0 0 1 0 0" report GRID=lora-r:2:4:8
+  grep -q lora-r-8 work/report.html
+  # and fewer are fewer
+  remakes "0 0 0 0 0" report GRID=lora-r:2
+  if grep -q lora-r-8 work/report.html; then return 1; fi
 }
 
 @test "experiment: options remake what they are of, and a grid's new point is one run" {
@@ -152,6 +168,38 @@ remakes() {
   [ ! -e work/runs/lora-r-2.json ]
   rm bin/more-eval
   remakes "0 0 1 2 1"
+}
+
+@test "experiment: the example, copied elsewhere, finds what it needs by the hone on the PATH" {
+  local src=$BATS_TEST_DIRNAME/../..
+  # as make install lays it out, and as the source tree does
+  mkdir -p "$BATS_TEST_TMPDIR"/usr/bin "$BATS_TEST_TMPDIR"/usr/share/hone "$BATS_TEST_TMPDIR"/usr/share/doc/hone/examples
+  cp -r "$src"/pipelines/demo.* "$BATS_TEST_TMPDIR/usr/share/doc/hone/examples"
+  cp "$src/pipelines/experiment.mk" "$BATS_TEST_TMPDIR/usr/share/hone"
+  ln -s "$hone_bin"/hone* "$BATS_TEST_TMPDIR/usr/bin"
+  mkdir "$BATS_TEST_TMPDIR/tree"
+  cp -r "$src/pipelines" "$BATS_TEST_TMPDIR/tree"
+  ln -s "$hone_bin"/hone* "$BATS_TEST_TMPDIR/tree"
+  for place in usr/bin tree; do
+    rm -rf "$BATS_TEST_TMPDIR/mine"
+    mkdir "$BATS_TEST_TMPDIR/mine"
+    cd "$BATS_TEST_TMPDIR/mine" || return 1
+    cp "$src/pipelines/example/Makefile" .
+    PATH="$BATS_TEST_TMPDIR/$place:$PATH" make -n work/metrics.tsv >made 2>&1 || { cat made; return 1; }
+    grep -q "head -n 300 $BATS_TEST_TMPDIR/.*/demo.data/tickets.jsonl" made
+  done
+}
+
+@test "experiment: the table, without programs that a small system lacks" {
+  make >/dev/null 2>&1
+  printf '#!/bin/sh\nexit 127\n' >bin/column
+  chmod +x bin/column
+  run env PATH="$PWD/bin:$PATH" make -s table
+  [ "$status" -eq 0 ]
+  [ "${#lines[@]}" -eq 3 ]
+  [[ ${lines[0]} =~ ^run\ +classification/accuracy\ +loss\ +token_accuracy\ +classification/macro_f1_score$ ]]
+  # columns stand below each other
+  [ "$(expr index "${lines[1]}" .)" -eq "$(expr index "${lines[2]}" .)" ]
 }
 
 @test "experiment: the example" {

@@ -34,9 +34,11 @@ setup_file() {
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} == epoch*accuracy*F1 ]]
 	[ "$(awk '{ print NF }' <<< "${lines[1]}")" -eq 6 ]
-	[[ $output == *"model:   $T/out/model" ]]
+	[[ $output == *"model:   $T/out/model"* ]]
 	[ -e "$T/out/run/final/adapter_model.safetensors" ]
 	[ -e "$T/out/model/model.safetensors" ]
+	[[ $output == *"report:  $T/out/report.html" ]]
+	grep -q "<h1>out</h1>" "$T/out/report.html"
 }
 
 @test "only -t: model and output by default, validation rows set aside; a rerun changes nothing" {

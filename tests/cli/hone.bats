@@ -50,15 +50,23 @@ listed() {
   [[ $stderr != *"did you mean"* ]]
 }
 
-@test "hone: --version names commit, compiler, libraries, and the kernels where something is computed" {
-  local name
-  for name in hone hone-pack hone-train; do
+@test "hone: --version names commit, compiler, libraries and kernels" {
+  local name isa
+  isa=$("$hone_bin/hone-train" --version | sed -n 's/^kernels: OpenBLAS [0-9.]* [A-Za-z0-9]*; bf16 on //p')
+  [[ $isa =~ ^(amx|avx512bf16|fp32)$ ]]
+  for name in hone hone-prepare hone-tokenize hone-pack hone-train hone-eval hone-report hone-merge hone-generate; do
     run "$hone_bin/$name" --version
     [ "$status" -eq 0 ]
     [[ ${lines[0]} =~ ^$name\ [0-9.]+\ \(commit\ ([0-9a-f]{12}|unknown),\ (gcc|clang)\ [0-9.]+ ]]
     [[ ${lines[1]} =~ ^libraries:\ jansson\ [0-9.]+,\ PCRE2\ [0-9.]+,\ utf8proc\ [0-9.]+,\ xxHash\ [0-9.]+,\ zlib\ [0-9.]+,\ zstd\ [0-9.]+$ ]]
+    [[ ${lines[2]} =~ ^kernels:\ (OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ )?bf16\ on\ $isa$ ]]
+    [ "${#lines[@]}" -eq 3 ]
+    run env HONE_ISA=fp32 "$hone_bin/$name" --version
+    [[ ${lines[2]} == *"bf16 on fp32" ]]
   done
-  [[ ${lines[2]} =~ ^products:\ OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ bf16\ on\ [a-z0-9]+$ ]]
+  # OpenBLAS is named where it is used, and only there
+  "$hone_bin/hone-eval" --version | grep -q '^kernels: OpenBLAS'
+  if "$hone_bin/hone-pack" --version | grep OpenBLAS; then return 1; fi
 }
 
 @test "hone: a model's name that is nearly right" {

@@ -2,7 +2,7 @@
 
 # log RUN: its metrics without what the clock says
 log() {
-  jq -c 'del(.tokens_per_second, .peak_rss_bytes, .seconds)' "$1/metrics.jsonl"
+  jq -c 'del(.tokens_per_second, .peak_rss_bytes, .seconds, .elapsed_seconds)' "$1/metrics.jsonl"
 }
 
 # same_end A B: the same final files, logs and best; says what differs

@@ -98,6 +98,8 @@ long=(-q -m model -t data --batch-size 1 --learning-rate 1e-3 --n-epochs 4000 --
   first=$(tail -n 1 run/metrics.jsonl | jq .step)
   fails 75 "stopped by the deadline" "$train" "${long[@]}" -o run --deadline 1s
   [ "$(tail -n 1 run/metrics.jsonl | jq .step)" -gt "$first" ]
+  # the clock goes on, too
+  jq -es 'map(.elapsed_seconds) | . == sort and .[-1] > 1.5' run/metrics.jsonl
 }
 
 @test "resume: SIGUSR1 writes a checkpoint, and the run goes on" {

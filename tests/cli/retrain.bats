@@ -255,7 +255,7 @@ night() {
   # Other settings begin the training anew, on the same rows.
   sed -i 's/--n-epochs 400/--n-epochs 1/; /deadline/d' conf
   "$retrain" conf
-  [ "$(jq -s 'map(select(.event == "train"))[-1].epoch' state/current/run/metrics.jsonl)" -eq 1 ]
+  jq -es 'map(select(.event == "train"))[-1].epoch == 1' state/current/run/metrics.jsonl
 }
 
 @test "retrain: full training goes on from the deployed model; figures without labels" {

@@ -102,7 +102,7 @@ test_small(void **state)
 		assert_example_equal(&x, &samples[i]);
 	}
 	dataset_close(d);
-	assert_ok(dataset_verify(path, &e), &e);
+	assert_ok(dataset_verify(path, NULL, &e), &e);
 }
 
 static void
@@ -132,7 +132,7 @@ test_many_shards(void **state)
 	for (size_t i = 0; i < N; i++)
 		assert_made_up(d, rng_below(&r, N));
 	dataset_close(d);
-	assert_ok(dataset_verify(path, &e), &e);
+	assert_ok(dataset_verify(path, NULL, &e), &e);
 }
 
 static void
@@ -171,7 +171,7 @@ test_empty(void **state)
 	dataset_labels(d, &n);
 	assert_int_equal(n, 0);
 	dataset_close(d);
-	assert_ok(dataset_verify(path, &e), &e);
+	assert_ok(dataset_verify(path, NULL, &e), &e);
 }
 
 static void
@@ -335,14 +335,14 @@ damage(const char *name)
 		write_file(file, b.data, b.len);
 		b.data[i / 8] ^= (char)(1 << i % 8);
 		if (read_samples(&e) == 0)
-			unseen += dataset_verify(path, &e) == 0;
+			unseen += dataset_verify(path, NULL, &e) == 0;
 		else
 			assert_int_equal(e.code, ERR_DATA);
 	}
 	for (size_t n = 0; n < b.len; n++) {
 		write_file(file, b.data, n);
 		if (read_samples(&e) == 0)
-			unseen += dataset_verify(path, &e) == 0;
+			unseen += dataset_verify(path, NULL, &e) == 0;
 		else
 			assert_int_equal(e.code, ERR_DATA);
 	}
@@ -388,7 +388,7 @@ test_verify_sees_an_exchanged_shard(void **state)
 	x.ids = (const int32_t[]){1, 7, 3};
 	write_dataset(&x, 1, 0);
 	write_file(file, b.data, b.len);
-	assert_int_equal(dataset_verify(path, &e), -1);
+	assert_int_equal(dataset_verify(path, NULL, &e), -1);
 	assert_int_equal(e.code, ERR_NO);
 	assert_non_null(strstr(e.msg, "its hash is"));
 	buf_release(&b);

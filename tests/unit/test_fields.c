@@ -125,7 +125,7 @@ test_mutations(void **state)
 		}
 		taken += compare(m, len);
 	}
-	assert_in_range(taken, 6000, 54000);
+	assert_true(taken >= 6000 && taken <= 54000);
 }
 
 int

@@ -12,7 +12,7 @@ order_of(struct plan *p, int64_t epoch)
 	for (int64_t s = 0; s < plan_steps_per_epoch(p); s++) {
 		const uint32_t *first;
 		size_t n = plan_step(p, epoch, s, &first);
-		assert_in_range(n, 1, p->batch_size);
+		assert_true(n >= 1 && n <= p->batch_size);
 		assert_true(n == p->batch_size || s + 1 == plan_steps_per_epoch(p));
 		memcpy(order + at, first, n * sizeof *order);
 		at += n;
@@ -26,7 +26,7 @@ assert_each_once(const uint32_t *order, size_t n)
 {
 	bool *seen = hold(xcalloc(n, sizeof *seen));
 	for (size_t i = 0; i < n; i++) {
-		assert_in_range(order[i], 0, n - 1);
+		assert_true(order[i] < n);
 		assert_false(seen[order[i]]);
 		seen[order[i]] = true;
 	}
@@ -86,7 +86,7 @@ check_packing(const uint32_t *length, size_t n, uint64_t capacity)
 	uint64_t *fill = hold(xcalloc(bins, sizeof *fill)), total = 0;
 	size_t *count = hold(xcalloc(bins, sizeof *count));
 	for (size_t i = 0; i < n; i++) {
-		assert_in_range(bin[i], 0, bins - 1);
+		assert_true(bin[i] < bins);
 		fill[bin[i]] += length[i];
 		count[bin[i]]++;
 		total += length[i];

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/model_path.h"
+#include "base/progress.h"
 #include "eval.h"
 #include "math/gemm.h"
 #include "model/lora.h"
@@ -25,6 +26,7 @@ struct job {
 	struct generations texts;
 	struct out out;      /* of the predictions */
 	bool opened;
+	struct progress loading;
 };
 
 /* ---- setting up ---- */
@@ -34,8 +36,11 @@ open_model(struct job *j, struct err *e)
 {
 	j->dir = model_path(settings.model, e);
 	const struct model_options opt = {.compute = math_compute(settings.dtype),
-		.bits = settings.load_in_bits ? atoi(settings.load_in_bits) : 0};
-	if (!j->dir || model_open(&j->model, j->dir, &opt, e) < 0)
+		.bits = settings.load_in_bits ? atoi(settings.load_in_bits) : 0, .watch = {progress_told, &j->loading}};
+	progress_start(&j->loading, "loading", "B", 0);
+	int rc = j->dir ? model_open(&j->model, j->dir, &opt, e) : -1;
+	progress_end(&j->loading);
+	if (rc < 0)
 		return -1;
 	if (!settings.adapter)
 		return 0;
@@ -47,19 +52,11 @@ open_model(struct job *j, struct err *e)
 	return 0;
 }
 
-static void
-show_reading(void *ctx, uint64_t rows, double share)
-{
-	struct progress *p = ctx;
-	p->share = share;
-	progress_show(p, rows, NULL);
-}
-
 static int
 open_data(struct job *j, struct ingested *in, const char *path, struct err *e)
 {
 	struct progress p;
-	const struct ingest_options o = {.template = settings.template, .threads = opt_threads, .progress = show_reading,
+	const struct ingest_options o = {.template = settings.template, .threads = opt_threads, .progress = progress_share,
 		.progress_ctx = &p};
 	progress_start(&p, "reading", "rows", 0);
 	int rc = ingest_open(in, &path, 1, j->dir, &o, e);

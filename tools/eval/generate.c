@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "eval.h"
 #include "model/batch.h"
 #include "model/generate.h"

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/model_path.h"
 #include "base/opt.h"
+#include "base/progress.h"
 #include "math/gemm.h"
 #include "model/generate.h"
 #include "model/lora.h"
@@ -65,6 +66,7 @@ struct job {
 	size_t n_prompt;
 	const char *finish;  /* "stop" or "length" */
 	struct out out;
+	struct progress loading;
 };
 
 /* ---- setting up ---- */
@@ -113,8 +115,12 @@ open_adapter(struct job *j, struct err *e)
 static int
 open_all(struct job *j, const char *dir, struct err *e)
 {
-	const struct model_options opt = {.compute = math_compute(dtype), .bits = bits ? atoi(bits) : 0};
-	if (model_open(&j->model, dir, &opt, e) < 0 || (adapter && open_adapter(j, e) < 0))
+	const struct model_options opt = {.compute = math_compute(dtype), .bits = bits ? atoi(bits) : 0,
+		.watch = {progress_told, &j->loading}};
+	progress_start(&j->loading, "loading", "B", 0);
+	int rc = model_open(&j->model, dir, &opt, e);
+	progress_end(&j->loading);
+	if (rc < 0 || (adapter && open_adapter(j, e) < 0))
 		return -1;
 	j->tokenizer = tokenizer_open(dir, e);
 	if (!j->tokenizer || template_open(&j->template, dir, template_name, e) < 0)
@@ -308,8 +314,10 @@ continue_records(struct job *j, struct err *e)
 	uint64_t lineno = 0;
 	int got = 0;
 	struct progress p;
-	if (in_open_unpacked(&in, "-", e) < 0)
+	const char *const in_name = "-";
+	if (in_open_unpacked(&in, in_name, e) < 0)
 		return -1;
+	const uint64_t size = in_size(&in_name, 1);
 	progress_start(&p, "generating", "records", 0);
 	while ((got = in_line(&in, LINE_MAX_BYTES, &line, &n, e)) > 0) {
 		lineno++;
@@ -322,7 +330,8 @@ continue_records(struct job *j, struct err *e)
 			got = write_result(j, lineno, true, e);
 		if (got < 0)
 			break;
-		progress_show(&p, lineno, NULL);
+		/* What was taken, not what was read ahead: a record takes long. */
+		progress_share(&p, lineno, size && !in.unpack ? (double)in.taken / (double)size : 0);
 	}
 	progress_end(&p);
 	in_close(&in);

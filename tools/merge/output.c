@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "merge.h"
 
 enum { INDEX_MAX = 1 << 26 };
@@ -28,7 +29,7 @@ put(void *ctx, const void *data, size_t bytes, struct err *e)
 	(void)e;
 	st_write(s->w, data, bytes);
 	s->done += bytes;
-	progress_show(&s->progress, s->done >> 20, NULL);
+	progress_show(&s->progress, s->done, NULL);
 	return 0;
 }
 
@@ -71,7 +72,7 @@ write_weights(const struct plan *p, const char *dir, struct err *e)
 {
 	int rc = 0;
 	struct sink s = {0};
-	progress_start(&s.progress, "merging", "MiB", total_bytes(p) >> 20);
+	progress_start(&s.progress, "merging", "B", total_bytes(p));
 	for (size_t first = 0, end; first < p->n_jobs && rc == 0; first = end) {
 		const char *name;
 		for (end = first; end < p->n_jobs && p->job[end].file == p->job[first].file;)

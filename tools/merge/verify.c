@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "merge.h"
 
 enum { CONFIG_MAX = 1 << 24 };

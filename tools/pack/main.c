@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 #include "fmt/dataset.h"
 #include "fmt/fit.h"
 #include "pack.h"
@@ -73,6 +74,17 @@ pack(const struct opt_list *streams, struct err *e)
 	return pack_run(&opt, streams, e);
 }
 
+static int
+verify_dataset(struct err *e)
+{
+	struct progress p;
+	const struct watch watch = {progress_told, &p};
+	progress_start(&p, "verifying", "examples", 0);
+	int rc = dataset_verify(verify, &watch, e);
+	progress_end(&p);
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -88,7 +100,7 @@ main(int argc, char **argv)
 	else if (cat)
 		rc = inspect_cat(cat, &e);
 	else
-		rc = dataset_verify(verify, &e);
+		rc = verify_dataset(&e);
 	if (rc < 0)
 		die(&e);
 	tool_exit(0);

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "fmt/dataset.h"
 #include "fmt/fit.h"
 #include "fmt/le.h"
@@ -27,6 +28,7 @@ struct pack {
 	struct seen seen;
 	struct buf key;              /* the row as hashed */
 	uint64_t rows, duplicates, without_targets;
+	uint64_t size, before;       /* bytes of all streams, and of those that have been read; size 0: not known */
 	struct progress progress;
 };
 
@@ -111,8 +113,9 @@ pack_stream(struct pack *p, const char *stream, struct err *e)
 			err_prefix(e, "'%s': record %llu: ", shown(stream), (unsigned long long)tokens_count(r));
 			break;
 		}
-		progress_show(&p->progress, p->rows, NULL);
+		progress_share(&p->progress, p->rows, p->size ? (double)(p->before + tokens_fetched(r)) / (double)p->size : 0);
 	}
+	p->before += tokens_fetched(r);
 	if (rc == 0 && (rc = join_header(p, r, e)) < 0)
 		err_prefix(e, "'%s': ", shown(stream));
 	tokens_close(r);
@@ -123,11 +126,12 @@ static int
 pack_streams(struct pack *p, const struct opt_list *streams, struct err *e)
 {
 	int rc = 0;
+	const char *const standard_input = "-", *const *stream = streams->n ? streams->item : &standard_input;
+	size_t n = streams->n ? streams->n : 1;
+	p->size = in_size(stream, n);
 	progress_start(&p->progress, "packing", "rows", 0);
-	if (streams->n == 0)
-		rc = pack_stream(p, "-", e);
-	for (size_t i = 0; rc == 0 && i < streams->n; i++)
-		rc = pack_stream(p, streams->item[i], e);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = pack_stream(p, stream[i], e);
 	progress_end(&p->progress);
 	return rc;
 }

@@ -164,7 +164,7 @@ each_line_of_text(const struct input *in, const struct input_sink *sink, struct 
 	int rc = 0;
 	while (rc == 0 && next_line(&l, &field.p, &field.n)) {
 		struct csv_row row = {l.line, &field, 1};
-		struct record r = {.line = l.line, .cells = &row};
+		struct record r = {.line = l.line, .cells = &row, .end = l.p};
 		if (uni_leading_space(field.p, uni_check(field.p, field.n)) < field.n)
 			rc = sink->record(sink->arg, &r, e);
 	}
@@ -189,7 +189,7 @@ each_row(const struct input *in, const struct input_sink *sink, uint64_t *crlf, 
 	bool first = true;
 	csv_init(&c, in->text, in->n, separator(in), in->quotes);
 	while ((rc = csv_next(&c, &row, e)) > 0) {
-		struct record r = {.line = row.line, .cells = &row};
+		struct record r = {.line = row.line, .cells = &row, .end = c.p};
 		if (sink && !(first && in->header) && sink->record(sink->arg, &r, e) < 0) {
 			rc = -2;
 			break;

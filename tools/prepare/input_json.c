@@ -42,9 +42,9 @@ next_value(struct scan *s, struct err *e)
 }
 
 static int
-hand_on(const struct input_sink *sink, uint64_t line, const json_t *v, struct err *e)
+hand_on(const struct input_sink *sink, uint64_t line, const json_t *v, const char *end, struct err *e)
 {
-	struct record r = {.line = line, .object = json_is_object(v) ? v : NULL};
+	struct record r = {.line = line, .object = json_is_object(v) ? v : NULL, .end = end};
 	if (!r.object)
 		r.wrong = "not a JSON object";
 	return sink->record(sink->arg, &r, e);
@@ -67,7 +67,7 @@ each_of_list(const struct input *in, struct scan *s, const struct input_sink *si
 		json_t *v = next_value(s, e);
 		if (!v)
 			return err_prefix(e, "'%s': ", in->name);
-		int rc = hand_on(sink, line, v, e);
+		int rc = hand_on(sink, line, v, s->p, e);
 		json_decref(v);
 		if (rc < 0)
 			return -1;
@@ -97,8 +97,8 @@ each_line(struct scan *s, const struct input_sink *sink, struct err *e)
 		skip_space(&one);
 		if (one.p < stop) {
 			json_t *v = json_loadb(one.p, (size_t)(stop - one.p), FLAGS | JSON_DECODE_ANY, &je);
-			struct record wrong = {.line = s->line, .wrong = je.text};
-			rc = v ? hand_on(sink, s->line, v, e) : sink->record(sink->arg, &wrong, e);
+			struct record wrong = {.line = s->line, .wrong = je.text, .end = stop};
+			rc = v ? hand_on(sink, s->line, v, stop, e) : sink->record(sink->arg, &wrong, e);
 			json_decref(v);
 		}
 		s->p = lf ? lf + 1 : s->end;
@@ -155,7 +155,7 @@ each_of_columns(const json_t *o, const struct input_sink *sink, struct err *e)
 			json_t *v = lists ? json_array_get(column, i) : json_object_get(column, index);
 			json_object_set(row, key, v ? v : json_null());
 		}
-		rc = hand_on(sink, i + 1, row, e);
+		rc = hand_on(sink, i + 1, row, NULL, e);
 		json_decref(row);
 		at = lists ? NULL : json_object_iter_next(first, at);
 	}
@@ -169,7 +169,7 @@ each_member(const json_t *o, const struct input_sink *sink, struct err *e)
 	json_t *v;
 	uint64_t n = 0;
 	json_object_foreach((json_t *)o, key, v)
-		if (hand_on(sink, ++n, v, e) < 0)
+		if (hand_on(sink, ++n, v, NULL, e) < 0)
 			return -1;
 	return 0;
 }
@@ -180,7 +180,7 @@ each_item(const json_t *list, const struct input_sink *sink, struct err *e)
 	json_t *v;
 	size_t i;
 	json_array_foreach((json_t *)list, i, v)
-		if (hand_on(sink, i + 1, v, e) < 0)
+		if (hand_on(sink, i + 1, v, NULL, e) < 0)
 			return -1;
 	return 0;
 }
@@ -212,7 +212,7 @@ each_of_object(const json_t *o, const struct input_sink *sink, struct err *e)
 		return each_of_columns(o, sink, e);
 	if (all_members(o, is_object))
 		return each_member(o, sink, e);
-	return list ? each_item(list, sink, e) : hand_on(sink, 1, o, e);
+	return list ? each_item(list, sink, e) : hand_on(sink, 1, o, NULL, e);
 }
 
 static int

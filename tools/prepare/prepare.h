@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/opt.h"
+#include "base/progress.h"
 #include "report.h"
 #include "text/csv.h"
 
@@ -67,6 +68,7 @@ struct record {
 	const json_t *object;
 	const struct csv_row *cells;
 	const char *wrong; /* why it cannot be read */
+	const char *end;   /* where in the input's text it ends; NULL: not known */
 };
 
 struct input_sink {
@@ -168,6 +170,7 @@ struct data {
 	struct row_tallies read;
 	const struct options *opt;
 	struct report report;
+	struct progress progress;  /* of the work at hand */
 };
 
 static inline const char *

@@ -220,7 +220,9 @@ static int
 add_record(void *arg, const struct record *r, struct err *e)
 {
 	struct loader *l = arg;
-	if (++l->records >= NO_CLASS)
+	l->records++;
+	progress_share(&l->d->progress, l->records, r->end ? (double)(r->end - l->in->text) / (double)l->in->n : 0);
+	if (l->records >= NO_CLASS)
 		return err_set(e, ERR_DATA, "'%s': more than %u rows", l->in->name, NO_CLASS - 1);
 	if (r->wrong)
 		return malformed(l, r->line, -1, r->wrong);
@@ -351,7 +353,10 @@ rows_load(struct data *d, const struct input *in, int file, const struct mapping
 {
 	struct loader l = {.d = d, .in = in, .m = m, .file = file};
 	struct input_sink sink = {add_record, &l};
-	if (input_each(in, &sink, e) < 0)
+	progress_start(&d->progress, "reading", "rows", 0);
+	int rc = input_each(in, &sink, e);
+	progress_end(&d->progress);
+	if (rc < 0)
 		return -1;
 	report_bytes(&l);
 	report_format(&l);

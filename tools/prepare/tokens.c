@@ -94,10 +94,17 @@ count_all(struct counting *c, struct data *d, struct err *e)
 		if (!c->makers[i])
 			return -1;
 	}
+	progress_start(&d->progress, "tokenizing", "rows", d->n);
+	progress_show(&d->progress, 0, NULL);
 #pragma omp parallel for schedule(dynamic, 64) num_threads(c->threads)
-	for (size_t i = 0; i < d->n; i++)
+	for (size_t i = 0; i < d->n; i++) {
 		if (!d->row[i].dropped)
 			count_row(c, d, i);
+		/* Chunks are handed out in order, so that all before i is done, or nearly. */
+		if (omp_get_thread_num() == 0)
+			progress_show(&d->progress, i + 1, NULL);
+	}
+	progress_end(&d->progress);
 	if (c->fatal.code)
 		*e = c->fatal;
 	return c->fatal.code ? -1 : 0;

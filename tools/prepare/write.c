@@ -107,6 +107,7 @@ parts_release(struct parts *p)
 static int
 write_rows(struct data *d, struct out out[2], uint64_t count[2], struct err *e)
 {
+	progress_start(&d->progress, "writing", "rows", d->n);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct row *r = &d->row[i];
 		if (r->dropped)
@@ -118,7 +119,9 @@ write_rows(struct data *d, struct out out[2], uint64_t count[2], struct err *e)
 		out_puts(&out[r->validation], "\n");
 		count[r->validation]++;
 		free(line);
+		progress_show(&d->progress, i + 1, NULL);
 	}
+	progress_end(&d->progress);
 	return 0;
 }
 

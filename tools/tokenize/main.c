@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/model_path.h"
 #include "base/opt.h"
+#include "base/progress.h"
 #include "fmt/tokens.h"
 #include "text/records.h"
 #include "show.h"
@@ -111,9 +112,7 @@ write_example(void *arg, const struct example *x, const struct records_counts *s
 			start_stream(s);
 		tokens_write(s->writer, x);
 	}
-	if (s->bytes)
-		s->progress.share = (double)so_far->bytes / (double)s->bytes;
-	progress_show(&s->progress, so_far->records, NULL);
+	progress_share(&s->progress, so_far->records, s->bytes ? (double)so_far->bytes / (double)s->bytes : 0);
 	if (s->out.error)
 		return err_set(e, ERR_IO, "cannot write '%s': %s", output, strerror(s->out.error));
 	return head && so_far->records >= (uint64_t)head;
@@ -210,7 +209,7 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 	if (show && !(s.show = show_new(&s.out, opt->tokenizer, on_terminal, &e)))
 		die(&e);
 	progress_start(&s.progress, "tokenizing", "records", 0);
-	s.bytes = records_size(files->item, files->n);
+	s.bytes = in_size(files->item, files->n);
 	s.progress.on = s.progress.on && !(show && on_terminal);
 	int rc = records_tokenize(
 		files->item, files->n, opt, strcmp(on_error, "skip") == 0, opt_threads, &sink, &counts, &e);

@@ -53,6 +53,8 @@ save_moments(const struct run *r, const char *dir, struct err *e)
 			decl[n++] = declare(m, p);
 	char *path = path_join(dir, moments_name);
 	struct st_writer *w = st_create(path, true, decl, n, e);
+	if (w)
+		st_watch(w, &r->model.watch);
 	for (size_t k = 0; w && k < all; k++)
 		if ((m = moment_at(r, k, &p)))
 			st_write(w, m->data, moment_bytes(m));
@@ -180,6 +182,7 @@ checkpoint_save(struct run *r, struct err *e)
 	char *path = checkpoint_path(r, r->step);
 	struct dir_out d;
 	int rc = rundir_sync(r, e);
+	progress_start(&r->files, "saving", "B", 0);
 	if (rc == 0)
 		rc = dir_open(&d, path, true, e);
 	if (rc == 0) {
@@ -189,6 +192,7 @@ checkpoint_save(struct run *r, struct err *e)
 		else
 			dir_abort(&d);
 	}
+	progress_end(&r->files);
 	if (rc == 0)
 		log_detail("wrote '%s'", path);
 	free(path);

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "train.h"
 
 static void
@@ -24,14 +25,6 @@ tell_options_without_effect(const struct settings *s, const struct opt_list *pat
 				paths->item[i]);
 }
 
-static void
-show_reading(void *ctx, uint64_t rows, double share)
-{
-	struct progress *p = ctx;
-	p->share = share;
-	progress_show(p, rows, NULL);
-}
-
 /* Packs or opens what `paths` name; what has to be kept goes into RUN/data-train and RUN/data-validation. A dry run keeps
  * nothing. */
 static int
@@ -41,7 +34,7 @@ open_data(struct run *r, struct ingested *in, const struct opt_list *paths, cons
 	char *keep = s->dry_run ? NULL : rundir_path(r, name), *keep_held_out = s->dry_run ? NULL : rundir_path(r, "data-validation");
 	struct progress p;
 	const struct ingest_options opt = {.template = s->template, .keep = keep, .held_out = held_out,
-		.keep_held_out = keep_held_out, .threads = opt_threads, .progress = show_reading, .progress_ctx = &p,
+		.keep_held_out = keep_held_out, .threads = opt_threads, .progress = progress_share, .progress_ctx = &p,
 		.record = {.train_on = (enum record_train_on)record_train_on_named(s->train_on),
 			.overlong = (enum record_overlong)record_overlong_named(s->overlong),
 			.max_length = (uint32_t)s->max_length, .prompt_loss_weight = s->prompt_loss_weight}};

@@ -60,13 +60,15 @@ commit(struct dir_out *d, int rc, struct err *e)
 }
 
 int
-export_publish(const struct run *r, const char *name, struct err *e)
+export_publish(struct run *r, const char *name, struct err *e)
 {
 	char *path = rundir_path(r, name);
 	struct dir_out d;
 	int rc = dir_open(&d, path, true, e);
+	progress_start(&r->files, "saving", "B", 0);
 	if (rc == 0)
 		rc = commit(&d, export_model(r, d.tmp, false, e), e);
+	progress_end(&r->files);
 	free(path);
 	return rc;
 }

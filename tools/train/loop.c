@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 #include "train.h"
 
 static bool

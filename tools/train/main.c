@@ -17,14 +17,14 @@ open_model(struct run *r, struct err *e)
 {
 	const struct settings *s = r->set;
 	const struct model_options opt = {.from_scratch = s->from_scratch, .seed = (uint64_t)s->seed,
-		.compute = math_compute(s->dtype), .bits = s->load_in_bits ? atoi(s->load_in_bits) : 0};
-	if (model_open(&r->model, r->model_dir, &opt, e) < 0)
-		return -1;
-	if (r->full) {
+		.compute = math_compute(s->dtype), .bits = s->load_in_bits ? atoi(s->load_in_bits) : 0,
+		.watch = {progress_told, &r->files}};
+	progress_start(&r->files, "loading", "B", 0);
+	int rc = model_open(&r->model, r->model_dir, &opt, e);
+	if (rc == 0 && r->full)
 		model_train_all(&r->model);
-		return 0;
-	}
-	return adapter_attach(r, e);
+	progress_end(&r->files);
+	return rc < 0 || r->full ? rc : adapter_attach(r, e);
 }
 
 /* ---- what is about to be done ---- */

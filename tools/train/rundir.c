@@ -197,9 +197,9 @@ is_kept(const struct run *r, const json_t *event)
 	return event && (step < r->step || (step == r->step && (!r->due || (kind && strcmp(kind, "train") == 0))));
 }
 
-/* Copies the events that stay. A line cut short is not one of them. */
+/* Copies the events that stay, and notes how long the run had taken by the last of them. A line cut short is not one of them. */
 static int
-keep_events(const struct run *r, const char *path, struct err *e)
+keep_events(struct run *r, const char *path, struct err *e)
 {
 	struct in in;
 	struct out out;
@@ -215,6 +215,8 @@ keep_events(const struct run *r, const char *path, struct err *e)
 	while ((got = in_line(&in, EVENT_MAX, &line, &n, e)) > 0) {
 		json_t *event = json_loadb(line, n, 0, NULL);
 		bool keep = is_kept(r, event);
+		if (keep)
+			r->seconds_before = json_number_value(json_object_get(event, "elapsed_seconds"));
 		json_decref(event);
 		if (keep) {
 			out_write(&out, line, n);
@@ -246,6 +248,7 @@ rundir_logs(struct run *r, struct err *e)
 int
 rundir_event(struct run *r, json_t *event, struct err *e)
 {
+	json_object_set_new(event, "elapsed_seconds", json_real(r->seconds_before + clock_seconds() - r->started));
 	char *text = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	json_decref(event);
 	if (!text)

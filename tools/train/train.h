@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/opt.h"
+#include "base/progress.h"
 #include "eval/evaluate.h"
 #include "eval/metrics.h"
 #include "eval/results_csv.h"
@@ -86,6 +87,7 @@ struct run {
 	const char *model_dir;
 
 	struct model model;
+	struct progress files;           /* of loading and saving */
 	struct adapter_config adapter;   /* with --method lora */
 	bool full;
 	struct ingested train_data, valid_data;
@@ -118,6 +120,7 @@ struct run {
 	bool fresh;                      /* we made it, and nothing in it is worth keeping yet */
 	struct results_csv results;
 	double started, deadline;        /* on clock_seconds(); deadline 0: none */
+	double seconds_before;           /* that the run took until it was resumed */
 	char validation_text[96];        /* figures of the last evaluation, for the progress line */
 };
 
@@ -184,7 +187,7 @@ int space_check(const struct run *r, struct err *e);
 /* Writes the trained model into an existing directory, as other tools load it: a PEFT adapter or a Hub model. `exact`
  * keeps fp32. ERR_DATA when a weight is not finite. */
 int export_model(const struct run *r, const char *dir, bool exact, struct err *e);
-int export_publish(const struct run *r, const char *name, struct err *e);  /* RUN/best or RUN/final */
+int export_publish(struct run *r, const char *name, struct err *e);  /* RUN/best or RUN/final */
 
 /* RUN/final as a copy of RUN/best. */
 int export_best_as_final(const struct run *r, struct err *e);

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "text/label_list.h"
 #include "train.h"
 
@@ -200,7 +201,7 @@ log_predictions(const struct run *r, const struct validation *v, struct err *e)
 	return rc;
 }
 
-struct watch {
+struct onlooker {
 	const struct run *r;
 	struct progress progress;
 };
@@ -208,7 +209,7 @@ struct watch {
 static bool
 show_progress(void *ctx, size_t done, size_t total)
 {
-	struct watch *w = ctx;
+	struct onlooker *w = ctx;
 	w->progress.total = total;
 	progress_show(&w->progress, done, NULL);
 	return !signals_stop(w->r);
@@ -235,7 +236,7 @@ int
 validate(struct run *r, struct validation *v, struct err *e)
 {
 	double start = clock_seconds();
-	struct watch w = {.r = r};
+	struct onlooker w = {.r = r};
 	*v = (struct validation){0};
 	progress_start(&w.progress, "evaluating", "examples", 0);
 	r->eval.progress = show_progress;
