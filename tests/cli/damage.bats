@@ -165,8 +165,8 @@ END
 
 @test "whole tools on damaged files end with one line and the status of the kind" {
   tok=$hone_bin/hone-tokenize pack=$hone_bin/hone-pack
-  head -c 700 "$files/tokens" >cut
-  fails 65 "'cut': truncated after record" "$pack" -o out cut
+  head -c 700 "$files/tokens" >short
+  fails 65 "'short': truncated after record" "$pack" -o out short
   cp -r "$files/data" data
   printf x | dd of=data/shard-00000.hone.zst bs=1 seek=50 conv=notrunc status=none
   fails 1 "shard-00000" "$pack" --verify data

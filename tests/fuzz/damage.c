@@ -86,7 +86,8 @@ read_tokenizer(const char *path, struct err *e)
 		return -1;
 	struct encoder *enc = encoder_new(t);
 	struct err why = {0};
-	encoder_encode(enc, text, sizeof text - 1, true, &ids, &why);  /* what a text cannot be is no fault of the file's form */
+	encoder_encode(enc, text, sizeof text - 1, true, &ids,
+		&why); /* what a text cannot be is no fault of the file's form */
 	add_text(why.msg);
 	add(ids.v, ids.n * sizeof *ids.v);
 	for (int32_t id = 0; (size_t)id < tokenizer_vocab_size(t) && id < 1000; id++) {
@@ -106,7 +107,8 @@ read_template(const char *path, struct err *e)
 {
 	struct template t;
 	struct buf out = {0};
-	json_t *messages = json_pack("[{s:s, s:s}, {s:s, s:s}]", "role", "user", "content", "a", "role", "assistant", "content", "b");
+	json_t *messages = json_pack(
+		"[{s:s, s:s}, {s:s, s:s}]", "role", "user", "content", "a", "role", "assistant", "content", "b");
 	int rc = template_open(&t, fuzz_model(), path, e);
 	if (rc == 0) {
 		rc = template_render(&t, &(struct conversation){.messages = messages}, &out, e);
@@ -202,7 +204,7 @@ read_dataset(const char *path, struct err *e)
 static int
 verify_dataset(const char *path, struct err *e)
 {
-	return dataset_verify(path, e);
+	return dataset_verify(path, NULL, e);
 }
 
 static int
@@ -290,10 +292,10 @@ static const struct kind {
 
 struct damage {
 	const struct kind *kind;
-	char *read, *file;  /* what the reader is given; the file that is damaged */
+	char *read, *file; /* what the reader is given; the file that is damaged */
 	struct buf whole;
 	char sound[HASH_HEX];
-	size_t cuts[3], changes[3];  /* refused, same, other */
+	size_t cuts[3], changes[3]; /* refused, same, other */
 	bool status[256];
 };
 
@@ -461,8 +463,8 @@ main(int argc, char **argv)
 	cut_and_change(&d, all);
 	running = NULL;
 	printf("%s %s: %zu bytes; cuts: %zu refused, %zu same, %zu other; changes: %zu refused, %zu same, %zu other; statuses",
-		d.kind->name, strrchr(d.file, '/') + 1, d.whole.len, d.cuts[0], d.cuts[1], d.cuts[2], d.changes[0], d.changes[1],
-		d.changes[2]);
+		d.kind->name, strrchr(d.file, '/') + 1, d.whole.len, d.cuts[0], d.cuts[1], d.cuts[2], d.changes[0],
+		d.changes[1], d.changes[2]);
 	for (int i = 0; i < 256; i++)
 		if (d.status[i])
 			printf(" %d", i);

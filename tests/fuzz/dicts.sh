@@ -13,7 +13,7 @@ words() {
   name=$1
   shift
   {
-    echo '"\x0a=====\x0a"'
+    printf '%s\n' '"\x0a=====\x0a"'
     grep -hv '^#include' "$@" | grep -oE '"[][A-Za-z0-9_.:<>{}|%@&()!?,+*/=~^$ -]{2,40}"' | grep -v '%[a-z*.0-9]' | sort -u
   } >"$out/$name.dict"
 }

@@ -106,7 +106,7 @@ use(const char *path)
 	if (d)
 		json_decref(dataset_info(d));
 	dataset_close(d);
-	dataset_verify(path, &e);
+	dataset_verify(path, NULL, &e);
 }
 
 int

@@ -2,16 +2,16 @@
  * byte is odd, a run and a file. Then every test between them. */
 #include <sys/stat.h>
 
-#include "fuzz.h"
 #include "../../tools/eval/eval.h"
+#include "fuzz.h"
 
-struct settings settings;  /* hone-eval's */
+struct settings settings; /* hone-eval's */
 
 static void
 compare_two(const char *one, const char *other)
 {
-	static const char *const keys[] = {"loss", "classification/accuracy", "classification/macro_f1_score",
-		"generation/token_f1"};
+	static const char *const keys[] = {
+		"loss", "classification/accuracy", "classification/macro_f1_score", "generation/token_f1"};
 	struct subject a, b;
 	struct difference d;
 	struct err e;

@@ -12,7 +12,7 @@
 
 enum { SECONDS = 10 };
 
-static const char *running;  /* NULL: no input is being run */
+static const char *running; /* NULL: no input is being run */
 static size_t n;
 
 static void

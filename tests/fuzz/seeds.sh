@@ -34,8 +34,14 @@ seed() {
   done
 }
 
+# hex N...: so many bytes
+hex() {
+  local n
+  for n; do printf '%b' "\\x$(printf %02x "$n")"; done
+}
+
 # byte N FILE: the file with a byte before it
-byte() { { printf "\\x$(printf %02x "$1")"; cat "$2"; } >"$work/with-byte"; echo "@$work/with-byte"; }
+byte() { { hex "$1"; cat "$2"; } >"$work/with-byte"; echo "@$work/with-byte"; }
 
 # ---- records ----
 
@@ -116,7 +122,8 @@ seed tokenizer_json demo "@$work/t" 'The quick brown fox'
 proto_piece() {
   local body
   body=$(printf '\\x0a\\x%02x%s\\x15%s\\x18\\x%02x' "${#1}" "$1" "$2" "$3")
-  printf "\\x0a\\x$(printf %02x $((${#1} + 9)))$body"
+  hex 10 $((${#1} + 9))
+  printf '%b' "$body"
 }
 # proto_model ALGORITHM: pieces, a trainer_spec, and a normalizer_spec
 proto_model() {
@@ -127,7 +134,7 @@ proto_model() {
   proto_piece he '\x00\x00\x00\xbf' 1
   proto_piece ll '\x00\x00\x80\xbf' 1
   proto_piece hello '\x00\x00\x00\xc0' 1
-  printf "\\x12\\x0b\\x18\\x$(printf %02x "$1")\\xc0\\x02\\x00\\xc8\\x02\\x01\\xd0\\x02\\x02"
+  hex 18 11 24 "$1" 192 2 0 200 2 1 208 2 2
   printf '\x1a\x0e\x0a\x08identity\x18\x01\x20\x00'
 }
 LC_ALL=C
@@ -141,7 +148,7 @@ seed tokenizer_dir spm "$(byte 1 "$work/bpe.model")" '' '{"add_bos_token":true,"
 printf '{"h":0,"e":1,"l":2,"he":3,"hel":4,"\u0120":5,"<s>":6,"<|endoftext|>":7}' >"$work/vocab.json"
 seed tokenizer_dir vocab "$(byte 2 "$work/vocab.json")" $'#version: 0.2\nh e\nhe l\n' '{"tokenizer_class":"GPT2Tokenizer","bos_token":"<s>","eos_token":"<|endoftext|>"}' '{"<x>":8}'
 {
-  for ((b = 0; b < 256; b++)); do printf "\\x$(printf %02x $b)" | base64; done
+  for ((b = 0; b < 256; b++)); do hex $b | base64; done
   printf 'aGU=\naGVs\n'
 } | awk '{ print $0, NR - 1 }' >"$work/ranks"
 seed tokenizer_dir tiktoken "$(byte 3 "$work/ranks")" '' '{"eos_token":"<|x|>","added_tokens_decoder":{"258":{"content":"<|x|>","special":true}}}'
@@ -160,14 +167,11 @@ END
 
 # ---- templates ----
 
-i=0
-for f in tests/reference/jinja.jsonl; do
-  jq -r 'select(.t) | .t | @base64' $f | while read -r t; do
-    i=$((i + 1))
-    base64 -d <<<"$t" >"$work/t"
-    seed template "$i" "@$work/t"
-  done
-done
+while read -r t; do
+  i=$((i + 1))
+  base64 -d <<<"$t" >"$work/t"
+  seed template "$i" "@$work/t"
+done < <(jq -r 'select(.t) | .t | @base64' tests/reference/jinja.jsonl)
 jq -c '.vars // empty' tests/reference/jinja.jsonl | head -n 1 >"$work/vars"
 seed template vars '{% for m in messages %}<|{{ m.role }}|>{{ m.content|trim }}{% if loop.last %}{{ eos_token }}{% endif %}{% endfor %}{{ d|tojson(indent=2) }}' "@$work/vars"
 seed tokenizer_dir template "$(byte 0 "$work/t")" '' '{}' '' '' '{%- for m in messages -%}{{ m["role"] }}{%- endfor -%}'
@@ -177,7 +181,8 @@ seed tokenizer_dir template "$(byte 0 "$work/t")" '' '{}' '' '' '{%- for m in me
 # tensors HEADER BYTES: a safetensors file
 tensors() {
   local header=$1 n=${#1}
-  printf "\\x$(printf %02x $((n % 256)))\\x$(printf %02x $((n / 256)))\\0\\0\\0\\0\\0\\0%s" "$header"
+  hex $((n % 256)) $((n / 256)) 0 0 0 0 0 0
+  printf '%s' "$header"
   head -c "$2" /dev/zero | tr '\0' '\074'
 }
 tensors '{"__metadata__":{"format":"pt","b":"a"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"c":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},"e":{"dtype":"I64","shape":[],"data_offsets":[32,40]}}' 40 >"$work/st"
@@ -195,6 +200,7 @@ seed weights index "$index" "@$work/st" "@$work/st2"
 config='{"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":8,"hidden_size":4,"num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":4,"max_position_embeddings":16,"rms_norm_eps":1e-5,"rope_theta":10000.0,"bos_token_id":1,"eos_token_id":[2,3],"tie_word_embeddings":true,"hidden_act":"silu","torch_dtype":"float32"}'
 printf '%s\n' "$config" >"$work/config/config.json"
 seed config llama "$config"
+i=0
 while IFS= read -r more; do
   i=$((i + 1))
   seed config "$i" "$(jq -c "$more" <<<"$config")"
@@ -211,18 +217,22 @@ done <<'END'
 .model_type = "gemma" | .head_dim = 2 | .pad_token_id = 0
 {"model_type":"gpt2","vocab_size":8,"n_embd":4,"n_layer":1,"n_head":2,"n_positions":16,"n_inner":null,"layer_norm_epsilon":1e-5,"activation_function":"gelu_new"}
 END
-f32() { local n=4 d; for d in ${2//,/ }; do n=$((n * d)); done; echo "\"$1\":{\"dtype\":\"F32\",\"shape\":[$2],\"data_offsets\":[$at,$((at + n))]}"; at=$((at + n)); }
-at=0 header=
-for t in model.embed_tokens.weight=8,4 model.norm.weight=4 model.layers.0.input_layernorm.weight=4 \
+# f32_tensors NAME=SHAPE...: a safetensors file of them
+f32_tensors() {
+  local at=0 header="" t n d shape
+  for t; do
+    shape=${t#*=} n=4
+    for d in ${shape//,/ }; do n=$((n * d)); done
+    header=$header,'"'${t%=*}'":{"dtype":"F32","shape":['$shape'],"data_offsets":['$at,$((at + n))']}'
+    at=$((at + n))
+  done
+  tensors "{${header#,}}" $at
+}
+f32_tensors model.embed_tokens.weight=8,4 model.norm.weight=4 model.layers.0.input_layernorm.weight=4 \
   model.layers.0.post_attention_layernorm.weight=4 model.layers.0.self_attn.q_proj.weight=4,4 \
   model.layers.0.self_attn.k_proj.weight=2,4 model.layers.0.self_attn.v_proj.weight=2,4 \
   model.layers.0.self_attn.o_proj.weight=4,4 model.layers.0.mlp.gate_proj.weight=4,4 \
-  model.layers.0.mlp.up_proj.weight=4,4 model.layers.0.mlp.down_proj.weight=4,4; do
-  entry=$(f32 "${t%=*}" "${t#*=}")
-  size=$(sed 's/.*,\([0-9]*\)\]}$/\1/' <<<"$entry")
-  at=$size header=$header,$entry
-done
-tensors "{${header#,}}" "$at" >"$work/model.safetensors"
+  model.layers.0.mlp.up_proj.weight=4,4 model.layers.0.mlp.down_proj.weight=4,4 >"$work/model.safetensors"
 for bits in 0 1 2; do
   printf "\\x0$bits%s" "$config" >"$work/c"
   seed model "llama-$bits" "@$work/c" "@$work/model.safetensors"
@@ -238,23 +248,13 @@ seed adapter saved "$(jq -c '.target_modules = ".*embed_tokens" | .modules_to_sa
 tensors '{"base_model.model.h.0.attn.c_attn.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"base_model.model.h.0.attn.c_attn.lora_B.weight":{"dtype":"F32","shape":[3,2],"data_offsets":[24,48]},"base_model.model.h.0.attn.c_attn.lora_magnitude_vector":{"dtype":"F32","shape":[3],"data_offsets":[48,60]}}' 60 >"$work/adapter.safetensors"
 seed adapter dora "$(jq -c '.target_modules = "all-linear" | .use_dora = true | .layers_to_transform = [0] | .exclude_modules = ["x"]' <<<"$adapter")" "@$work/adapter.safetensors"
 
-at=0 header=
-for t in q_proj.lora_A=2,4 q_proj.lora_B=4,2; do
-  entry=$(f32 "base_model.model.model.layers.0.self_attn.${t%=*}.weight" "${t#*=}")
-  at=$(sed 's/.*,\([0-9]*\)\]}$/\1/' <<<"$entry")
-  header=$header,$entry
-done
-tensors "{${header#,}}" "$at" >"$work/lora.safetensors"
+q=base_model.model.model.layers.0.self_attn.q_proj
+f32_tensors $q.lora_A.weight=2,4 $q.lora_B.weight=4,2 >"$work/lora.safetensors"
 seed lora plain "$(jq -c '.target_modules = ["q_proj"] | .rank_pattern = {}' <<<"$adapter")" "@$work/lora.safetensors"
-at=0 header=
-for t in model.embed_tokens.lora_embedding_A=2,8 model.embed_tokens.lora_embedding_B=4,2 lm_head.weight=8,4 \
-  model.layers.0.mlp.down_proj.lora_A.weight=2,6 model.layers.0.mlp.down_proj.lora_B.weight=4,2 \
-  model.layers.0.mlp.down_proj.lora_magnitude_vector=4; do
-  entry=$(f32 "base_model.model.${t%=*}" "${t#*=}")
-  at=$(sed 's/.*,\([0-9]*\)\]}$/\1/' <<<"$entry")
-  header=$header,$entry
-done
-tensors "{${header#,}}" "$at" >"$work/lora.safetensors"
+m=base_model.model.model down=base_model.model.model.layers.0.mlp.down_proj
+f32_tensors $m.embed_tokens.lora_embedding_A=2,8 $m.embed_tokens.lora_embedding_B=4,2 \
+  base_model.model.lm_head.weight=8,4 $down.lora_A.weight=2,6 $down.lora_B.weight=4,2 $down.lora_magnitude_vector=4 \
+  >"$work/lora.safetensors"
 seed lora all "$(jq -c '.target_modules = ["embed_tokens", "down_proj"] | .modules_to_save = ["lm_head"] | .rank_pattern = {} | .use_dora = true' <<<"$adapter")" "@$work/lora.safetensors"
 
 # ---- token streams and datasets ----
