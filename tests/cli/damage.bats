@@ -192,6 +192,7 @@ END
   cp -r "$files/adapter" adapter
   cp "$files/tokenizer.json" base
   echo '{"label":"a","prediction":"b"}' >predictions.jsonl
+  cp -r "$files/data" data
   ln -s in.jsonl link
   find . -type f | sort | xargs xxh128sum >../before
   tok=("$hone_bin/hone-tokenize" -m "$top/pipelines/demo.model")
@@ -206,6 +207,7 @@ END
     [[ "$output" == *"'$out' is input and output"* ]]
   done
   fails 73 "is not a run of hone-train" "$hone_bin/hone-train" -q -m base -t "$files/data" -o base
+  fails 73 "'data/dataset.json' is input and output" "$hone_bin/hone-eval" -q -m base --force --predictions data/dataset.json data
   find . -type f | sort | xargs xxh128sum | diff - ../before
 }
 
