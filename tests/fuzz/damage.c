@@ -362,11 +362,19 @@ cut_and_change(struct damage *d, bool all)
 	free(copy);
 }
 
-/* Memory that may be taken from now on. AddressSanitizer's would not fit any limit. */
+#if defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#elif defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED
+#endif
+
+/* Memory that may be taken from now on. That of sanitizers would not fit any limit. */
 static void
 limit_memory(size_t bytes)
 {
-#ifndef __SANITIZE_ADDRESS__
+#ifndef SANITIZED
 	unsigned long pages;
 	FILE *f = fopen("/proc/self/statm", "r");
 	FUZZ_CHECK(f && fscanf(f, "%lu", &pages) == 1 && fclose(f) == 0);
@@ -469,5 +477,9 @@ main(int argc, char **argv)
 		if (d.status[i])
 			printf(" %d", i);
 	printf("\n");
+	buf_release(&d.whole);
+	free(d.read);
+	free(d.file);
+	free(hash);
 	return 0;
 }
