@@ -250,7 +250,12 @@ seed adapter dora "$(jq -c '.target_modules = "all-linear" | .use_dora = true | 
 
 q=base_model.model.model.layers.0.self_attn.q_proj
 f32_tensors $q.lora_A.weight=2,4 $q.lora_B.weight=4,2 >"$work/lora.safetensors"
-seed lora plain "$(jq -c '.target_modules = ["q_proj"] | .rank_pattern = {}' <<<"$adapter")" "@$work/lora.safetensors"
+lora=$(jq -c '.target_modules = ["q_proj"] | .rank_pattern = {}' <<<"$adapter")
+seed lora plain "$lora" "@$work/lora.safetensors"
+for options in 0 3 5; do
+  printf '%b%s' "\\x0$options" "$config" >"$work/c"
+  seed merge "$options" "@$work/c" "@$work/model.safetensors" "$lora" "@$work/lora.safetensors"
+done
 m=base_model.model.model down=base_model.model.model.layers.0.mlp.down_proj
 f32_tensors $m.embed_tokens.lora_embedding_A=2,8 $m.embed_tokens.lora_embedding_B=4,2 \
   base_model.model.lm_head.weight=8,4 $down.lora_A.weight=2,6 $down.lora_B.weight=4,2 $down.lora_magnitude_vector=4 \
