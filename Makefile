@@ -239,7 +239,7 @@ lint: compile_commands.json
 	shellcheck $(SHELL_SRC)
 	shellcheck -s bats -S warning -e $(BATS_OK) $(BATS_SRC)
 	cppcheck -q --std=c11 -Ilib --include=/usr/include/jansson.h --suppressions-list=.cppcheck-suppressions --error-exitcode=1 \
-		--enable=warning,portability,performance lib tools tests/helpers
+		--enable=warning,portability,performance lib tools tests/helpers tests/fuzz
 	@printf '%s\n' $(filter-out tests/unit/%,$(C_SRC)) | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p .
 	$(if $(MAN),mandoc -Tlint -Wwarning $(MAN))
 

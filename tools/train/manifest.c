@@ -129,7 +129,9 @@ check_lines(const char *dir, char *text, struct err *e)
 {
 	size_t n;
 	char **names = list_files(dir, &n, e), *rest = NULL, *line = strtok_r(text, "\n", &rest);
-	int rc = names ? 0 : -1;
+	int rc = 0;
+	if (!names)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		if (rc == 0 && strcmp(names[i], manifest) != 0) {
 			rc = check_line(dir, line, names[i], e);
