@@ -27,7 +27,7 @@ OPT_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -
 OPT_tsan    = -O1 -fsanitize=thread -fno-omit-frame-pointer
 # A null pointer plus nothing is no finding.
 OPT_fuzz    = -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined \
-          -fno-omit-frame-pointer
+          -fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 OPT     = $(OPT_$(VARIANT))
 # One thread when fuzzing, so that an input does the same every time: with this, clang leaves the pragmas alone.
 OPENMP  = -fopenmp$(if $(filter fuzz,$(VARIANT)),=libgomp)
@@ -71,7 +71,7 @@ DOCS    = $(wildcard README.md README.zh.md LICENSE docs/*.md docs/howto/*.md)
 EXAMPLES = $(wildcard pipelines/retrain.conf pipelines/cron/* pipelines/example/Makefile)
 UNITS   = $(wildcard pipelines/systemd/*)
 C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/helpers/preload/*.c tests/bench/*.c tests/fuzz/*.c)
-SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
+SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh tests/fuzz/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
 # make V=1 shows the commands instead of these lines.
@@ -171,9 +171,13 @@ $(B)/tests/helpers/interpose.so: tests/helpers/preload/interpose.c tests/helpers
 
 # A fuzz target is linked with libFuzzer where there is clang, else with a main that runs the inputs it is given. Targets of
 # tools take the objects of these.
-FUZZ_TOOLS = fuzz_checkpoint=train fuzz_report=report fuzz_prepare=prepare
+FUZZ_TOOLS = fuzz_checkpoint=train fuzz_merge=merge fuzz_report=report fuzz_prepare=prepare fuzz_subject=eval
 fuzz_tool = $(patsubst $(1)=%,%,$(filter $(1)=%,$(FUZZ_TOOLS)))
 fuzz_objects = $(if $(call fuzz_tool,$(1)),$(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/$(call fuzz_tool,$(1))/*.c))))
+$(B)/tests/fuzz/damage: $(B)/tests/fuzz/damage.o $(B)/tests/fuzz/fuzz.o $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/train/*.c))) \
+		$(LIB_A)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=exit -o $@ $^ $(LDLIBS)
 $(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/fuzz.o $$(call fuzz_objects,$$*) \
 		$(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fuzz/replay.o) $(LIB_A)
 	$(SAY) LD $@
@@ -193,7 +197,7 @@ demo: all
 	$(if $(filter .,$(BIN)),,HONE_BIN=$(BIN) )pipelines/demo
 
 ## check: build, and run the unit, command-line and reference tests (under a minute)
-check: all $(UNIT) $(HELPERS)
+check: all $(UNIT) $(HELPERS) $(FUZZ) $(B)/tests/fuzz/damage
 	@$(RUN_TESTS)
 
 ## check-slow: check; the same on one processor; the longer tests, some under valgrind
@@ -212,6 +216,16 @@ tsan:
 	@tests/sanitized tsan build/tsan/tests/helpers/race >/dev/null
 	@! tests/sanitized tsan build/tsan/tests/helpers/race twice >/dev/null
 	@tests/sanitized tsan $(MAKE) --no-print-directory VARIANT=tsan check
+
+FUZZ_SECONDS = 60
+FUZZ_OUT = build/fuzz
+## fuzz: each fuzz target for FUZZ_SECONDS (60), built with clang; what is found is in build/fuzz/findings
+fuzz:
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-targets
+	@tests/fuzz/dicts.sh build/fuzz/tests/fuzz/dict
+	@mkdir -p $(FUZZ_OUT)/corpus && zstd -dc tests/fuzz/corpus.tar.zst | tar -x -C $(FUZZ_OUT)/corpus
+	@tests/fuzz/campaign.sh -o $(FUZZ_OUT) "$$(($(FUZZ_SECONDS) * $(words $(FUZZ)) / $$(nproc)))" "$$(nproc)"
+fuzz-targets: $(FUZZ)
 
 # ---- measuring ----
 
@@ -232,7 +246,7 @@ lint: compile_commands.json
 	shellcheck $(SHELL_SRC)
 	shellcheck -s bats -S warning -e $(BATS_OK) $(BATS_SRC)
 	cppcheck -q --std=c11 -Ilib --include=/usr/include/jansson.h --suppressions-list=.cppcheck-suppressions --error-exitcode=1 \
-		--enable=warning,portability,performance lib tools tests/helpers
+		--enable=warning,portability,performance lib tools tests/helpers tests/fuzz
 	@printf '%s\n' $(filter-out tests/unit/%,$(C_SRC)) | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p .
 	$(if $(MAN),mandoc -Tlint -Wwarning $(MAN))
 
@@ -317,4 +331,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan bench lint analyze format install uninstall completions dist deb clean FORCE
+.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan fuzz fuzz-targets bench lint analyze format install uninstall completions dist deb clean FORCE

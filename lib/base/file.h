@@ -41,6 +41,9 @@ char *path_real(const char *path);
 char **dir_names(const char *path, size_t *n, struct err *e);
 void names_free(char **names); /* NULL is fine */
 
+/* Whether a path that exists is `dir` itself, or in it or below it, by whatever names. */
+bool path_is_within(const char *path, const char *dir);
+
 /* A buffered byte source over a file, or stdin for "-". */
 struct in {
 	int fd;
@@ -98,6 +101,9 @@ struct out {
 	int error;         /* the first errno */
 	bool force;
 };
+
+/* Refuses (ERR_CANTCREAT) an output that is there and is the input, or in the directory that is. Either may be NULL or "-". */
+int out_check_input(const char *output, const char *input, struct err *e);
 
 /* Creates the output. An existing file is ERR_CANTCREAT unless `force`, also when it appears before out_commit; one that
  * another process of ours is writing is ERR_TEMPFAIL; what is written directly needs no force. Temporaries that an earlier, killed process left are removed. */

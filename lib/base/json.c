@@ -163,6 +163,8 @@ json_get_string(const json_t *o, const char *key, const char **out, struct err *
 		return 0;
 	if (!json_is_string(v))
 		return wrong(key, "a string", e);
+	if (strlen(json_string_value(v)) != json_string_length(v))
+		return wrong(key, "a string without NUL", e);
 	*out = json_string_value(v);
 	return 0;
 }

@@ -28,7 +28,7 @@ int json_write_file(
 	const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e);
 
 /* Members of an object: absent or null leaves *out as it was (the default) and is not an error; a value of
- * another type, or out of range, is ERR_CONFIG with the key named. */
+ * another type, or out of range, or a string with a NUL within, is ERR_CONFIG with the key named. */
 int json_get_int(const json_t *o, const char *key, int64_t min, int64_t max, int64_t *out, struct err *e);
 int json_get_double(const json_t *o, const char *key, double *out, struct err *e);
 int json_get_bool(const json_t *o, const char *key, bool *out, struct err *e);

@@ -161,7 +161,7 @@ static int
 open_shard(struct dataset_shard *s, struct err *e)
 {
 	struct stat st;
-	s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+	s->fd = open(s->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);  /* a pipe is refused, not waited for */
 	if (s->fd < 0 || fstat(s->fd, &st) < 0)
 		return err_sys(e, ERR_NOINPUT, "cannot open '%s'", s->path);
 	if (!S_ISREG(st.st_mode))

@@ -1,9 +1,9 @@
 /* state.json of a checkpoint, and manifest.xxh128 with its hash set right when the first byte is odd. */
 #include <string.h>
 
+#include "../../tools/train/train.h"
 #include "base/hash.h"
 #include "fuzz.h"
-#include "../../tools/train/train.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* The weights of a model directory: model.safetensors.index.json, and the files that it may name. Without an index, one
  * file. */
-#include "fuzz.h"
 #include "fmt/weights.h"
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

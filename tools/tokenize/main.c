@@ -201,7 +201,10 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 	struct records_counts counts;
 	struct tokens_counts written;
 	struct err e;
-	if (out_open(&s.out, output, force, &e) < 0)
+	for (size_t i = 0; i < files->n; i++)
+		if (out_check_input(output, files->item[i], &e) < 0)
+			die(&e);
+	if (out_check_input(output, path_is_dir(model) ? NULL : model, &e) < 0 || out_open(&s.out, output, force, &e) < 0)
 		die(&e);
 	if (show && !(s.show = show_new(&s.out, opt->tokenizer, on_terminal, &e)))
 		die(&e);

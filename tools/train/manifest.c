@@ -34,7 +34,7 @@ hash_file(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
 {
 	char *path = path_join(dir, name);
 	XXH3_state_t *state = hash_state_new();
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = 0;
 	if (fd < 0)
 		rc = err_sys(e, errno == ENOENT ? ERR_DATA : ERR_IO, "cannot open '%s'", path);
 	else if (update(state, fd) < 0)
@@ -73,12 +73,15 @@ manifest_write(const char *dir, struct err *e)
 
 /* ---- checking ---- */
 
+/* `line` is that of the file `name`, and says what is true of it. NULL: there is none left. */
 static int
-check_line(const char *dir, char *line, struct err *e)
+check_line(const char *dir, char *line, const char *name, struct err *e)
 {
-	char hex[HASH_HEX], *name = line + HASH_HEX + 1;
-	if (strlen(line) < HASH_HEX + 2 || line[HASH_HEX - 1] != ' ' || line[HASH_HEX] != ' ' || strchr(name, '/'))
-		return err_set(e, ERR_DATA, "'%s/%s' is damaged: '%s' is no hash and name", dir, manifest, line);
+	char hex[HASH_HEX];
+	if (!line || strlen(line) < HASH_HEX + 2 || line[HASH_HEX - 1] != ' ' || line[HASH_HEX] != ' ' ||
+		strcmp(line + HASH_HEX + 1, name) != 0)
+		return err_set(e, ERR_DATA, "'%s/%s' is damaged: '%s' stands where the hash of '%s' has to be", dir, manifest,
+			line ? line : "", name);
 	line[HASH_HEX - 1] = '\0';
 	if (hash_file(dir, name, hex, e) < 0)
 		return -1;
@@ -87,16 +90,36 @@ check_line(const char *dir, char *line, struct err *e)
 	return 0;
 }
 
+/* The lines are of all files, in order: a manifest that lost some would leave files unchecked. */
+static int
+check_lines(const char *dir, char *text, struct err *e)
+{
+	size_t n;
+	char **names = list_files(dir, &n, e), *rest = NULL, *line = strtok_r(text, "\n", &rest);
+	int rc = 0;
+	if (!names)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0 && strcmp(names[i], manifest) != 0) {
+			rc = check_line(dir, line, names[i], e);
+			line = strtok_r(NULL, "\n", &rest);
+		}
+		free(names[i]);
+	}
+	free(names);
+	if (rc == 0 && line)
+		rc = err_set(e, ERR_DATA, "'%s/%s' has a line of no file: '%s'", dir, manifest, line);
+	return rc;
+}
+
 int
 manifest_check(const char *dir, struct err *e)
 {
 	struct buf b = {0};
-	char *path = path_join(dir, manifest), *rest = NULL;
-	int rc = file_read(path, MANIFEST_MAX, &b, e), lines = 0;
-	for (char *line = rc == 0 ? strtok_r(b.data, "\n", &rest) : NULL; line && rc == 0; line = strtok_r(NULL, "\n", &rest), lines++)
-		rc = check_line(dir, line, e);
-	if (rc == 0 && lines == 0)
-		rc = err_set(e, ERR_DATA, "'%s' is empty", path);
+	char *path = path_join(dir, manifest);
+	int rc = file_read(path, MANIFEST_MAX, &b, e);
+	if (rc == 0)
+		rc = check_lines(dir, b.data, e);
 	buf_release(&b);
 	free(path);
 	return rc;
