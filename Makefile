@@ -4,7 +4,7 @@ VERSION = 0.1.0
 PREFIX  = /usr/local
 DESTDIR =
 
-# build/release is the default variant; asan and debug differ by flags only.
+# build/release is the default variant; debug, asan and tsan differ by flags, and tsan by the compiler.
 VARIANT = release
 B       = build/$(VARIANT)
 # The release variant leaves its programs at the top, where a first `./hone-train -h` looks for them.
@@ -13,12 +13,17 @@ BIN     = $(if $(filter release,$(VARIANT)),.,$(B))
 PKGS    = openblas jansson libzstd libpcre2-8 libutf8proc libxxhash zlib
 DEPS    = build-essential pkg-config git libopenblas-openmp-dev libjansson-dev libzstd-dev libpcre2-dev \
           libutf8proc-dev libxxhash-dev zlib1g-dev libcmocka-dev bats jq zstd xxhash mandoc man-db
-LINT_DEPS = clang-format clang-tidy cppcheck shellcheck valgrind
+LINT_DEPS = clang-format clang-tidy cppcheck shellcheck valgrind clang libomp-dev llvm
 
-CC      = gcc
-OPT_release = -O3 -D_FORTIFY_SOURCE=2
+CC_tsan = clang
+CC      = $(or $(CC_$(VARIANT)),gcc)
+MACHINE := $(shell uname -m)
+OPT_release = -O3 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 OPT_debug   = -O0
 OPT_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# gcc's threads are not instrumented, and so every parallel loop is a race to it: clang with LLVM's OpenMP, which can say
+# what waits for what.
+OPT_tsan    = -O1 -fsanitize=thread -fno-omit-frame-pointer
 OPT     = $(OPT_$(VARIANT))
 
 # Asked once, when the first recipe needs it and not while this file is read: `make deps check` installs
@@ -29,13 +34,17 @@ PKG_LIBS   = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIB
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 \
           -Wno-missing-field-initializers -Wvla -Wundef -Werror=implicit-function-declaration
-HARDEN  = -fstack-protector-strong -fPIE
+# Against what an overflow would be used for. A distribution says it all again in CFLAGS and LDFLAGS (debian/rules).
+HARDEN_x86_64  = -fcf-protection
+HARDEN_aarch64 = -mbranch-protection=standard
+HARDEN  = -fPIE -fstack-protector-strong -fstack-clash-protection $(HARDEN_$(MACHINE))
+HARDEN_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS  = -g $(OPT)
 CPPFLAGS =
 LDFLAGS =
 ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib -fopenmp -ffp-contract=off \
           $(WARN) $(HARDEN) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -fopenmp $(OPT) $(LDFLAGS)
+ALL_LDFLAGS = $(HARDEN_LINK) -fopenmp $(OPT) $(LDFLAGS)
 LDLIBS  = $(PKG_LIBS) -lm
 
 # Which folder may use which: base < fmt < text; base < math; math, fmt < model; model, text < eval; tools use all.
@@ -111,7 +120,7 @@ $(B)/lib%.a:
 
 # Kernels may fuse a multiplication and an addition, and use all of a vector. The compiler does the same with a kernel
 # every time, so results stay the same from run to run and for any number of threads.
-KERNEL_FLAGS = -ffp-contract=fast $(if $(filter x86_64,$(shell uname -m)),-mprefer-vector-width=512)
+KERNEL_FLAGS = -ffp-contract=fast $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
 $(B)/lib/math/%.o: ALL_CFLAGS += $(KERNEL_FLAGS)
 
 $(B)/%.o: %.c $(B)/flags
@@ -147,7 +156,7 @@ $(B)/tests/bench/products $(B)/tests/bench/train: LDLIBS += $(if $(ONEDNN),-ldnn
 
 # ---- testing ----
 
-RUN_TESTS = tests/run -b $(BIN) -o $(B)
+RUN_TESTS = tests/run -b $(BIN) -o $(B) $(if $(filter asan tsan,$(VARIANT)),-t 1800)
 
 ## demo: train, adapt, evaluate, merge and use a small model on data that any Debian has
 demo: all
@@ -162,11 +171,17 @@ check-slow: check
 	@taskset -c 0 $(RUN_TESTS)
 	@$(RUN_TESTS) -t 1200 tests/slow/*.bats
 
-# Memory that is still pointed to when a tool ends is no leak to LeakSanitizer, so tools may leave it to the kernel.
 ## asan: check, all of it built with AddressSanitizer and UndefinedBehaviorSanitizer
 asan:
-	@ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1 \
-		UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) --no-print-directory VARIANT=asan check
+	@tests/sanitized asan $(MAKE) --no-print-directory VARIANT=asan check
+
+# A race that is there must be found, and one that is not, not, before that there are none means anything.
+## tsan: check, all of it built with ThreadSanitizer
+tsan:
+	@$(MAKE) --no-print-directory VARIANT=tsan build/tsan/tests/helpers/race
+	@tests/sanitized tsan build/tsan/tests/helpers/race >/dev/null
+	@! tests/sanitized tsan build/tsan/tests/helpers/race twice >/dev/null
+	@tests/sanitized tsan $(MAKE) --no-print-directory VARIANT=tsan check
 
 # ---- measuring ----
 
@@ -264,4 +279,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps deb-deps check check-slow asan bench lint format install uninstall completions dist deb clean FORCE
+.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan bench lint format install uninstall completions dist deb clean FORCE

@@ -38,9 +38,11 @@ dir_make(const char *path, struct err *e)
 static void
 dir_release(struct dir_out *d)
 {
+	if (d->fd >= 0)
+		close(d->fd);
 	free(d->path);
 	free(d->tmp);
-	*d = (struct dir_out){0};
+	*d = (struct dir_out){.fd = -1};
 }
 
 int
@@ -53,15 +55,17 @@ dir_open(struct dir_out *d, const char *path, bool force, struct err *e)
 	*d = (struct dir_out){.path = stage_target(name), .force = force};
 	free(name);
 	d->tmp = stage_name(d->path);
-	stage_sweep(d->path);
-	if (!force && path_exists(d->path)) {
+	d->fd = stage_begin(d->path, d->tmp, true);
+	if (d->fd >= 0 && (force || !path_exists(d->path)))
+		return 0;
+	if (d->fd >= 0)
 		out_exists(path, e);
-	} else if (path_remove(d->tmp, e) == 0) {
-		if (mkdir(d->tmp, 0777) == 0)
-			return 0;
-		err_sys(e, ERR_CANTCREAT, "cannot create '%s'", path);
-	}
-	dir_release(d);
+	else
+		out_not_begun(path, e);
+	if (d->fd >= 0)
+		dir_abort(d);
+	else
+		dir_release(d);
 	return -1;
 }
 

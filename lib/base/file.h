@@ -23,7 +23,8 @@ struct map {
 int map_open(struct map *m, const char *path, struct err *e);
 void map_close(struct map *m);
 
-/* Gives back the memory of the whole pages between `at` and at + n of a mapping; they are read anew when they are needed. */
+/* Gives back the memory of a mapping from the page of `at` up to that of at + n, which is left as what follows may be in
+ * it. Pages are read anew when they are needed. */
 void map_forget(const void *at, size_t n);
 
 bool path_exists(const char *path);
@@ -88,8 +89,8 @@ struct out {
 	bool force;
 };
 
-/* Creates the output. An existing file is ERR_CANTCREAT unless `force`, also when it appears before out_commit;
- * what is written directly needs no force. Temporaries that an earlier, killed process left are removed. */
+/* Creates the output. An existing file is ERR_CANTCREAT unless `force`, also when it appears before out_commit; one that
+ * another process of ours is writing is ERR_TEMPFAIL; what is written directly needs no force. Temporaries that an earlier, killed process left are removed. */
 int out_open(struct out *o, const char *path, bool force, struct err *e);
 void out_write(struct out *o, const void *p, size_t n);
 void out_puts(struct out *o, const char *s);
@@ -102,8 +103,10 @@ int out_flush(struct out *o, struct err *e);
 int out_commit(struct out *o, struct err *e);
 void out_abort(struct out *o);
 
-/* The refusal of a name that exists: fills *e (ERR_CANTCREAT) and returns -1. */
+/* The refusal of a name that exists: fills *e (ERR_CANTCREAT) and returns -1. And that of errno where nothing could be
+ * begun under a name: EBUSY, as another process is at it, is ERR_TEMPFAIL. */
 int out_exists(const char *path, struct err *e);
+int out_not_begun(const char *path, struct err *e);
 
 /* Writes all n bytes, over signals and short writes; 0, or -1 with errno. */
 int fd_write_all(int fd, const void *p, size_t n);
@@ -113,11 +116,13 @@ int file_write(const char *path, bool force, const void *p, size_t n, struct err
 
 /* A directory that appears whole: files are made in `tmp`, and dir_commit fsyncs and renames it to `path`.
  * An existing final name is ERR_CANTCREAT, unless `force`, which exchanges the two and then removes the old one; the
- * name is never absent, where kernel and file system can exchange. Once the new directory has its name, nothing is
- * an error any more. A symbolic link stays, and what it leads to is replaced. Temporaries that an earlier, killed
- * process left beside `path` are removed, and a directory that it had only moved aside gets its name back. */
+ * name is never absent, where kernel and file system can exchange. One that another process is making is ERR_TEMPFAIL.
+ * Once the new directory has its name, nothing is an error any more. A symbolic link stays, and what it leads to is
+ * replaced. Temporaries that an earlier, killed process left beside `path` are removed, and a directory that it had only
+ * moved aside gets its name back. */
 struct dir_out {
 	char *path, *tmp;
+	int fd;  /* of tmp: locked, for other processes to see */
 	bool force;
 };
 

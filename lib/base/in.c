@@ -85,8 +85,8 @@ map_close(struct map *m)
 void
 map_forget(const void *at, size_t n)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)at, to = (from + n) / page * page;
-	from = (from + page - 1) / page * page;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at_byte = (uintptr_t)at;
+	uintptr_t from = at_byte / page * page, to = (at_byte + n) / page * page;
 	if (from < to)
 		madvise((void *)from, to - from, MADV_DONTNEED);
 }

@@ -34,6 +34,14 @@ out_exists(const char *path, struct err *e)
 	return err_set(e, ERR_CANTCREAT, "'%s' exists; remove it or name another output", path);
 }
 
+int
+out_not_begun(const char *path, struct err *e)
+{
+	if (errno == EBUSY)
+		return err_set(e, ERR_TEMPFAIL, "'%s' is being written by another process; try again when that is done", path);
+	return err_sys(e, ERR_CANTCREAT, "cannot create '%s'", path);
+}
+
 /* Pipes, terminals and devices are written as they are: a rename would put a file in their place. */
 static bool
 is_direct(const char *path)
@@ -47,17 +55,19 @@ open_staged(struct out *o, struct err *e)
 {
 	o->target = stage_target(o->path);
 	o->tmp = stage_name(o->target);
-	stage_sweep(o->target);
-	if (!o->force && path_exists(o->target))
-		return out_exists(o->path, e);
 	/* A rename over a directory would fail as well, but only when all has been written. */
 	if (path_is_dir(o->target)) {
 		errno = EISDIR;
 		return err_sys(e, ERR_CANTCREAT, "cannot create '%s'", o->path);
 	}
+	o->fd = stage_begin(o->target, o->tmp, false);
+	if (o->fd < 0)
+		return out_not_begun(o->path, e);
+	if (o->force || !path_exists(o->target))
+		return 0;
 	unlink(o->tmp);
-	o->fd = open(o->tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	return o->fd < 0 ? err_sys(e, ERR_CANTCREAT, "cannot create '%s'", o->path) : 0;
+	close(o->fd);
+	return out_exists(o->path, e);
 }
 
 static int

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -89,10 +91,25 @@ settle(const char *dir, const char *entry, const char *name, bool old)
 	free(stale);
 }
 
-/* Settles what dead processes staged for `name`; or, when it is NULL, all that is staged, whoever did. */
-static void
+/* Whether a process holds it: the number in its name alone may be that of another one by now. */
+static bool
+is_locked(const char *dir, const char *entry)
+{
+	char *path = path_join(dir, entry);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return locked;
+}
+
+/* Settles what dead processes staged for `name`; or, when it is NULL, all that is staged, whoever did. Whether something
+ * staged for `name` is being worked on. */
+static bool
 sweep(const char *dir, const char *name)
 {
+	bool busy = false;
 	DIR *d = opendir(dir);
 	struct dirent *ent;
 	while (d && (ent = readdir(d))) {
@@ -101,25 +118,82 @@ sweep(const char *dir, const char *name)
 		char *of = staged_for(ent->d_name, &pid, &old);
 		if (of && (!name || (strcmp(of, name) == 0 && !stager_lives(pid))))
 			settle(dir, ent->d_name, of, old);
+		else if (of && name && strcmp(of, name) == 0)
+			busy = busy || is_locked(dir, ent->d_name);
 		free(of);
 	}
 	if (d)
 		closedir(d);
-}
-
-void
-stage_sweep(const char *path)
-{
-	char *dir = parent_of(path), *name = name_of(path);
-	sweep(dir, name);
-	free(name);
-	free(dir);
+	return busy;
 }
 
 void
 dir_sweep(const char *dir)
 {
 	sweep(dir, NULL);
+}
+
+/* ---- beginning ---- */
+
+/* What lies there was left by one before us that had our number. */
+static int
+create(const char *tmp, bool directory)
+{
+	struct err e;
+	if (!directory)
+		unlink(tmp);
+	else if (path_remove(tmp, &e) < 0 || mkdir(tmp, 0777) < 0)
+		return -1;
+	int fd = directory ? open(tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+			   : open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	/* Where the file system knows no locks, the first to be done wins, as against programs that take none. */
+	if (fd >= 0)
+		flock(fd, LOCK_EX | LOCK_NB);
+	return fd;
+}
+
+/* Whether a directory is itself staged: then it is ours, and locked, and nobody else stages anything in it. */
+static bool
+is_staged(const char *dir)
+{
+	long pid;
+	bool old;
+	char *entry = name_of(dir), *of = staged_for(entry, &pid, &old);
+	bool yes = of != NULL;
+	free(of);
+	free(entry);
+	return yes;
+}
+
+/* A descriptor that locks the directory, which makes one of looking and creating; held for no longer than that. Another
+ * may hold it for reasons of its own (`flock . hone-pack ...`), so after a second of waiting we go on without. */
+static int
+lock_directory(const char *dir)
+{
+	enum { TRIES = 1000 };
+	const struct timespec pause = {.tv_nsec = 1000000};
+	int fd = is_staged(dir) ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+		nanosleep(&pause, NULL);
+	return fd;
+}
+
+int
+stage_begin(const char *path, const char *tmp, bool directory)
+{
+	char *dir = parent_of(path), *name = name_of(path);
+	int above = lock_directory(dir), fd = -1;
+	if (sweep(dir, name))
+		errno = EBUSY;
+	else
+		fd = create(tmp, directory);
+	int error = errno;
+	if (above >= 0)
+		close(above);
+	free(name);
+	free(dir);
+	errno = error;
+	return fd;
 }
 
 /* ---- names ---- */

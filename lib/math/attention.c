@@ -24,10 +24,10 @@ attention_scratch(const struct attn_shape *s, enum num type, int T, int max_len,
 }
 
 struct attn_block
-attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0)
+attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0, int size)
 {
 	struct attn_block b = {.doc = doc, .h = h, .kh = h / (s->H / s->K), .i0 = i0};
-	b.n = doc->n - i0 < ATTN_BLOCK ? doc->n - i0 : ATTN_BLOCK;
+	b.n = doc->n - i0 < size ? doc->n - i0 : size;
 	int first = doc->n_prefix + i0;  /* the first query's place in the document */
 	b.j1 = first + b.n;
 	b.j0 = s->window && first - s->window + 1 > 0 ? first - s->window + 1 : 0;
@@ -180,7 +180,7 @@ attention_forward(const struct attn *a, float *lse, const struct attn_doc *docs,
 	for (int d = 0; d < n_docs; d++)
 		for (int h = 0; h < s->H; h++)
 			for (int i0 = 0; i0 < docs[d].n; i0 += ATTN_BLOCK) {
-				struct attn_block b = attn_block_at(&docs[d], s, h, i0);
+				struct attn_block b = attn_block_at(&docs[d], s, h, i0, ATTN_BLOCK);
 				forward_block(a, lse, &b, s, scratch + each * (size_t)omp_get_thread_num());
 			}
 }
@@ -233,7 +233,7 @@ attention_backward(const struct attn *d, const struct attn *a, const float *lse,
 			clear(&d->v, docs[i].k, docs[i].n, kh, s->D);
 			for (int h = kh * group; h < (kh + 1) * group; h++)
 				for (int i0 = 0; i0 < docs[i].n; i0 += ATTN_BLOCK) {
-					struct attn_block b = attn_block_at(&docs[i], s, h, i0);
+					struct attn_block b = attn_block_at(&docs[i], s, h, i0, ATTN_BLOCK);
 					backward_block(d, a, lse, &b, s, P, dS);
 				}
 		}

@@ -4,7 +4,7 @@
 
 #include "math/attention.h"
 
-/* Queries i0 .. i0+n-1 of one document and one head; keys j0 .. j1-1 are those any of them may see, numbered
+/* Queries i0 .. i0+n-1 of one document and one head, a block of `size` at most; keys j0 .. j1-1 are those any of them may see, numbered
  * from the start of the prefix. */
 struct attn_block {
 	const struct attn_doc *doc;
@@ -13,7 +13,7 @@ struct attn_block {
 	int j0, j1;
 };
 
-struct attn_block attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0);
+struct attn_block attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0, int size);
 
 /* Row of the key at place j of a document, numbered from the start of its prefix. */
 static inline int

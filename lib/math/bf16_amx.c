@@ -43,16 +43,6 @@ store_pending(struct tile_state *s, int upto)
 	}
 }
 
-/* Asks the second-level cache for two tiles of B, half of what a step reads. */
-AMX_INLINE void
-prefetch(const uint16_t *b0, const uint16_t *b1)
-{
-	for (int i = 0; i < 16; i++) {
-		_mm_prefetch((const void *)(b0 + 2 * PANEL * i), _MM_HINT_T0);
-		_mm_prefetch((const void *)(b1 + 2 * PANEL * i), _MM_HINT_T0);
-	}
-}
-
 /* The sums are tiles 0 and 1 above 2 and 3. */
 AMX_INLINE void
 zero_sums(void)
@@ -121,7 +111,6 @@ multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two
 			tile_load(5, a1, stride);
 		if (i < steps && two_columns)
 			tile_load(7, b1, 64);
-		prefetch(b0 + b_step, two_columns ? b1 + b_step : b0 + b_step);
 		store_pending(s, i * each);
 		if (i == steps)
 			break;

@@ -30,6 +30,12 @@ packed_left_rows(void *memory, int n, int k)
 	return a;
 }
 
+struct packed_left
+packed_left_part(const struct packed_left *a, int n0, int n, int k0, int k)
+{
+	return (struct packed_left){rows_at(a->rows, n0, k0), n, k};
+}
+
 /* ---- without a kernel: the right side in fp32, rounded to bf16, [n][round_up(k)] ---- */
 
 static void
@@ -45,12 +51,12 @@ left_fp32(struct packed_left *a, const struct operand *x)
 }
 
 static void
-right_fp32(float *to, const struct operand *x, int n, int k)
+right_fp32(float *to, size_t ld, const struct operand *x, int n, int k)
 {
-	size_t ld = (size_t)round_up(k, PACKED_K);
 	int rows = x->k_rows ? k : n, columns = x->k_rows ? n : k;
 	float *buf = math_scratch();
-	memset(to, 0, (size_t)n * ld * sizeof *to);
+	for (int i = 0; i < n; i++)
+		memset(to + (size_t)i * ld + k, 0, (size_t)(round_up(k, PACKED_K) - k) * sizeof *to);
 	for (int r = 0; r < rows; r++) {
 		const float *row = row_load(x->rows, r, 0, columns, buf);
 		for (int c = 0; c < columns; c++)
@@ -61,12 +67,12 @@ right_fp32(float *to, const struct operand *x, int n, int k)
 static void
 product_fp32(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0, bool add)
 {
-	int lda = a->rows.ld, ldb = round_up(b->k, PACKED_K);
+	int ldb = round_up(b->k, PACKED_K);
 	const float *B = (const float *)b->data + (size_t)n0 * (size_t)ldb + k0;
 	float *A = math_scratch();
-	assert((size_t)a->n * (size_t)lda <= MATH_SCRATCH);
-	rows_copy(rows_f32(A, lda), a->rows, a->n, lda);
-	gemm_nt(c, ldc, A, lda, B, ldb, a->n, n, a->k, 1, add);
+	assert((size_t)a->n * (size_t)a->k <= MATH_SCRATCH);
+	rows_copy(rows_f32(A, a->k), a->rows, a->n, a->k);
+	gemm_nt(c, ldc, A, a->k, B, ldb, a->n, n, a->k, 1, add);
 }
 
 /* ---- with one ---- */
@@ -80,14 +86,9 @@ left_bf16(struct packed_left *a, const struct operand *x)
 }
 
 static void
-right_bf16(uint16_t *to, const struct operand *x, int n, int k)
+right_bf16(uint16_t *to, size_t panel, const struct operand *x, int n, int k)
 {
-	int k_pad = round_up(k, PACKED_K);
-	size_t panel = (size_t)k_pad * PANEL;
-	bf16_pack_b(to, panel, x, 0, n, 0, k, k_pad, math_scratch());
-	/* A tile that ends with the first of its two panels reads the second, too. */
-	if (round_up(n, PANEL) < round_up(n, TILE_COLUMNS))
-		memset(to + (size_t)round_up(n, PANEL) / PANEL * panel, 0, panel * sizeof *to);
+	bf16_pack_b(to, panel, x, 0, n, 0, k, round_up(k, PACKED_K), math_scratch());
 }
 
 /* The kernel's way of going on with sums that were put aside does it: C is where they are. */
@@ -97,9 +98,9 @@ product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct p
 {
 	struct tile_state state;
 	size_t panel = (size_t)round_up(b->k, PACKED_K) * PANEL;
-	struct tile_job t = {.lda = (size_t)a->rows.ld, .panel = panel, .k = a->rows.ld, .first = !add,
+	struct tile_job t = {.lda = (size_t)a->rows.ld, .panel = panel, .k = round_up(a->k, PACKED_K), .first = !add,
 		.ld_partial = (size_t)ldc};
-	kernel->begin(&state);
+	state.stored = state.out.rows = 0;
 	for (int j = 0; j < n; j += TILE_COLUMNS) {
 		t.b = (const uint16_t *)b->data + (size_t)(n0 + j) / PANEL * panel + (size_t)k0 * PANEL;
 		t.out.columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
@@ -110,7 +111,6 @@ product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct p
 			kernel->tile(&state, &t);
 		}
 	}
-	kernel->end(&state);
 }
 
 #else
@@ -123,9 +123,9 @@ left_bf16(struct packed_left *a, const struct operand *x)
 }
 
 static void
-right_bf16(uint16_t *to, const struct operand *x, int n, int k)
+right_bf16(uint16_t *to, size_t panel, const struct operand *x, int n, int k)
 {
-	right_fp32((float *)(void *)to, x, n, k);
+	right_fp32((float *)(void *)to, panel, x, n, k);
 }
 
 static void
@@ -153,12 +153,40 @@ packed_left(void *memory, struct rows x, bool k_rows, int n, int k)
 struct packed_right
 packed_right(void *memory, struct rows x, bool k_rows, int n, int k)
 {
+	struct packed_right b = {memory, n, k};
+	packed_right_part(&b, x, k_rows, 0, n, 0, k);
+	return b;
+}
+
+void
+packed_right_part(const struct packed_right *b, struct rows x, bool k_rows, int n0, int n, int k0, int k)
+{
 	const struct operand from = operand_rows(x, k_rows);
+	size_t k_pad = (size_t)round_up(b->k, PACKED_K);
+	assert(n0 % PACKED_N == 0 && k0 % PACKED_K == 0);
 	if (bf16_kernel())
-		right_bf16(memory, &from, n, k);
+		right_bf16((uint16_t *)b->data + (size_t)n0 * k_pad + (size_t)k0 * PANEL, k_pad * PANEL, &from, n, k);
 	else
-		right_fp32(memory, &from, n, k);
-	return (struct packed_right){memory, n, k};
+		right_fp32((float *)b->data + (size_t)n0 * k_pad + k0, k_pad, &from, n, k);
+}
+
+void
+packed_begin(void)
+{
+	const struct bf16_kernel *kernel = bf16_kernel();
+	struct tile_state state;
+	if (kernel)
+		kernel->begin(&state);
+}
+
+void
+packed_end(void)
+{
+	const struct bf16_kernel *kernel = bf16_kernel();
+	struct tile_state state;
+	state.stored = state.out.rows = 0;
+	if (kernel)
+		kernel->end(&state);
 }
 
 void

@@ -33,6 +33,17 @@ struct packed_right packed_right(void *memory, struct rows x, bool k_rows, int n
 /* A left side whose rows are still to be written, up to k; what is behind them is zero. */
 struct packed_left packed_left_rows(void *memory, int n, int k);
 
+/* Rows n0 .. n0+n-1 and elements k0 .. k0+k-1 of a left side; k0, and k unless it ends there, multiples of PACKED_K. */
+struct packed_left packed_left_part(const struct packed_left *a, int n0, int n, int k0, int k);
+
+/* Packs X[n,k] as rows n0 .. n0+n-1 and elements k0 .. k0+k-1 of a right side that has memory for more: n0 a multiple of
+ * PACKED_N, k0 of PACKED_K. */
+void packed_right_part(const struct packed_right *b, struct rows x, bool k_rows, int n0, int n, int k0, int k);
+
+/* What a thread calls before its first product and after its last; in between it multiplies in no other way. */
+void packed_begin(void);
+void packed_end(void);
+
 /* C[a.n,n] = A B^T, or with `add` C += A B^T, for rows n0 .. n0+n-1 and elements k0 .. k0+a.k-1 of B. C is fp32, ldc from
  * row to row, and what is behind it up to whole PACKED_N of rows and columns is overwritten, too. */
 void packed_product(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0,

@@ -52,7 +52,12 @@ copy_row(struct rows to, struct rows from, int t, int n)
 void
 rows_copy(struct rows to, struct rows from, int T, int n)
 {
-#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)n > PARALLEL_MIN)
+	if ((size_t)T * (size_t)n <= PARALLEL_MIN) {
+		for (int t = 0; t < T; t++)
+			copy_row(to, from, t, n);
+		return;
+	}
+#pragma omp parallel for schedule(static)
 	for (int t = 0; t < T; t++)
 		copy_row(to, from, t, n);
 }

@@ -2,6 +2,7 @@
 
 setup() {
   merge="$(cd "${HONE_BIN:-.}" && pwd)/hone-merge"
+  helpers="$(cd "${HONE_HELPERS:-build/release/tests/helpers}" && pwd)"
   cd "$BATS_TEST_TMPDIR"
   mkdir in out
   make_base in/base
@@ -395,4 +396,15 @@ keeps() {
   "$merge" -q -j 1 "${default[@]}"
   "$merge" -q -j 3 -m in/base -a in/adapter -o out/other
   cmp out/merged/model.safetensors out/other/model.safetensors
+}
+
+@test "memory does not grow with a tensor" {
+  [ -z "${HONE_SANITIZER:-}" ] || skip "a sanitizer has memory of its own"
+  "$helpers/bigmodel" big 200 one
+  "$helpers/peak" peak "$merge" -q -m big/base -a big/adapter -o merged
+  [ "$(tail -c 4 merged/model.safetensors | od -An -tx1)" = " 00 3e 00 3e" ]
+  "$helpers/peak" peak "$merge" -q -m big/base -a big/adapter -o merged --verify
+  "$helpers/peak" peak "$merge" -q -m big/base -a big/adapter -o wide --dtype float32
+  cat peak
+  awk '$2 > 120e6 { over = 1 } END { exit over || NR != 3 }' peak
 }

@@ -262,7 +262,7 @@ refused() {
   "$train" -q -m model -t data -o run --lora-r 2 --max-steps 1 --learning-rate 1e-3
   jq '.r = 1048576' run/final/adapter_config.json >big.json
   mv big.json run/final/adapter_config.json
-  [ -n "${ASAN_OPTIONS:-}" ] || ulimit -v 4000000  # a sanitizer maps more than that by itself
+  [ -n "${HONE_SANITIZER:-}" ] || ulimit -v 4000000  # a sanitizer maps more than that by itself
   run --separate-stderr "$train" -m model -t data -o other --init-adapter run/final
   [ "$status" -ne 0 ] && [ "$status" -ne 71 ]
   [[ "$stderr" == *"lora_A"* ]]

@@ -29,6 +29,14 @@ struct work {
 	uint8_t *out;           /* [chunk rows, cols] of job->dtype */
 };
 
+/* Gives back the memory of elements of a mapped tensor, which may be larger than what there is. */
+static void
+forget(const struct st_tensor *t, size_t first, size_t n)
+{
+	size_t size = st_dtype_size(t->dtype);
+	map_forget(t->data + first * size, n * size);
+}
+
 /* The whole tensor as fp32, transposed when asked; new. */
 static float *
 load_matrix(const struct st_tensor *t, bool transpose)
@@ -36,6 +44,7 @@ load_matrix(const struct st_tensor *t, bool transpose)
 	size_t n = (size_t)st_elements(t), rows = (size_t)t->shape[0], cols = rows ? n / rows : 0;
 	float *a = xalloc_aligned(n, sizeof *a);
 	st_to_f32(t, 0, n, a);
+	forget(t, 0, n);
 	if (!transpose)
 		return a;
 	float *b = xalloc_aligned(n, sizeof *b);
@@ -157,6 +166,7 @@ dora_columns(const struct work *k)
 		round_to(dtype, k->w, k->cols);
 		for (size_t i = 0; i < k->cols; i++)
 			squares[i] += (double)k->w[i] * (double)k->w[i];
+		forget(k->job->from, row * k->cols, k->cols);
 	}
 	f->column = xalloc_aligned(k->cols, sizeof *f->column);
 	for (size_t i = 0; i < k->cols; i++)
@@ -194,6 +204,7 @@ merge_rows(const struct work *k, size_t first, size_t n)
 		ok = ok && fits(j->dtype, w, k->cols);
 		st_from_f32(j->dtype, w, k->cols, k->out + i * row_bytes);
 	}
+	forget(j->from, first * k->cols, n * k->cols);
 	return ok;
 }
 
@@ -226,6 +237,7 @@ convert_tensor(const struct job *j, put_fn *put, void *ctx, struct err *e)
 	for (size_t i = 0; i < n && rc == 0; i += CHUNK) {
 		size_t k = n - i < CHUNK ? n - i : CHUNK;
 		st_to_f32(j->from, i, k, w);
+		forget(j->from, i, k);
 		if (!fits(j->dtype, w, k)) {
 			rc = err_set(e, ERR_DATA,
 				"tensor '%s': values are infinite, not a number or too large for %s; give "

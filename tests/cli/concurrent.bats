@@ -1,0 +1,73 @@
+#!/usr/bin/env bats
+# Several runs at once with one output: one wins, the others end with 75, or with 73 where the winner was done before they
+# looked, and what is there is whole. tests/slow/concurrent.bats does the same many times.
+
+bats_require_minimum_version 1.5.0
+load lib
+load concurrent
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return 1
+  export OMP_NUM_THREADS=1
+  rows 40 >rows.jsonl
+}
+
+@test "concurrent: ten packs of one dataset" {
+  hold_stdin 10 "$hone_bin/hone-pack" -q -o data -
+  one_wins 10
+  "$hone_bin/hone-pack" --verify data
+  nothing_staged
+}
+
+@test "concurrent: ten token streams into one file" {
+  words
+  hold_stdin 10 "$hone_bin/hone-tokenize" -q -m config -o x.tok -
+  one_wins 10
+  "$hone_bin/hone-pack" -q -o data x.tok
+  nothing_staged
+}
+
+@test "concurrent: with --force, too, the second is turned away while the first is at work, and replaces it after" {
+  "$hone_bin/hone-pack" -q -o data rows.jsonl
+  hold_stdin 3 "$hone_bin/hone-pack" -q --force -o data -
+  one_wins 3
+  "$hone_bin/hone-pack" -q --force -o data rows.jsonl
+  "$hone_bin/hone-pack" --verify data
+  nothing_staged
+}
+
+@test "concurrent: who was killed holds nothing, and who merely has its number neither" {
+  mkfifo pipe
+  "$hone_bin/hone-pack" -q -o data pipe 2>/dev/null &
+  pid=$!
+  exec 9>pipe
+  wait_for_staged data
+  fails 75 "'data' is being written by another process; try again when that is done" "$hone_bin/hone-pack" -o data rows.jsonl
+  kill -9 "$pid"
+  wait "$pid" || [ $? -eq 137 ]
+  exec 9>&-
+  mkdir ".data.hone-$$"
+  "$hone_bin/hone-pack" -q -o data rows.jsonl
+  "$hone_bin/hone-pack" --verify data
+  rmdir ".data.hone-$$"
+  nothing_staged
+}
+
+@test "concurrent: a directory that somebody has locked is no obstacle" {
+  flock . "$hone_bin/hone-pack" -q -o data rows.jsonl
+  "$hone_bin/hone-pack" --verify data
+}
+
+@test "concurrent: ten trainings, evaluations, merges and reports" {
+  small_model
+  ten "$hone_bin/hone-train" -q -m model -t rows.jsonl -o run --max-steps 3 --batch-size 8 --learning-rate 1e-3 -v rows.jsonl
+  one_wins 10
+  [ -e run/final/adapter_config.json ]
+  ten "$hone_bin/hone-merge" -q -m model -a run/final -o merged
+  one_wins 10
+  "$hone_bin/hone-merge" -q -m model -a run/final -o merged --verify
+  ten "$hone_bin/hone-report" -q -o page.html run
+  one_wins 10
+  tail -n 1 page.html | grep -q '</html>\|^<!-- '
+  nothing_staged
+}
