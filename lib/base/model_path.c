@@ -170,8 +170,9 @@ model_path(const char *name, struct err *e)
 	if (!found) {
 		struct near near;
 		find_near(&near, name);
-		err_set(e, ERR_NOINPUT, "model '%s' is not found%s%s%s; looked at %s", name, *near.best ? " (did you mean '" : "",
-			near.best, *near.best ? "'?)" : "", tried.len ? tried.data : "nothing");
+		err_set(e, ERR_NOINPUT, "model '%s' is not found%s%s%s; looked at %s%s", name,
+			*near.best ? " (did you mean '" : "", near.best, *near.best ? "'?)" : "", tried.len ? tried.data : "nothing",
+			*near.best ? "" : "; a directory is wanted, or a name in the Hub's cache or under $HONE_MODEL_PATH");
 	}
 	buf_release(&tried);
 	return found;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir_kind.h"
 #include "base/json.h"
 #include "fmt/dataset_impl.h"
 #include "fmt/dataset_layout.h"
@@ -242,6 +243,8 @@ check_totals(const struct dataset *d, struct err *e)
 static int
 load(struct dataset *d, struct err *e)
 {
+	if (dir_check(d->path, DIR_DATASET, e) < 0)
+		return -1;
 	char *path = path_join(d->path, DATASET_JSON);
 	int rc = -1;
 	d->json = json_read_file(path, DATASET_JSON_MAX, e);

@@ -272,6 +272,16 @@ read_input_ids(struct job *j, const char *line, size_t n, struct err *e)
 	return rc;
 }
 
+/* Whether a line is no JSON, but what a person would write to a prompt. */
+static bool
+is_text(const char *line, size_t n)
+{
+	size_t i = 0;
+	while (i < n && (line[i] == ' ' || line[i] == '\t'))
+		i++;
+	return i < n && line[i] != '{' && line[i] != '[' && line[i] != '"' && (unsigned char)line[i] != 0xef;
+}
+
 static int
 read_prompt(struct job *j, const char *line, size_t n, uint64_t lineno, struct err *e)
 {
@@ -280,6 +290,9 @@ read_prompt(struct job *j, const char *line, size_t n, uint64_t lineno, struct e
 	int rc = read_input_ids(j, line, n, e);
 	if (rc != 0)
 		return rc < 0 ? err_prefix(e, "line %llu: ", (unsigned long long)lineno) : 0;
+	if (is_text(line, n))
+		return err_set(e, ERR_DATA, "line %llu: not a JSON object: {\"prompt\": \"...\"} and the like are read here; a text by "
+			"itself is given as PROMPT", (unsigned long long)lineno);
 	if (record_prompt(j->maker, line, n, lineno, &ids, &n_ids, e) < 0)
 		return -1;
 	return take_ids(j, ids, n_ids);
