@@ -12,9 +12,9 @@ trap 'rm -f "$said"' EXIT
 
 # shellcheck disable=SC2016  # expanded by the inner shell
 # Each line behind the name of its file, which a warning without a place does not tell.
-printf "%s\n" "$@" | xargs -P "$(nproc)" -I FILE sh -c '
-  said=$($1 -fanalyzer -fdiagnostics-plain-output -c -o /dev/null FILE 2>&1) || { printf "%s\n" "$said"; exit 1; }
-  printf "%s\n" "$said" | sed "s|^|FILE |"' sh "$compiler" >"$said" || { cat "$said"; exit 1; }
+printf "%s\n" "$@" | xargs -P "$(nproc)" -I {} sh -c '
+  said=$($1 -fanalyzer -fdiagnostics-plain-output -c -o /dev/null {} 2>&1) || { printf "%s\n" "$said"; exit 1; }
+  printf "%s\n" "$said" | sed "s|^|{} |"' sh "$compiler" >"$said" || { cat "$said"; exit 1; }
 awk '
   NR == FNR { if ($0 !~ /^#/) explained[$1 " " $2]; next }
   / warning: / && match($0, /-Wanalyzer-[a-z-]+/) {
