@@ -47,6 +47,12 @@ hash_file(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
 	return rc;
 }
 
+static bool
+is_listed(const char *name)
+{
+	return name[0] != '.' && strcmp(name, manifest) != 0;
+}
+
 /* ---- writing ---- */
 
 int
@@ -59,7 +65,7 @@ manifest_write(const char *dir, struct err *e)
 		return -1;
 	for (size_t i = 0; rc == 0 && names[i]; i++) {
 		char hex[HASH_HEX];
-		if (names[i][0] != '.' && (rc = hash_file(dir, names[i], hex, e)) == 0)
+		if (is_listed(names[i]) && (rc = hash_file(dir, names[i], hex, e)) == 0)
 			buf_printf(&b, "%s  %s\n", hex, names[i]);
 	}
 	names_free(names);
@@ -94,19 +100,17 @@ check_line(const char *dir, char *line, const char *name, struct err *e)
 static int
 check_lines(const char *dir, char *text, struct err *e)
 {
-	size_t n;
-	char **names = list_files(dir, &n, e), *rest = NULL, *line = strtok_r(text, "\n", &rest);
+	char **names = dir_names(dir, NULL, e), *rest = NULL, *line = strtok_r(text, "\n", &rest);
 	int rc = 0;
 	if (!names)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (rc == 0 && strcmp(names[i], manifest) != 0) {
-			rc = check_line(dir, line, names[i], e);
-			line = strtok_r(NULL, "\n", &rest);
-		}
-		free(names[i]);
+	for (size_t i = 0; rc == 0 && names[i]; i++) {
+		if (!is_listed(names[i]))
+			continue;
+		rc = check_line(dir, line, names[i], e);
+		line = strtok_r(NULL, "\n", &rest);
 	}
-	free(names);
+	names_free(names);
 	if (rc == 0 && line)
 		rc = err_set(e, ERR_DATA, "'%s/%s' has a line of no file: '%s'", dir, manifest, line);
 	return rc;
