@@ -27,7 +27,7 @@ OPT_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -
 OPT_tsan    = -O1 -fsanitize=thread -fno-omit-frame-pointer
 # A null pointer plus nothing is no finding.
 OPT_fuzz    = -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined \
-          -fno-omit-frame-pointer
+          -fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 OPT     = $(OPT_$(VARIANT))
 # One thread when fuzzing, so that an input does the same every time: with this, clang leaves the pragmas alone.
 OPENMP  = -fopenmp$(if $(filter fuzz,$(VARIANT)),=libgomp)
@@ -44,7 +44,7 @@ WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoin
 HARDEN_x86_64  = -fcf-protection
 HARDEN_aarch64 = -mbranch-protection=standard
 HARDEN  = -fPIE -fstack-protector-strong -fstack-clash-protection $(HARDEN_$(MACHINE))
-HARDEN_LINK = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+HARDEN_LINK = -fPIE -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS  = -g $(OPT)
 CPPFLAGS =
 LDFLAGS =
@@ -70,8 +70,8 @@ MAN     = $(wildcard tools/*/*.1 pipelines/*.1 docs/man/*.[157])
 DOCS    = $(wildcard README.md README.zh.md LICENSE docs/*.md docs/howto/*.md)
 EXAMPLES = $(wildcard pipelines/retrain.conf pipelines/cron/* pipelines/example/Makefile)
 UNITS   = $(wildcard pipelines/systemd/*)
-C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/bench/*.c tests/fuzz/*.c)
-SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh) $(SCRIPTS)
+C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/helpers/preload/*.c tests/bench/*.c tests/fuzz/*.c)
+SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh tests/fuzz/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
 # make V=1 shows the commands instead of these lines.
@@ -126,8 +126,9 @@ $(B)/lib%.a:
 	$(Q)ar rcs $@ $^
 
 # Kernels may fuse a multiplication and an addition, and use all of a vector. The compiler does the same with a kernel
-# every time, so results stay the same from run to run and for any number of threads.
-KERNEL_FLAGS = -ffp-contract=fast $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
+# every time, so results stay the same from run to run and for any number of threads. Nobody reads the flags of
+# floating-point exceptions, so that both sides of a choice may be computed.
+KERNEL_FLAGS = -ffp-contract=fast -fno-trapping-math $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
 $(B)/lib/math/%.o: ALL_CFLAGS += $(KERNEL_FLAGS)
 
 # clang takes minutes to watch unrolled kernels, whose branches the input does not decide.
@@ -159,13 +160,24 @@ $(UNIT): $(B)/%: $(B)/%.o $(LIB_A)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(HELPERS) $(BENCH): $(B)/%: $(B)/%.o $(LIB_A)
 	$(SAY) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+
+# What makes calls of the C library fail (tests/helpers/preload/interpose.c), and the driver of it.
+$(B)/tests/helpers/faults: $(patsubst %.c,$(B)/%.o,$(filter-out %/interpose.c,$(wildcard tests/helpers/preload/*.c))) $(B)/tests/helpers/interpose.so
+$(B)/tests/helpers/interpose.so: tests/helpers/preload/interpose.c tests/helpers/preload/faults.h $(B)/flags
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)$(CC) -std=c11 -O1 -g -fPIC -shared $(WARN) -o $@ $<
 
 # A fuzz target is linked with libFuzzer where there is clang, else with a main that runs the inputs it is given. Targets of
 # tools take the objects of these.
-FUZZ_TOOLS = fuzz_checkpoint=train fuzz_report=report fuzz_prepare=prepare
+FUZZ_TOOLS = fuzz_checkpoint=train fuzz_merge=merge fuzz_report=report fuzz_prepare=prepare fuzz_subject=eval
 fuzz_tool = $(patsubst $(1)=%,%,$(filter $(1)=%,$(FUZZ_TOOLS)))
 fuzz_objects = $(if $(call fuzz_tool,$(1)),$(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/$(call fuzz_tool,$(1))/*.c))))
+$(B)/tests/fuzz/damage: $(B)/tests/fuzz/damage.o $(B)/tests/fuzz/fuzz.o $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/train/*.c))) \
+		$(LIB_A)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=exit -o $@ $^ $(LDLIBS)
 $(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/fuzz.o $$(call fuzz_objects,$$*) \
 		$(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fuzz/replay.o) $(LIB_A)
 	$(SAY) LD $@
@@ -185,7 +197,7 @@ demo: all
 	$(if $(filter .,$(BIN)),,HONE_BIN=$(BIN) )pipelines/demo
 
 ## check: build, and run the unit, command-line and reference tests (under a minute)
-check: all $(UNIT) $(HELPERS)
+check: all $(UNIT) $(HELPERS) $(FUZZ) $(B)/tests/fuzz/damage
 	@$(RUN_TESTS)
 
 ## check-slow: check; the same on one processor; the longer tests, some under valgrind
@@ -204,6 +216,16 @@ tsan:
 	@tests/sanitized tsan build/tsan/tests/helpers/race >/dev/null
 	@! tests/sanitized tsan build/tsan/tests/helpers/race twice >/dev/null
 	@tests/sanitized tsan $(MAKE) --no-print-directory VARIANT=tsan check
+
+FUZZ_SECONDS = 60
+FUZZ_OUT = build/fuzz
+## fuzz: each fuzz target for FUZZ_SECONDS (60), built with clang; what is found is in build/fuzz/findings
+fuzz:
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-targets
+	@tests/fuzz/dicts.sh build/fuzz/tests/fuzz/dict
+	@mkdir -p $(FUZZ_OUT)/corpus && zstd -dc tests/fuzz/corpus.tar.zst | tar -x -C $(FUZZ_OUT)/corpus
+	@tests/fuzz/campaign.sh -o $(FUZZ_OUT) "$$(($(FUZZ_SECONDS) * $(words $(FUZZ)) / $$(nproc)))" "$$(nproc)"
+fuzz-targets: $(FUZZ)
 
 # ---- measuring ----
 
@@ -224,9 +246,15 @@ lint: compile_commands.json
 	shellcheck $(SHELL_SRC)
 	shellcheck -s bats -S warning -e $(BATS_OK) $(BATS_SRC)
 	cppcheck -q --std=c11 -Ilib --include=/usr/include/jansson.h --suppressions-list=.cppcheck-suppressions --error-exitcode=1 \
-		--enable=warning,portability,performance lib tools tests/helpers
+		--enable=warning,portability,performance lib tools tests/helpers tests/fuzz
 	@printf '%s\n' $(filter-out tests/unit/%,$(C_SRC)) | xargs -P "$$(nproc)" -n 4 clang-tidy --quiet -p .
 	$(if $(MAN),mandoc -Tlint -Wwarning $(MAN))
+
+ANALYZED = $(CC) $(filter-out -fopenmp,$(ALL_CFLAGS)) -O1
+
+## analyze: the sources through gcc's -fanalyzer
+analyze:
+	@tests/analyze.sh .analyzer-exceptions '$(ANALYZED)' $(filter-out tests/unit/% tests/fuzz/%,$(C_SRC))
 
 ## format: clang-format in place
 format:
@@ -275,13 +303,15 @@ uninstall:
 
 # ---- packages of hone ----
 
-DEB_DEPS = debhelper lintian fakeroot
+DEB_DEPS = debhelper lintian blhc fakeroot
 
-## deb: build/deb/hone_VERSION_ARCH.deb of the last commit, and what lintian says of it
+## deb: build/deb/hone_VERSION_ARCH.deb of the last commit, and what blhc and lintian say of it
 deb:
 	@rm -rf build/deb && mkdir -p build/deb
 	git archive --prefix=hone-$(VERSION)/ HEAD | tar -x -C build/deb
-	cd build/deb/hone-$(VERSION) && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" dpkg-buildpackage -b -us -uc
+	cd build/deb/hone-$(VERSION) && DEB_BUILD_OPTIONS="nocheck parallel=$$(nproc)" dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
+		{ tail -n 40 ../build.log; exit 1; }
+	blhc --all build/deb/build.log
 	lintian --fail-on error,warning build/deb/*.changes
 
 ## deb-deps: install the Debian packages that `make deb` needs besides
@@ -301,4 +331,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan bench lint format install uninstall completions dist deb clean FORCE
+.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan fuzz fuzz-targets bench lint analyze format install uninstall completions dist deb clean FORCE

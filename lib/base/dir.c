@@ -16,7 +16,7 @@ dir_sync(const char *path, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* Some file systems cannot sync a directory and say EINVAL: nothing more can be done there. */
-	int rc = fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? err_sys(e, ERR_IO, "cannot sync '%s'", path) : 0;
+	int rc = fd < 0 || (fd_sync(fd) < 0 && errno != EINVAL) ? err_sys(e, ERR_IO, "cannot sync '%s'", path) : 0;
 	if (fd >= 0)
 		close(fd);
 	return rc;
@@ -34,6 +34,57 @@ dir_make(const char *path, struct err *e)
 		rc = err_sys(e, ERR_CANTCREAT, "cannot create '%s'", path);
 	return rc;
 }
+
+/* ---- names ---- */
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char **
+dir_names(const char *path, size_t *n, struct err *e)
+{
+	char **names = NULL;
+	size_t cap = 0, k = 0;
+	DIR *d = opendir(path);
+	if (!d) {
+		err_sys(e, ERR_NOINPUT, "cannot read '%s'", path);
+		return NULL;
+	}
+	GROW(names, cap, 1);
+	/* The end and an error look alike but for errno. */
+	for (struct dirent *ent; errno = 0, (ent = readdir(d));) {
+		if (strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0)
+			continue;
+		GROW(names, cap, k + 2);
+		names[k++] = xstrdup(ent->d_name);
+	}
+	int error = errno;
+	closedir(d);
+	names[k] = NULL;
+	if (error) {
+		names_free(names);
+		errno = error;
+		err_sys(e, ERR_IO, "cannot read '%s'", path);
+		return NULL;
+	}
+	qsort(names, k, sizeof *names, by_name);
+	if (n)
+		*n = k;
+	return names;
+}
+
+void
+names_free(char **names)
+{
+	for (size_t i = 0; names && names[i]; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* ---- a staged directory ---- */
 
 static void
 dir_release(struct dir_out *d)
@@ -119,19 +170,14 @@ dir_abort(struct dir_out *d)
 static int
 remove_children(const char *path, struct err *e)
 {
-	DIR *d = opendir(path);
-	if (!d)
-		return err_sys(e, ERR_IO, "cannot read '%s'", path);
-	int rc = 0;
-	struct dirent *ent;
-	while (rc == 0 && (ent = readdir(d))) {
-		if (strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0)
-			continue;
-		char *child = path_join(path, ent->d_name);
+	char **names = dir_names(path, NULL, e);
+	int rc = names ? 0 : -1;
+	for (size_t i = 0; rc == 0 && names[i]; i++) {
+		char *child = path_join(path, names[i]);
 		rc = path_remove(child, e);
 		free(child);
 	}
-	closedir(d);
+	names_free(names);
 	return rc;
 }
 

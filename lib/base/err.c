@@ -21,13 +21,22 @@ err_set(struct err *e, int code, const char *fmt, ...)
 	return -1;
 }
 
+/* Memory can be out in the kernel, too; and what cannot be created for want of room is not wrong with its name. */
+static int
+code_of(int code, int error)
+{
+	if (error == ENOMEM)
+		return ERR_MEMORY;
+	return code == ERR_CANTCREAT && (error == ENOSPC || error == EDQUOT || error == EIO) ? ERR_IO : code;
+}
+
 int
 err_sys(struct err *e, int code, const char *fmt, ...)
 {
 	int saved = errno;
 	va_list ap;
 	va_start(ap, fmt);
-	e->code = code == ERR_CANTCREAT && (saved == ENOSPC || saved == EDQUOT || saved == EIO) ? ERR_IO : code;
+	e->code = code_of(code, saved);
 	vsnprintf(e->msg, sizeof e->msg, fmt, ap);
 	va_end(ap);
 	append(e, strlen(e->msg), ": ");

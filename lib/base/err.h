@@ -28,7 +28,8 @@ struct err {
 /* Fills *e and returns -1, so that a caller can `return err_set(e, ERR_DATA, "...")`. */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* As err_set, with ": " and the text of errno behind the message. What cannot be created for want of room is ERR_IO. */
+/* As err_set, with ": " and the text of errno behind the message. What cannot be created for want of room is ERR_IO, want of
+ * memory is ERR_MEMORY, whatever `code` says. */
 int err_sys(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts a context ("'FILE': line 3: ") before the message that *e already holds; returns -1. */

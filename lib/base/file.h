@@ -27,9 +27,22 @@ void map_close(struct map *m);
  * it. Pages are read anew when they are needed. */
 void map_forget(const void *at, size_t n);
 
+/* A name that cannot be looked at for another reason than that nothing is there counts as there: what is done with it then
+ * tells why not, and nothing is left out or written over in silence. */
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
 char *path_join(const char *dir, const char *name);  /* new; the caller frees */
+
+/* As realpath: the path without links, new, or NULL with errno when nothing is there. */
+char *path_real(const char *path);
+
+/* The names in a directory but "." and "..", sorted, NULL behind them, new; *n of them, unless n is NULL. NULL: an error,
+ * so that a directory that cannot be read to its end is not taken for a smaller one. */
+char **dir_names(const char *path, size_t *n, struct err *e);
+void names_free(char **names); /* NULL is fine */
+
+/* Whether a path that exists is `dir` itself, or in it or below it, by whatever names. */
+bool path_is_within(const char *path, const char *dir);
 
 /* A buffered byte source over a file, or stdin for "-". */
 struct in {
@@ -89,6 +102,9 @@ struct out {
 	bool force;
 };
 
+/* Refuses (ERR_CANTCREAT) an output that is there and is the input, or in the directory that is. Either may be NULL or "-". */
+int out_check_input(const char *output, const char *input, struct err *e);
+
 /* Creates the output. An existing file is ERR_CANTCREAT unless `force`, also when it appears before out_commit; one that
  * another process of ours is writing is ERR_TEMPFAIL; what is written directly needs no force. Temporaries that an earlier, killed process left are removed. */
 int out_open(struct out *o, const char *path, bool force, struct err *e);
@@ -97,6 +113,9 @@ void out_puts(struct out *o, const char *s);
 
 /* Flushes what is buffered now, for a reader that waits at the other end of a pipe. */
 int out_flush(struct out *o, struct err *e);
+
+/* Whether a write has failed by now, for those who would go on for long; 0 or -1. */
+int out_check(const struct out *o, struct err *e);
 
 /* Flushes, fsyncs and renames (a file) or flushes (stdout, what is written directly). After it, or out_abort, o is
  * released. */
@@ -110,6 +129,14 @@ int out_not_begun(const char *path, struct err *e);
 
 /* Writes all n bytes, over signals and short writes; 0, or -1 with errno. */
 int fd_write_all(int fd, const void *p, size_t n);
+
+/* Takes up descriptors 0, 1 and 2 where they are closed, so that no file of ours gets the number and messages end up in
+ * it. Reading or writing them fails as before. Every tool does this first (opt_parse). */
+void fd_hold_standard(void);
+
+/* fsync and close, over signals: a descriptor that close was interrupted on is gone all the same. 0, or -1 with errno. */
+int fd_sync(int fd);
+int fd_close(int fd);
 
 /* A whole small file at once: out_open, out_write, out_commit. */
 int file_write(const char *path, bool force, const void *p, size_t n, struct err *e);

@@ -1,5 +1,7 @@
-#define _DEFAULT_SOURCE  /* madvise */
+#define _DEFAULT_SOURCE  /* madvise, realpath */
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,9 +14,9 @@
 enum { IN_BUFFER = 1 << 18 };
 
 static int
-open_input(const char *path, struct err *e)
+open_input(const char *path, int flags, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 	if (fd < 0)
 		return err_sys(e, ERR_NOINPUT, "cannot open '%s'", path);
 	struct stat st;
@@ -52,7 +54,7 @@ file_read(const char *path, size_t max, struct buf *b, struct err *e)
 int
 map_open(struct map *m, const char *path, struct err *e)
 {
-	int fd = open_input(path, e);
+	int fd = open_input(path, O_NONBLOCK, e);  /* a pipe is refused, not waited for */
 	if (fd < 0)
 		return -1;
 	struct stat st;
@@ -95,7 +97,8 @@ bool
 path_exists(const char *path)
 {
 	struct stat st;
-	return lstat(path, &st) == 0;
+	return lstat(path, &st) == 0 ||
+		!(errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ENAMETOOLONG || errno == ELOOP);
 }
 
 bool
@@ -103,6 +106,15 @@ path_is_dir(const char *path)
 {
 	struct stat st;
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *
+path_real(const char *path)
+{
+	char *real = realpath(path, NULL);
+	if (!real && errno == ENOMEM)
+		mem_die(PATH_MAX);
+	return real;
 }
 
 char *
@@ -118,7 +130,7 @@ in_open(struct in *in, const char *path, struct err *e)
 	*in = (struct in){.fd = STDIN_FILENO, .name = path};
 	if (strcmp(path, "-") == 0)
 		in->name = "standard input";
-	else if ((in->fd = open_input(path, e)) < 0)
+	else if ((in->fd = open_input(path, 0, e)) < 0)
 		return -1;
 	GROW(in->data, in->cap, IN_BUFFER);
 	return 0;

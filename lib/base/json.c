@@ -34,6 +34,12 @@ write_as_reals(const char *text, size_t n, struct buf *out)
 	}
 }
 
+void
+json_use_xmalloc(void)
+{
+	json_set_alloc_funcs(xmalloc, free);
+}
+
 json_t *
 json_read(const char *name, const char *text, size_t n, struct err *e)
 {
@@ -62,7 +68,15 @@ json_read_file(const char *path, size_t max, struct err *e)
 	return o;
 }
 
-/* 17 digits always read back; 15 are enough for numbers that people write. NULL: out of memory. */
+int
+json_read_optional(const char *path, size_t max, json_t **o, struct err *e)
+{
+	bool there = path_exists(path);
+	*o = there ? json_read_file(path, max, e) : NULL;
+	return there && !*o ? -1 : 0;
+}
+
+/* 17 digits always read back; 15 are enough for numbers that people write. */
 static char *
 shortest_text(const json_t *o, size_t flags)
 {
@@ -71,7 +85,7 @@ shortest_text(const json_t *o, size_t flags)
 	for (int digits = 15; digits <= 17 && !same; digits++) {
 		free(text);
 		text = json_dumps(o, flags | JSON_REAL_PRECISION(digits));
-		json_t *back = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+		json_t *back = json_loads(text, JSON_ALLOW_NUL, NULL);
 		same = back && json_equal((json_t *)o, back);
 		json_decref(back);
 	}
@@ -84,8 +98,6 @@ json_write_file(const char *path, bool force, const json_t *o, size_t flags, con
 	if (!o)
 		return err_set(e, ERR_BUG, "'%s': cannot be written as JSON", path);
 	char *text = shortest_text(o, flags);
-	if (!text)
-		return err_set(e, ERR_MEMORY, "'%s': out of memory", path);
 	struct out out;
 	int rc = out_open(&out, path, force, e);
 	if (rc == 0) {
@@ -151,6 +163,8 @@ json_get_string(const json_t *o, const char *key, const char **out, struct err *
 		return 0;
 	if (!json_is_string(v))
 		return wrong(key, "a string", e);
+	if (strlen(json_string_value(v)) != json_string_length(v))
+		return wrong(key, "a string without NUL", e);
 	*out = json_string_value(v);
 	return 0;
 }

@@ -7,10 +7,12 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "base/progress.h"
 
 const char *log_tool = "hone";
 int log_level = 1;
+const char *usage_file;
 
 static void
 say(const char *kind, const char *fmt, va_list ap)
@@ -33,8 +35,9 @@ void
 die_usage(const char *fmt, ...)
 {
 	va_list ap;
+	char *from = usage_file ? xasprintf("'%s': ", usage_file) : NULL;
 	va_start(ap, fmt);
-	say("", fmt, ap);
+	say(from ? from : "", fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "%s: try '%s -h'\n", log_tool, log_tool);
 	exit(ERR_USAGE);

@@ -12,6 +12,7 @@ extern int log_level;         /* 0 quiet (-q): errors only; 1: warnings and note
 
 /* Prints `tool: MESSAGE` and ends the process with e's code. */
 _Noreturn void die(const struct err *e);
+extern const char *usage_file;  /* that the options come from at the moment, for die_usage; NULL: the command line */
 _Noreturn void die_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -7,11 +7,12 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
 
 void
 mem_die(size_t bytes)
 {
-	fprintf(stderr, "hone: out of memory: %zu bytes asked for\n", bytes);
+	fprintf(stderr, "%s: out of memory: %zu bytes asked for\n", log_tool, bytes);
 	exit(ERR_MEMORY);
 }
 

@@ -1,7 +1,6 @@
 #include "base/model_path.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,9 +113,10 @@ search_path(const char *name, struct buf *tried)
 static void
 compare_names(struct near *near, const char *dir, const char *prefix, bool cache)
 {
-	DIR *d = opendir(dir);
-	for (struct dirent *entry; d && (entry = readdir(d));) {
-		const char *name = entry->d_name, *dashes;
+	struct err ignored;
+	char **names = dir_names(dir, NULL, &ignored);
+	for (size_t i = 0; names && names[i]; i++) {
+		const char *name = names[i], *dashes;
 		char *shown;
 		if (!cache && name[0] != '.') {
 			shown = xasprintf("%s%s", prefix, name);
@@ -130,8 +130,7 @@ compare_names(struct near *near, const char *dir, const char *prefix, bool cache
 		}
 		free(shown);
 	}
-	if (d)
-		closedir(d);
+	names_free(names);
 }
 
 /* Where a name may be meant: beside the path, in the directories of $HONE_MODEL_PATH, in the caches. */
@@ -171,8 +170,9 @@ model_path(const char *name, struct err *e)
 	if (!found) {
 		struct near near;
 		find_near(&near, name);
-		err_set(e, ERR_NOINPUT, "model '%s' is not found%s%s%s; looked at %s", name, *near.best ? " (did you mean '" : "",
-			near.best, *near.best ? "'?)" : "", tried.len ? tried.data : "nothing");
+		err_set(e, ERR_NOINPUT, "model '%s' is not found%s%s%s; looked at %s%s", name,
+			*near.best ? " (did you mean '" : "", near.best, *near.best ? "'?)" : "", tried.len ? tried.data : "nothing",
+			*near.best ? "" : "; a directory is wanted, or a name in the Hub's cache or under $HONE_MODEL_PATH");
 	}
 	buf_release(&tried);
 	return found;

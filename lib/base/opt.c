@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/near.h"
@@ -82,9 +84,10 @@ unknown(const struct opt_spec *spec, const char *shown, const char *name)
 		for (const struct opt *o = tables[t]; !opt_is_end(o); o++)
 			if (o->type != OPT_SECTION)
 				near_try(&near, o->name, NULL);
+	int n = (int)strcspn(shown, "=");
 	if (*near.best)
-		die_usage("unknown option '%s'; did you mean '--%s'?", shown, near.best);
-	die_usage("unknown option '%s'", shown);
+		die_usage("unknown option '%.*s'; did you mean '--%s'?", n, shown, near.best);
+	die_usage("unknown option '%.*s'", n, shown);
 }
 
 /* ---- the command line ---- */
@@ -214,7 +217,10 @@ parse_args(const struct opt_spec *spec, struct args *a, struct opt_list *operand
 				if (depth > 8)
 					die_usage("'%s': option files name each other too deeply", arg);
 				struct opt_list words = opt_read_words(arg + 1);
+				const char *from = usage_file;
+				usage_file = arg + 1;
 				parse_args(spec, &(struct args){(char **)words.item, (int)words.n, 0}, operands, depth + 1);
+				usage_file = from;
 			} else {
 				opt_list_add(operands, arg);
 			}
@@ -242,6 +248,8 @@ opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_list *o
 {
 	/* Defaults are shown by -h, so it is answered before anything overwrites them. */
 	log_tool = spec->tool;
+	fd_hold_standard();
+	json_use_xmalloc();
 	aliases = spec->aliases;
 	*operands = (struct opt_list){0};
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

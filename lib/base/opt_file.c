@@ -98,7 +98,7 @@ takes_list(const struct opt_spec *spec, const char *name)
 }
 
 static void
-set_member(const struct opt_spec *spec, const char *path, const char *key, const json_t *v)
+set_member(const struct opt_spec *spec, const char *key, const json_t *v)
 {
 	char name[OPT_NAME_MAX];
 	size_t i;
@@ -106,12 +106,12 @@ set_member(const struct opt_spec *spec, const char *path, const char *key, const
 	opt_normal_name(key, strlen(key), name);
 	if (json_is_array(v) && takes_list(spec, name)) {
 		json_array_foreach(v, i, item)
-			set_member(spec, path, key, item);
+			set_member(spec, key, item);
 		return;
 	}
 	char *text = json_is_array(v) ? join(v) : text_of(v);
 	if (!text)
-		die_usage("'%s': '%s' cannot be %s", path, key, json_is_array(v) ? "a list of lists" : "an object");
+		die_usage("'%s' cannot be %s", key, json_is_array(v) ? "a list of lists" : "an object");
 	char *arg = xasprintf("--%s=%s", name, text);
 	opt_keep(arg);
 	free(text);
@@ -126,10 +126,13 @@ opt_read_config(const struct opt_spec *spec, const char *path)
 	const char *key;
 	if (!root)
 		die(&e);
+	const char *from = usage_file;
+	usage_file = path;
 	if (!json_is_object(root))
-		die_usage("'%s': not a JSON object of options", path);
+		die_usage("not a JSON object of options");
 	json_object_foreach(root, key, v)
 		if (!json_is_null(v))
-			set_member(spec, path, key, v);
+			set_member(spec, key, v);
+	usage_file = from;
 	json_decref(root);
 }

@@ -28,6 +28,32 @@ fd_write_all(int fd, const void *p, size_t n)
 	return 0;
 }
 
+void
+fd_hold_standard(void)
+{
+	/* What cannot be read, and what cannot be written, even where /dev/stdout is opened. */
+	static const char *const path[] = {"/dev/null", "/", "/"};
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open(path[fd], fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+int
+fd_sync(int fd)
+{
+	int rc;
+	do
+		rc = fsync(fd);
+	while (rc < 0 && errno == EINTR);
+	return rc;
+}
+
+int
+fd_close(int fd)
+{
+	return close(fd) < 0 && errno != EINTR ? -1 : 0;
+}
+
 int
 out_exists(const char *path, struct err *e)
 {
@@ -138,14 +164,20 @@ shown_name(const struct out *o)
 }
 
 int
-out_flush(struct out *o, struct err *e)
+out_check(const struct out *o, struct err *e)
 {
-	write_all(o, o->data, o->len);
-	o->len = 0;
 	if (!o->error)
 		return 0;
 	errno = o->error;
 	return err_sys(e, ERR_IO, "cannot write '%s'", shown_name(o));
+}
+
+int
+out_flush(struct out *o, struct err *e)
+{
+	write_all(o, o->data, o->len);
+	o->len = 0;
+	return out_check(o, e);
 }
 
 /* Writes what is left and closes, stdout excepted. */
@@ -153,9 +185,9 @@ static int
 finish(struct out *o, struct err *e)
 {
 	int rc = out_flush(o, e);
-	if (rc == 0 && o->tmp && fsync(o->fd) < 0)
+	if (rc == 0 && o->tmp && fd_sync(o->fd) < 0)
 		rc = err_sys(e, ERR_IO, "cannot write '%s'", o->path);
-	if (o->path && close(o->fd) < 0 && rc == 0)
+	if (o->path && fd_close(o->fd) < 0 && rc == 0)
 		rc = err_sys(e, ERR_IO, "cannot write '%s'", o->path);
 	return rc;
 }
@@ -220,7 +252,11 @@ file_lock(const char *path, int *fd, struct err *e)
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (*fd < 0)
 		return err_sys(e, ERR_CANTCREAT, "cannot create '%s'", path);
-	if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+	int rc;
+	do
+		rc = flock(*fd, LOCK_EX | LOCK_NB);
+	while (rc < 0 && errno == EINTR);
+	if (rc == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
 		err_set(e, ERR_TEMPFAIL, "'%s' is locked by another process", path);

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE  /* renameat2 */
 #include "base/stage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -48,7 +47,7 @@ char *
 stage_target(const char *path)
 {
 	struct stat st;
-	char *end = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
+	char *end = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? path_real(path) : NULL;
 	return end ? end : xstrdup(path);
 }
 
@@ -72,7 +71,8 @@ staged_for(const char *entry, long *pid, bool *old)
 	return xstrndup(entry + 1, (size_t)(at - entry - 1));
 }
 
-/* Whether another process may still be at work on it. What bears our own number was left by one before us. */
+/* Whether another process may still be at work on it, where no lock tells. What bears our own number was left by one
+ * before us. */
 static bool
 stager_lives(long pid)
 {
@@ -91,17 +91,25 @@ settle(const char *dir, const char *entry, const char *name, bool old)
 	free(stale);
 }
 
-/* Whether a process holds it: the number in its name alone may be that of another one by now. */
-static bool
-is_locked(const char *dir, const char *entry)
+enum lock { LOCK_FREE, LOCK_HELD, LOCK_UNKNOWN };
+
+/* Whether a process holds what is staged. The number in its name alone may be that of another process by now, of one on
+ * another machine, or of one that was killed and that nobody has waited for. Where the file system knows no locks, that is
+ * UNKNOWN. */
+static enum lock
+probe(const char *dir, const char *entry)
 {
 	char *path = path_join(dir, entry);
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	bool locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	enum lock lock = LOCK_UNKNOWN;
+	if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0)
+		lock = LOCK_FREE;
+	else if (fd >= 0 && errno == EWOULDBLOCK)
+		lock = LOCK_HELD;
 	if (fd >= 0)
 		close(fd);
 	free(path);
-	return locked;
+	return lock;
 }
 
 /* Settles what dead processes staged for `name`; or, when it is NULL, all that is staged, whoever did. Whether something
@@ -110,20 +118,21 @@ static bool
 sweep(const char *dir, const char *name)
 {
 	bool busy = false;
-	DIR *d = opendir(dir);
-	struct dirent *ent;
-	while (d && (ent = readdir(d))) {
+	struct err ignored;
+	char **entries = dir_names(dir, NULL, &ignored);
+	for (size_t i = 0; entries && entries[i]; i++) {
 		long pid;
 		bool old;
-		char *of = staged_for(ent->d_name, &pid, &old);
-		if (of && (!name || (strcmp(of, name) == 0 && !stager_lives(pid))))
-			settle(dir, ent->d_name, of, old);
-		else if (of && name && strcmp(of, name) == 0)
-			busy = busy || is_locked(dir, ent->d_name);
+		char *of = staged_for(entries[i], &pid, &old);
+		bool ours = of && (!name || strcmp(of, name) == 0);
+		/* What was moved aside has no lock. */
+		enum lock lock = ours && name && !old ? probe(dir, entries[i]) : LOCK_UNKNOWN;
+		if (ours && (!name || lock == LOCK_FREE || (lock == LOCK_UNKNOWN && !stager_lives(pid))))
+			settle(dir, entries[i], of, old);
+		busy = busy || lock == LOCK_HELD;
 		free(of);
 	}
-	if (d)
-		closedir(d);
+	names_free(entries);
 	return busy;
 }
 
@@ -173,8 +182,11 @@ lock_directory(const char *dir)
 	enum { TRIES = 1000 };
 	const struct timespec pause = {.tv_nsec = 1000000};
 	int fd = is_staged(dir) ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (int i = 0; fd >= 0 && i < TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+	for (int i = 0; fd >= 0 && i < TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			break;
 		nanosleep(&pause, NULL);
+	}
 	return fd;
 }
 

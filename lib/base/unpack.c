@@ -9,6 +9,7 @@
 
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/mem.h"
 
@@ -119,6 +120,8 @@ step_gzip(struct unpack *u, uint8_t *out, size_t cap, struct err *e)
 	u->whole = rc == Z_STREAM_END;
 	if (u->whole)
 		inflateReset(z);
+	if (rc == Z_MEM_ERROR)
+		return err_set(e, ERR_MEMORY, "'%s': out of memory for gzip", u->name);
 	if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
 		return err_set(e, ERR_DATA, "'%s': damaged gzip data: %s", u->name, z->msg ? z->msg : zError(rc));
 	return (long)(room - z->avail_out);
@@ -134,6 +137,8 @@ step_zstd(struct unpack *u, uint8_t *out, size_t cap, struct err *e)
 	size_t rc = ZSTD_decompressStream(u->zstd, &to, &in);
 	u->pos = in.pos;
 	u->whole = rc == 0;
+	if (ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation)
+		return err_set(e, ERR_MEMORY, "'%s': out of memory for zstd", u->name);
 	if (ZSTD_isError(rc))
 		return err_set(e, ERR_DATA, "'%s': damaged zstd data, or a window above %d MiB: %s", u->name,
 			1 << (WINDOW_LOG_MAX - 20), ZSTD_getErrorName(rc));

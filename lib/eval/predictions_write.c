@@ -126,7 +126,7 @@ write_behind(int fd, const struct predictions *p, int64_t step, uint64_t bytes)
 	int rc = fd_write_all(fd, b.data, b.len);
 	buf_release(&b);
 	free_names(p, quoted);
-	return rc < 0 ? -1 : fsync(fd);
+	return rc < 0 ? -1 : fd_sync(fd);
 }
 
 int

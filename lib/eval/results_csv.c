@@ -184,7 +184,7 @@ results_append(struct results_csv *r, const struct results_row *row, struct err 
 int
 results_sync(struct results_csv *r, struct err *e)
 {
-	return fsync(r->fd) < 0 ? err_sys(e, ERR_IO, "cannot write '%s'", r->path) : 0;
+	return fd_sync(r->fd) < 0 ? err_sys(e, ERR_IO, "cannot write '%s'", r->path) : 0;
 }
 
 void

@@ -35,13 +35,15 @@ stands_alone(uint32_t c)
 	return false;
 }
 
-/* NFKC and case folding; the text as it is should there be no memory for it or it not be UTF-8. */
+/* NFKC and case folding; the text as it is should it not be UTF-8. */
 static void
 fold(struct buf *out, const char *text, size_t n)
 {
 	utf8proc_uint8_t *folded = NULL;
 	utf8proc_ssize_t len = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &folded,
 		UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD);
+	if (len == UTF8PROC_ERROR_NOMEM)
+		mem_die(n);
 	if (len >= 0)
 		buf_append(out, folded, (size_t)len);
 	else

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/dir_kind.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -237,6 +238,8 @@ int
 adapter_config_read(struct adapter_config *c, const char *dir, struct err *e)
 {
 	*c = (struct adapter_config){0};
+	if (dir_check(dir, DIR_ADAPTER, e) < 0)
+		return -1;
 	char *path = path_join(dir, config_name);
 	c->root = json_read_file(path, CONFIG_MAX, e);
 	int rc = c->root ? 0 : -1;

@@ -21,9 +21,12 @@ regex_match(const char *pattern, const char *subject, bool whole, int64_t *numbe
 	if (!re) {
 		char why[128];
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
-		return err_set(e, ERR_CONFIG, "'%s' is not a regular expression: %s", pattern, why);
+		return err_set(e, code == PCRE2_ERROR_HEAP_FAILED ? ERR_MEMORY : ERR_CONFIG,
+			"'%s' is not a regular expression: %s", pattern, why);
 	}
 	pcre2_match_data *m = pcre2_match_data_create_from_pattern(re, NULL);
+	if (!m)
+		mem_die(sizeof(PCRE2_SIZE));
 	int rc = pcre2_match(re, (PCRE2_SPTR)subject, PCRE2_ZERO_TERMINATED, 0, 0, m, NULL);
 	if (rc > 1 && number_out)
 		*number_out = strtoll(subject + pcre2_get_ovector_pointer(m)[2], NULL, 10);

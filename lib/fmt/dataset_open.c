@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir_kind.h"
 #include "base/json.h"
 #include "base/provenance.h"
 #include "fmt/dataset_impl.h"
@@ -162,7 +163,7 @@ static int
 open_shard(struct dataset_shard *s, struct err *e)
 {
 	struct stat st;
-	s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+	s->fd = open(s->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);  /* a pipe is refused, not waited for */
 	if (s->fd < 0 || fstat(s->fd, &st) < 0)
 		return err_sys(e, ERR_NOINPUT, "cannot open '%s'", s->path);
 	if (!S_ISREG(st.st_mode))
@@ -243,6 +244,8 @@ check_totals(const struct dataset *d, struct err *e)
 static int
 load(struct dataset *d, struct err *e)
 {
+	if (dir_check(d->path, DIR_DATASET, e) < 0)
+		return -1;
 	char *path = path_join(d->path, DATASET_JSON);
 	int rc = -1;
 	d->json = json_read_file(path, DATASET_JSON_MAX, e);
@@ -267,7 +270,7 @@ dataset_open(const char *path, struct err *e)
 	d->path = xstrdup(path);
 	d->zstd = ZSTD_createDCtx();
 	if (!d->zstd)
-		err_set(e, ERR_MEMORY, "cannot set up zstd");
+		err_set(e, ERR_MEMORY, "out of memory for zstd");
 	else if (load(d, e) == 0)
 		return d;
 	dataset_close(d);

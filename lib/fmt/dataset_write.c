@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/hash.h"
 #include "base/json.h"
@@ -66,7 +67,8 @@ close_frame(struct dataset_writer *w, struct err *e)
 	GROW(w->packed, w->packed_cap, ZSTD_compressBound(w->raw.len));
 	size_t n = ZSTD_compress2(w->zstd, w->packed, w->packed_cap, w->raw.data, w->raw.len);
 	if (ZSTD_isError(n))
-		return err_set(e, ERR_BUG, "cannot compress: %s", ZSTD_getErrorName(n));
+		return err_set(e, ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation ? ERR_MEMORY : ERR_BUG,
+			"cannot compress: %s", ZSTD_getErrorName(n));
 	put(w, w->packed, n);
 	shard_index_add_frame(&w->index,
 		(struct shard_frame){(uint32_t)n, (uint32_t)w->raw.len, w->raw_examples});
@@ -132,7 +134,7 @@ dataset_create(const char *path, const struct dataset_options *opt, struct err *
 	w->max_id = -1;
 	if (start_zstd(w, opt->level ? opt->level : DEFAULT_LEVEL))
 		return w;
-	err_set(e, ERR_MEMORY, "cannot set up zstd at level %d", opt->level);
+	err_set(e, ERR_MEMORY, "out of memory for zstd at level %d", opt->level);
 	dataset_abort(w);
 	return NULL;
 }

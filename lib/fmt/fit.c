@@ -42,7 +42,7 @@ fit_begin(struct fit *f, const struct example *x, struct err *e)
 	if (f->context == 0 || x->n <= f->context)
 		return 0;
 	if (f->policy == FIT_ERROR)
-		return err_set(e, ERR_DATA, "it has %u tokens, and the context is %u: drop, truncate or split such",
+		return err_set(e, ERR_DATA, "it has %u tokens, and the context is %u: --overlong drop, truncate or split says what becomes of such",
 			x->n, f->context);
 	f->overlong++;
 	f->piece = f->context;

@@ -1,6 +1,5 @@
 #include "fmt/manifest.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +11,8 @@
 #include "base/mem.h"
 
 static const char manifest[] = MANIFEST;
+
+const char *const manifest_of_run[] = {"run.json", "metrics.jsonl", "results.csv", "predictions.jsonl", NULL};
 
 enum { BLOCK = 1 << 20, MANIFEST_MAX = 1 << 20 };
 
@@ -34,7 +35,7 @@ int
 hash_file(const char *path, char hex[HASH_HEX], struct err *e)
 {
 	XXH3_state_t *state = hash_state_new();
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = 0;
 	if (fd < 0)
 		rc = err_sys(e, errno == ENOENT ? ERR_NOINPUT : ERR_IO, "cannot open '%s'", path);
 	else if (update(state, fd) < 0)
@@ -53,14 +54,6 @@ hash_in(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
 	int rc = hash_file(path, hex, e);
 	free(path);
 	return rc;
-}
-
-/* ---- writing ---- */
-
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static bool
@@ -84,29 +77,7 @@ is_wanted(const char *dir, const char *name, const char *const *only)
 	return wanted;
 }
 
-/* The names of the files in a directory, sorted; new. */
-static char **
-list_files(const char *dir, const char *const *only, size_t *n, struct err *e)
-{
-	char **names = NULL;
-	size_t cap = 0;
-	DIR *d = opendir(dir);
-	*n = 0;
-	if (!d) {
-		err_sys(e, ERR_IO, "cannot read '%s'", dir);
-		return NULL;
-	}
-	GROW(names, cap, 1);
-	for (struct dirent *ent; (ent = readdir(d));) {
-		if (!is_wanted(dir, ent->d_name, only))
-			continue;
-		GROW(names, cap, *n + 1);
-		names[(*n)++] = xstrdup(ent->d_name);
-	}
-	closedir(d);
-	qsort(names, *n, sizeof *names, by_name);
-	return names;
-}
+/* ---- writing ---- */
 
 /* The hash of a file that was taken while it was written, or is taken now. */
 static int
@@ -122,19 +93,17 @@ find_hash(const json_t *known, const char *dir, const char *name, char hex[HASH_
 int
 manifest_write(const char *dir, const char *const *only, const json_t *known, struct err *e)
 {
-	size_t n;
-	char **names = list_files(dir, only, &n, e);
+	char **names = dir_names(dir, NULL, e);
 	struct buf b = {0};
 	int rc = 0;
 	if (!names)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; rc == 0 && names[i]; i++) {
 		char hex[HASH_HEX];
-		if (rc == 0 && (rc = find_hash(known, dir, names[i], hex, e)) == 0)
+		if (is_wanted(dir, names[i], only) && (rc = find_hash(known, dir, names[i], hex, e)) == 0)
 			buf_printf(&b, "%s  %s\n", hex, names[i]);
-		free(names[i]);
 	}
-	free(names);
+	names_free(names);
 	char *path = path_join(dir, manifest);
 	if (rc == 0)
 		rc = file_write(path, true, b.data, b.len, e);
@@ -145,21 +114,43 @@ manifest_write(const char *dir, const char *const *only, const json_t *known, st
 
 /* ---- checking ---- */
 
+/* `line` is that of the file `name`, and says what is true of it. NULL: there is none left. */
 static int
-check_line(const char *dir, char *line, struct err *e)
+check_line(const char *dir, char *line, const char *name, struct err *e)
 {
-	char hex[HASH_HEX], *name = line + HASH_HEX + 1;
-	if (strlen(line) < HASH_HEX + 2 || line[HASH_HEX - 1] != ' ' || line[HASH_HEX] != ' ' || strchr(name, '/'))
-		return err_set(e, ERR_DATA, "'%s/%s' is damaged: '%s' is no hash and name", dir, manifest, line);
+	char hex[HASH_HEX];
+	if (!line || strlen(line) < HASH_HEX + 2 || line[HASH_HEX - 1] != ' ' || line[HASH_HEX] != ' ' ||
+		strcmp(line + HASH_HEX + 1, name) != 0)
+		return err_set(e, ERR_DATA, "'%s/%s' is damaged: '%s' stands where the hash of '%s' has to be", dir, manifest,
+			line ? line : "", name);
 	line[HASH_HEX - 1] = '\0';
-	if (hash_in(dir, name, hex, e) < 0) {
-		if (e->code == ERR_NOINPUT)
-			e->code = ERR_DATA;
+	if (hash_in(dir, name, hex, e) < 0)
 		return -1;
-	}
 	if (strcmp(hex, line) != 0)
 		return err_set(e, ERR_DATA, "'%s/%s' is damaged: its hash is not that of %s", dir, name, manifest);
 	return 0;
+}
+
+/* The lines are of all files, in order: a manifest that lost some would leave files unchecked. How many. */
+static long
+check_lines(const char *dir, const char *const *only, char *text, struct err *e)
+{
+	char **names = dir_names(dir, NULL, e), *rest = NULL, *line = strtok_r(text, "\n", &rest);
+	long files = 0;
+	int rc = 0;
+	if (!names)
+		return -1;
+	for (size_t i = 0; rc == 0 && names[i]; i++) {
+		if (!is_wanted(dir, names[i], only))
+			continue;
+		rc = check_line(dir, line, names[i], e);
+		line = strtok_r(NULL, "\n", &rest);
+		files++;
+	}
+	names_free(names);
+	if (rc == 0 && line)
+		rc = err_set(e, ERR_DATA, "'%s/%s' has a line of no file: '%s'", dir, manifest, line);
+	return rc < 0 ? -1 : files;
 }
 
 bool
@@ -172,21 +163,16 @@ manifest_exists(const char *dir)
 }
 
 long
-manifest_check(const char *dir, struct err *e)
+manifest_check(const char *dir, const char *const *only, struct err *e)
 {
 	struct buf b = {0};
-	char *path = path_join(dir, manifest), *rest = NULL;
-	int rc = file_read(path, MANIFEST_MAX, &b, e);
-	long files = 0;
-	if (rc == 0 && b.len && strlen(b.data) != b.len)
-		rc = err_set(e, ERR_DATA, "'%s' is damaged: it holds a NUL", path);
-	for (char *line = rc == 0 && b.len ? strtok_r(b.data, "\n", &rest) : NULL; line && rc == 0; files++) {
-		rc = check_line(dir, line, e);
-		line = strtok_r(NULL, "\n", &rest);
-	}
-	if (rc == 0 && files == 0)
-		rc = err_set(e, ERR_DATA, "'%s' is empty", path);
+	char *path = path_join(dir, manifest);
+	long files = file_read(path, MANIFEST_MAX, &b, e);
+	if (files == 0 && (!b.len || strlen(b.data) != b.len))
+		files = err_set(e, ERR_DATA, "'%s' is damaged: it is empty or holds a NUL", path);
+	if (files == 0)
+		files = check_lines(dir, only, b.data, e);
 	buf_release(&b);
 	free(path);
-	return rc < 0 ? -1 : files;
+	return files;
 }

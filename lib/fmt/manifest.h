@@ -11,18 +11,21 @@
 
 #define MANIFEST "manifest.xxh128"
 
+/* The files of a run directory that its manifest names, those of them that there are; NULL behind them. */
+extern const char *const manifest_of_run[];
+
 /* The hash of a file's bytes: ERR_NOINPUT when it is missing. */
 int hash_file(const char *path, char hex[HASH_HEX], struct err *e);
 
-/* Writes the manifest of those files in `dir` that are not hidden, or, when `only` is not NULL, of those that it names (up to
- * a NULL). `known`, an object {name: hash} or NULL, has those that
- * were hashed while they were written; the others are read. */
+/* Writes the manifest of those files in `dir` that are not hidden, or, when `only` is not NULL, of those that it names (up
+ * to a NULL). `known`, an object {name: hash} or NULL, has the hashes of files that were hashed while they were written; the
+ * others are read. */
 int manifest_write(const char *dir, const char *const *only, const json_t *known, struct err *e);
 
 bool manifest_exists(const char *dir);
 
-/* Reads every file that the manifest names; how many there are, or -1: ERR_DATA names the first that is missing or differs.
- * Files that it does not name are not looked at. */
-long manifest_check(const char *dir, struct err *e);
+/* Reads every file that the manifest has to name, by the same rule; how many there are, or -1: ERR_DATA names the first
+ * that is missing, differs, or is not named. */
+long manifest_check(const char *dir, const char *const *only, struct err *e);
 
 #endif

@@ -136,7 +136,7 @@ read_ids(struct tokens_json *j, struct example *x, struct err *e)
 	json_t *ids = member(j, "input_ids"), *v;
 	size_t i, n = json_array_size(ids);
 	if (!json_is_array(ids))
-		return err_set(e, ERR_DATA, "'input_ids' is %s", ids ? "not a list" : "missing");
+		return err_set(e, ERR_DATA, "'input_ids' is %s", ids ? "not a list" : "missing: records go through hone-tokenize first");
 	if (n > EXAMPLE_MAX_TOKENS)
 		return err_set(e, ERR_DATA, "%zu tokens; at most %d are allowed", n, EXAMPLE_MAX_TOKENS);
 	GROW(j->record.ids, j->record.ids_cap, n);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_kind.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -172,13 +173,11 @@ holds(const char *dir, const char *name)
 static int
 no_weights(const char *dir, struct err *e)
 {
-	if (!path_is_dir(dir))
-		return err_set(e, ERR_NOINPUT, "'%s' is not a directory; a model directory is wanted", dir);
 	if (holds(dir, "pytorch_model.bin") || holds(dir, "pytorch_model.bin.index.json"))
 		return err_set(e, ERR_NOINPUT,
 			"'%s' holds pytorch_model.bin only; convert it to safetensors first", dir);
-	if (holds(dir, "adapter_config.json"))
-		return err_set(e, ERR_NOINPUT, "'%s' is an adapter, not a model", dir);
+	if (dir_check(dir, DIR_MODEL, e) < 0)
+		return -1;
 	return err_set(e, ERR_NOINPUT, "'%s' holds neither %s nor %s", dir, single_name, index_name);
 }
 

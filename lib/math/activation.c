@@ -8,18 +8,36 @@ enum { BLOCK = 1 << 10 };  /* elements of a row taken at a time: what goes in an
 
 /* ---- f and its derivative, of a block ---- */
 
-/* f(x) = x s(x (a + b x^2)): silu, quick_gelu, and gelu with a tanh, as (1 + tanh u) / 2 = s(2 u). What s is given is
- * beyond all rounding where x^2 is cut off. */
-HONE_SIMD static void
-sigmoid_block(float *value, float *slope, const float *x, int n, float a, float b)
+/* f(x) = x s(x (a + b x^2)): silu, quick_gelu, and gelu with a tanh, as (1 + tanh u) / 2 = s(2 u). */
+struct sigmoid {
+	float a, b;
+};
+
+/* Whether f is one of them. */
+static bool
+sigmoid_of(enum activation f, struct sigmoid *g)
 {
-	for (int i = 0; i < n; i++) {
-		float square = x[i] * x[i];
-		square = square < 1e6f ? square : 1e6f;
-		float e = exp_f32(-x[i] * (a + b * square)), s = 1.0f / (1.0f + e);
-		value[i] = x[i] * s;
-		slope[i] = s + x[i] * s * (e * s) * (a + 3.0f * b * square);  /* e s: 1 - s without its rounding */
-	}
+	const float two_u = 1.59576912f;  /* 2 sqrt(2/pi) */
+	*g = f == ACT_SILU ? (struct sigmoid){1, 0} : f == ACT_QUICK_GELU ? (struct sigmoid){1.702f, 0}
+		: (struct sigmoid){two_u, 0.044715f * two_u};
+	return f == ACT_SILU || f == ACT_QUICK_GELU || f == ACT_GELU_TANH;
+}
+
+/* The value and the slope at x. What s is given is beyond all rounding where x^2 is cut off. */
+HONE_INLINE float
+sigmoid_at(float x, struct sigmoid g, float *slope)
+{
+	float square = x * x, bend = g.b == 0 ? 0 : g.b * (square < 1e6f ? square : 1e6f);
+	float e = exp_f32(-x * (g.b == 0 ? g.a : g.a + bend)), s = 1.0f / (1.0f + e), value = x * s;
+	*slope = s + value * (e * s) * (g.b == 0 ? g.a : g.a + 3.0f * bend);  /* e s: 1 - s without its rounding */
+	return value;
+}
+
+HONE_SIMD static void
+sigmoid_block(float *value, float *slope, const float *x, int n, struct sigmoid g)
+{
+	for (int i = 0; i < n; i++)
+		value[i] = sigmoid_at(x[i], g, &slope[i]);
 }
 
 /* f(x) = x Phi(x). Phi(-z) = e^(-z^2/2) h(z), where h is close to a polynomial in t = 1 / (1 + 0.29 z): this one,
@@ -57,24 +75,13 @@ relu_block(float *value, float *slope, const float *x, int n)
 static void
 curve(enum activation f, float *value, float *slope, const float *x, int n)
 {
-	const float two_u = 1.59576912f;  /* 2 sqrt(2/pi) */
-	switch (f) {
-	case ACT_SILU:
-		sigmoid_block(value, slope, x, n, 1, 0);
-		break;
-	case ACT_QUICK_GELU:
-		sigmoid_block(value, slope, x, n, 1.702f, 0);
-		break;
-	case ACT_GELU_TANH:
-		sigmoid_block(value, slope, x, n, two_u, 0.044715f * two_u);
-		break;
-	case ACT_GELU:
+	struct sigmoid g;
+	if (sigmoid_of(f, &g))
+		sigmoid_block(value, slope, x, n, g);
+	else if (f == ACT_GELU)
 		normal_block(value, slope, x, n);
-		break;
-	case ACT_RELU:
+	else
 		relu_block(value, slope, x, n);
-		break;
-	}
 }
 
 HONE_SIMD static void
@@ -94,27 +101,53 @@ gated_block(float *dgate, float *dup, const float *dout, const float *value, con
 	}
 }
 
-/* ---- SwiGLU over bf16, which most models are made of: the same without buffers between. Out may be in. ---- */
+/* ---- gates over bf16, as most models have them: the same without buffers between. Out may be in. ---- */
 
-HONE_SIMD static void
-swiglu_half(uint16_t *out, const uint16_t *gate, const uint16_t *up, int n)
+HONE_INLINE void
+half_gate(uint16_t *out, const uint16_t *gate, const uint16_t *up, int n, struct sigmoid g)
 {
 #pragma GCC ivdep
 	for (int i = 0; i < n; i++) {
-		float g = bf16_to_f32(gate[i]);
-		out[i] = bf16_from_f32(g * (1.0f / (1.0f + exp_f32(-g))) * bf16_to_f32(up[i]));
+		float slope;
+		out[i] = bf16_from_f32(sigmoid_at(bf16_to_f32(gate[i]), g, &slope) * bf16_to_f32(up[i]));
 	}
 }
 
-HONE_SIMD static void
-swiglu_half_backward(uint16_t *dgate, uint16_t *dup, const uint16_t *dout, const uint16_t *gate, const uint16_t *up, int n)
+HONE_INLINE void
+half_gate_backward(uint16_t *out, uint16_t *dgate, uint16_t *dup, const uint16_t *dout, const uint16_t *gate,
+	const uint16_t *up, int n, struct sigmoid g)
 {
 #pragma GCC ivdep
 	for (int i = 0; i < n; i++) {
-		float g = bf16_to_f32(gate[i]), d = bf16_to_f32(dout[i]), e = exp_f32(-g), s = 1.0f / (1.0f + e);
-		dup[i] = bf16_from_f32(d * (g * s));
-		dgate[i] = bf16_from_f32(d * bf16_to_f32(up[i]) * (s + g * s * (e * s)));
+		float slope, value = sigmoid_at(bf16_to_f32(gate[i]), g, &slope), of_up = bf16_to_f32(up[i]), d = bf16_to_f32(dout[i]);
+		if (out)
+			out[i] = bf16_from_f32(value * of_up);
+		dup[i] = bf16_from_f32(d * value);
+		dgate[i] = bf16_from_f32(d * of_up * slope);
 	}
+}
+
+/* For SwiGLU the compiler knows a and b. */
+HONE_SIMD static void
+half_gate_block(uint16_t *out, const uint16_t *gate, const uint16_t *up, int n, struct sigmoid g)
+{
+	if (g.a == 1 && g.b == 0)
+		half_gate(out, gate, up, n, (struct sigmoid){1, 0});
+	else
+		half_gate(out, gate, up, n, g);
+}
+
+/* out may be NULL. */
+HONE_SIMD static void
+half_gate_block_backward(uint16_t *out, uint16_t *dgate, uint16_t *dup, const uint16_t *dout, const uint16_t *gate,
+	const uint16_t *up, int n, struct sigmoid g)
+{
+	if (g.a == 1 && g.b == 0 && out)
+		half_gate_backward(out, dgate, dup, dout, gate, up, n, (struct sigmoid){1, 0});
+	else if (out)
+		half_gate_backward(out, dgate, dup, dout, gate, up, n, g);
+	else
+		half_gate_backward(NULL, dgate, dup, dout, gate, up, n, g);
 }
 
 static bool
@@ -152,18 +185,40 @@ activation_forward(enum activation f, struct rows out, struct rows x, int T, int
 }
 
 static void
-plain_backward(enum activation f, struct rows dx, struct rows dout, struct rows x, int t, int c, int n)
+plain_backward(enum activation f, struct rows out, struct rows dx, struct rows dout, struct rows x, int t, int c, int n)
 {
-	float a[BLOCK], value[BLOCK], slope[BLOCK], d[BLOCK], o[BLOCK], *to = row_begin(dx, t, c, o);
+	float a[BLOCK], v[BLOCK], slope[BLOCK], d[BLOCK], o[BLOCK], *to = row_begin(dx, t, c, o);
+	float *value = out.data ? row_begin(out, t, c, v) : v;
 	curve(f, value, slope, row_load(x, t, c, n, a), n);
+	if (out.data)
+		row_store(out, t, c, n, value);
 	multiply_block(to, row_load(dout, t, c, n, d), slope, n);
 	row_store(dx, t, c, n, to);
 }
 
 void
-activation_backward(enum activation f, struct rows dx, struct rows dout, struct rows x, int T, int F)
+activation_backward(enum activation f, struct rows out, struct rows dx, struct rows dout, struct rows x, int T, int F)
 {
-	FOR_BLOCKS(T, F, plain_backward(f, dx, dout, x, t, c, n))
+	FOR_BLOCKS(T, F, plain_backward(f, out, dx, dout, x, t, c, n))
+}
+
+static void
+half_forward(struct sigmoid f, struct rows out, struct rows gate, struct rows up, int t, int c, int n)
+{
+	row_ahead(gate, t + 1, c, n);
+	row_ahead(up, t + 1, c, n);
+	half_gate_block(rows_at(out, t, c).data, rows_at(gate, t, c).data, rows_at(up, t, c).data, n, f);
+}
+
+static void
+half_backward(struct sigmoid f, struct rows out, struct rows dgate, struct rows dup, struct rows dout, struct rows gate,
+	struct rows up, int t, int c, int n)
+{
+	row_ahead(dout, t + 1, c, n);
+	row_ahead(gate, t + 1, c, n);
+	row_ahead(up, t + 1, c, n);
+	half_gate_block_backward(out.data ? rows_at(out, t, c).data : NULL, rows_at(dgate, t, c).data, rows_at(dup, t, c).data,
+		rows_at(dout, t, c).data, rows_at(gate, t, c).data, rows_at(up, t, c).data, n, f);
 }
 
 static void
@@ -178,33 +233,40 @@ gate_forward(enum activation f, struct rows out, struct rows gate, struct rows u
 void
 gated_forward(enum activation f, struct rows out, struct rows gate, struct rows up, int T, int F)
 {
-	if (f == ACT_SILU && all_half((struct rows[]){out, gate, up}, 3)) {
-		FOR_BLOCKS(T, F, swiglu_half(rows_at(out, t, c).data, rows_at(gate, t, c).data, rows_at(up, t, c).data, n))
+	struct sigmoid g;
+	if (sigmoid_of(f, &g) && all_half((struct rows[]){out, gate, up}, 3)) {
+		FOR_BLOCKS(T, F, half_forward(g, out, gate, up, t, c, n))
 		return;
 	}
 	FOR_BLOCKS(T, F, gate_forward(f, out, gate, up, t, c, n))
 }
 
 static void
-gate_backward(enum activation f, struct rows dgate, struct rows dup, struct rows dout, struct rows gate, struct rows up,
-	int t, int c, int n)
+gate_backward(enum activation f, struct rows out, struct rows dgate, struct rows dup, struct rows dout, struct rows gate,
+	struct rows up, int t, int c, int n)
 {
-	float a[BLOCK], b[BLOCK], d[BLOCK], value[BLOCK], slope[BLOCK], da[BLOCK], db[BLOCK];
+	float a[BLOCK], b[BLOCK], d[BLOCK], value[BLOCK], slope[BLOCK], o[BLOCK], da[BLOCK], db[BLOCK];
 	float *to_gate = row_begin(dgate, t, c, da), *to_up = row_begin(dup, t, c, db);
+	const float *of_up = row_load(up, t, c, n, b);
 	curve(f, value, slope, row_load(gate, t, c, n, a), n);
-	gated_block(to_gate, to_up, row_load(dout, t, c, n, d), value, slope, row_load(up, t, c, n, b), n);
+	if (out.data) {
+		float *again = row_begin(out, t, c, o);
+		multiply_block(again, value, of_up, n);
+		row_store(out, t, c, n, again);
+	}
+	gated_block(to_gate, to_up, row_load(dout, t, c, n, d), value, slope, of_up, n);
 	row_store(dgate, t, c, n, to_gate);
 	row_store(dup, t, c, n, to_up);
 }
 
 void
-gated_backward(enum activation f, struct rows dgate, struct rows dup, struct rows dout, struct rows gate, struct rows up,
-	int T, int F)
+gated_backward(enum activation f, struct rows out, struct rows dgate, struct rows dup, struct rows dout,
+	struct rows gate, struct rows up, int T, int F)
 {
-	if (f == ACT_SILU && all_half((struct rows[]){dgate, dup, dout, gate, up}, 5)) {
-		FOR_BLOCKS(T, F, swiglu_half_backward(rows_at(dgate, t, c).data, rows_at(dup, t, c).data,
-			rows_at(dout, t, c).data, rows_at(gate, t, c).data, rows_at(up, t, c).data, n))
+	struct sigmoid g;
+	if (sigmoid_of(f, &g) && all_half((struct rows[]){dgate, dup, dout, gate, up, out}, out.data ? 6 : 5)) {
+		FOR_BLOCKS(T, F, half_backward(g, out, dgate, dup, dout, gate, up, t, c, n))
 		return;
 	}
-	FOR_BLOCKS(T, F, gate_backward(f, dgate, dup, dout, gate, up, t, c, n))
+	FOR_BLOCKS(T, F, gate_backward(f, out, dgate, dup, dout, gate, up, t, c, n))
 }

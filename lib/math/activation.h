@@ -13,14 +13,14 @@ enum activation { ACT_SILU, ACT_GELU, ACT_GELU_TANH, ACT_QUICK_GELU, ACT_RELU };
 /* out[T,F]; may be x. */
 void activation_forward(enum activation f, struct rows out, struct rows x, int T, int F);
 
-/* dx[T,F] is set (not added to); may be dout. */
-void activation_backward(enum activation f, struct rows dx, struct rows dout, struct rows x, int T, int F);
+/* dx[T,F] is set (not added to); may be dout. out[T,F] becomes what it was forward, unless its data is NULL. */
+void activation_backward(enum activation f, struct rows out, struct rows dx, struct rows dout, struct rows x, int T, int F);
 
 /* out[T,F]; may be gate or up. */
 void gated_forward(enum activation f, struct rows out, struct rows gate, struct rows up, int T, int F);
 
-/* dgate[T,F] and dup[T,F] are set (not added to); dgate may be dout. */
-void gated_backward(enum activation f, struct rows dgate, struct rows dup, struct rows dout, struct rows gate,
-	struct rows up, int T, int F);
+/* dgate[T,F] and dup[T,F] are set (not added to); dgate may be dout. out as above. */
+void gated_backward(enum activation f, struct rows out, struct rows dgate, struct rows dup, struct rows dout,
+	struct rows gate, struct rows up, int T, int F);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "math/bf16_kernel.h"
+#include "math/blas_start.h"
 #include "math/scratch.h"
 
 static int threads = 1;
@@ -192,6 +193,7 @@ void
 math_start(char **argv)
 {
 	char path[4096];
+	blas_started();
 	bool again = !getenv("GOMP_SPINCOUNT") && set_default("OMP_WAIT_POLICY", "passive");
 	again |= set_default("OPENBLAS_CORETYPE", better_kernels());
 	/* By its own name, not as /proc/self/exe, which ps and pkill would call "exe". */

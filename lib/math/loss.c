@@ -8,46 +8,80 @@
 /* Sums of a long row are taken by blocks: adding 150,000 small terms to one large one loses digits. */
 enum { SUM_BLOCK = 4096 };
 
-HONE_SIMD static float
-exp_block(float *row, float max, int n)
-{
-	return row_exp_sum(row, max, n);
-}
+/* ---- a block of one type, which the compiler knows where it is inlined ---- */
 
-HONE_SIMD static float
-max_block(const float *row, int n)
-{
-	return row_max(row, n);
-}
+/* So many at a time, which the compiler does not take apart before it makes vectors of them. */
+enum { CHUNK = 64 };
 
-HONE_SIMD static void
-scale_block(float *row, float a, int n)
+HONE_INLINE float
+max_typed(const void *x, enum num type, int n)
 {
-	for (int v = 0; v < n; v++)
-		row[v] *= a;
-}
-
-HONE_SIMD static float
-sum_exp_block(const float *row, float max, int n)
-{
-	float acc[LANES] = {0};
+	float acc[CHUNK], max;
+	for (int j = 0; j < CHUNK; j++)
+		acc[j] = -INFINITY;
 	int i = 0;
-	for (; i + LANES <= n; i += LANES)
-		for (int j = 0; j < LANES; j++)
-			acc[j] += exp_f32(row[i + j] - max);
-	for (int j = 0; i < n; i++, j++)
-		acc[j] += exp_f32(row[i] - max);
+	for (; i + CHUNK <= n; i += CHUNK)
+		for (int j = 0; j < CHUNK; j++) {
+			float a = num_load(x, (size_t)(i + j), type);
+			acc[j] = a > acc[j] ? a : acc[j];
+		}
+	for (int j = 0; i < n; i++, j++) {
+		float a = num_load(x, (size_t)i, type);
+		acc[j] = a > acc[j] ? a : acc[j];
+	}
+	max = acc[0];
+	for (int j = 1; j < CHUNK; j++)
+		max = acc[j] > max ? acc[j] : max;
+	return max;
+}
+
+HONE_SIMD static float
+max_block(const void *x, enum num type, int n)
+{
+	return type == NUM_F32 ? max_typed(x, NUM_F32, n) : max_typed(x, NUM_BF16, n);
+}
+
+HONE_INLINE float
+sum_exp_typed(const void *x, enum num type, float max, int n)
+{
+	float acc[LANES] = {0}, e[CHUNK];
+	int i = 0;
+	for (; i + CHUNK <= n; i += CHUNK) {
+		for (int j = 0; j < CHUNK; j++)
+			e[j] = exp_f32(num_load(x, (size_t)(i + j), type) - max);
+		for (int j = 0; j < CHUNK; j += LANES)
+			for (int l = 0; l < LANES; l++)
+				acc[l] += e[j + l];
+	}
+	for (; i < n; i++)
+		acc[i % LANES] += exp_f32(num_load(x, (size_t)i, type) - max);
 	return lanes_sum(acc);
 }
 
-static float
-sum_exp_row(const float *row, float max, int V)
+HONE_SIMD static float
+sum_exp_block(const void *x, enum num type, float max, int n)
 {
-	float sum = 0;
-	for (int v = 0; v < V; v += SUM_BLOCK)
-		sum += sum_exp_block(row + v, max, V - v < SUM_BLOCK ? V - v : SUM_BLOCK);
-	return sum;
+	return type == NUM_F32 ? sum_exp_typed(x, NUM_F32, max, n) : sum_exp_typed(x, NUM_BF16, max, n);
 }
+
+HONE_INLINE void
+scaled_exp_typed(void *x, enum num type, float max, float by, int n)
+{
+#pragma GCC ivdep
+	for (int i = 0; i < n; i++)
+		num_store(x, (size_t)i, type, exp_f32(num_load(x, (size_t)i, type) - max) * by);
+}
+
+HONE_SIMD static void
+scaled_exp_block(void *x, enum num type, float max, float by, int n)
+{
+	if (type == NUM_F32)
+		scaled_exp_typed(x, NUM_F32, max, by, n);
+	else
+		scaled_exp_typed(x, NUM_BF16, max, by, n);
+}
+
+/* ---- a row ---- */
 
 static int
 block_length(int V, int v)
@@ -55,74 +89,50 @@ block_length(int V, int v)
 	return V - v < SUM_BLOCK ? V - v : SUM_BLOCK;
 }
 
+/* The largest of a row and where it is, the first of several; 0 in a row of NaN. */
 static float
-max_of_row(struct rows logits, int i, int V)
+max_of_row(struct rows logits, int i, int V, int32_t *best)
 {
-	float buf[SUM_BLOCK], max = -INFINITY;
+	float max = -INFINITY;
+	int block = 0;
 	for (int v = 0; v < V; v += SUM_BLOCK) {
-		int n = block_length(V, v);
-		float m = max_block(row_load(logits, i, v, n, buf), n);
+		float m = max_block(rows_at(logits, i, v).data, logits.type, block_length(V, v));
+		block = m > max ? v : block;
 		max = m > max ? m : max;
 	}
+	const void *row = rows_at(logits, i, block).data;
+	*best = 0;
+	for (int j = 0; j < block_length(V, block); j++)
+		if (num_load(row, (size_t)j, logits.type) == max) {
+			*best = block + j;
+			break;
+		}
 	return max;
 }
 
-static int32_t
-first_index_of(struct rows logits, int i, float x, int V)
-{
-	float buf[SUM_BLOCK];
-	for (int v = 0; v < V; v += SUM_BLOCK) {
-		int n = block_length(V, v);
-		const float *row = row_load(logits, i, v, n, buf);
-		for (int j = 0; j < n; j++)
-			if (row[j] == x)
-				return v + j;
-	}
-	return 0;  /* a row of NaN */
-}
-
-/* Turns a row into exponentials; returns their sum, of before they are rounded. */
 static float
-exp_of_row(struct rows logits, int i, float max, int V)
+sum_exp_of_row(struct rows logits, int i, float max, int V)
 {
-	float buf[SUM_BLOCK], sum = 0;
-	for (int v = 0; v < V; v += SUM_BLOCK) {
-		int n = block_length(V, v);
-		float *row = row_begin(logits, i, v, buf);
-		row_load(logits, i, v, n, buf);
-		sum += exp_block(row, max, n);
-		row_store(logits, i, v, n, row);
-	}
+	float sum = 0;
+	for (int v = 0; v < V; v += SUM_BLOCK)
+		sum += sum_exp_block(rows_at(logits, i, v).data, logits.type, max, block_length(V, v));
 	return sum;
 }
 
-static void
-scale_of_row(struct rows logits, int i, float a, int V)
-{
-	float buf[SUM_BLOCK];
-	for (int v = 0; v < V; v += SUM_BLOCK) {
-		int n = block_length(V, v);
-		float *row = row_begin(logits, i, v, buf);
-		row_load(logits, i, v, n, buf);
-		scale_block(row, a, n);
-		row_store(logits, i, v, n, row);
-	}
-}
-
-/* One row: the loss, and its gradient when there is a coefficient. */
+/* One row: the loss, and its gradient when there is a coefficient. Exponentials are computed twice, which takes less than
+ * to keep them, and in bf16 they are rounded once. */
 static void
 entropy_row(struct rows logits, int i, float *nll, int32_t *best, int32_t target, const float *coef, int V)
 {
-	float one, max = max_of_row(logits, i, V), above = *row_load(logits, i, target, 1, &one) - max;
-	*best = first_index_of(logits, i, max, V);
-	float sum = exp_of_row(logits, i, max, V);
+	void *at = rows_at(logits, i, target).data;
+	float max = max_of_row(logits, i, V, best), above = num_load(at, 0, logits.type) - max;
+	float sum = sum_exp_of_row(logits, i, max, V);
 	*nll = logf(sum) - above;
 	if (!coef)
 		return;
-	scale_of_row(logits, i, *coef / sum, V);
-	float *at = row_begin(logits, i, target, &one);
-	*at = *coef * (expf(above) / sum - 1.0f);
-	row_store(logits, i, target, 1, at);
+	for (int v = 0; v < V; v += SUM_BLOCK)
+		scaled_exp_block(rows_at(logits, i, v).data, logits.type, max, *coef / sum, block_length(V, v));
+	num_store(at, 0, logits.type, *coef * (expf(above) / sum - 1.0f));
 }
 
 void
@@ -136,12 +146,10 @@ cross_entropy(struct rows logits, float *nll, int32_t *best, const int32_t *targ
 void
 log_sum_exp(float *lse, int32_t *best, const float *logits, int n, int V)
 {
+	struct rows rows = rows_f32(logits, V);
 #pragma omp parallel for schedule(static) if ((size_t)n * (size_t)V > PARALLEL_MIN)
 	for (int i = 0; i < n; i++) {
-		const float *row = logits + (size_t)i * (size_t)V;
-		struct rows rows = rows_f32(logits, V);
-		float max = max_of_row(rows, i, V);
-		best[i] = first_index_of(rows, i, max, V);
-		lse[i] = max + logf(sum_exp_row(row, max, V));
+		float max = max_of_row(rows, i, V, &best[i]);
+		lse[i] = max + logf(sum_exp_of_row(rows, i, max, V));
 	}
 }

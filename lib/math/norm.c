@@ -8,135 +8,160 @@
 #include "math/gemm.h"
 #include "math/simd.h"
 
-/* ---- one group of C elements ---- */
+/* Each kernel is written once, for types that are constants where it is inlined, and compiled for those of which most is
+ * read and written: fp32 all over, and bf16 around a residual stream in fp32. Other rows are converted on the way. */
 
-HONE_SIMD static float
-mean_of(const float *x, int C)
-{
-	float acc[LANES] = {0};
-	int c = 0;
-	for (; c + LANES <= C; c += LANES)
-		for (int j = 0; j < LANES; j++)
-			acc[j] += x[c + j];
-	for (int j = 0; c < C; c++, j++)
-		acc[j] += x[c];
-	return lanes_sum(acc) / (float)C;
-}
+/* One group of C elements of each. */
+struct forward {
+	void *out, *copy;
+	const void *x;
+};
 
-/* The mean of (x - mean)^2. */
-HONE_SIMD static float
-mean_square(const float *x, float mean, int C)
-{
-	float acc[LANES] = {0};
-	int c = 0;
-	for (; c + LANES <= C; c += LANES)
-		for (int j = 0; j < LANES; j++)
-			acc[j] += (x[c + j] - mean) * (x[c + j] - mean);
-	for (int j = 0; c < C; c++, j++)
-		acc[j] += (x[c] - mean) * (x[c] - mean);
-	return lanes_sum(acc) / (float)C;
-}
+static const struct rows none;
 
-static struct norm_stat
-stat_of(const float *x, const struct norm *n, int C)
+struct backward {
+	void *dx, *out, *copy;
+	const void *dout, *x;
+	float beta;
+};
+
+/* Rows of C floats of the calling thread's own. */
+static float *
+buffer(int i, int C)
 {
-	float mean = n->kind == NORM_LAYER ? mean_of(x, C) : 0;
-	return (struct norm_stat){mean, 1.0f / sqrtf(mean_square(x, mean, C) + n->eps)};
+	assert((size_t)C * 3 <= MATH_SCRATCH);
+	return math_scratch() + (size_t)i * (size_t)C;
 }
 
 /* What Gemma adds to w. */
-static float
+HONE_INLINE float
 offset(const struct norm *n)
 {
 	return n->kind == NORM_RMS_OFFSET ? 1 : 0;
 }
 
-HONE_SIMD static void
-scale_group(float *out, const float *x, const float *w, float add, struct norm_stat s, int C)
+/* ---- forward ---- */
+
+HONE_INLINE float
+mean_of(const void *x, enum num from, int C)
 {
-	for (int c = 0; c < C; c++)
-		out[c] = (x[c] - s.mean) * s.rstd * (w[c] + add);
+	float acc[LANES] = {0};
+	int c = 0;
+	for (; c + LANES <= C; c += LANES)
+		for (int j = 0; j < LANES; j++)
+			acc[j] += num_load(x, (size_t)(c + j), from);
+	for (int j = 0; c < C; c++, j++)
+		acc[j] += num_load(x, (size_t)c, from);
+	return lanes_sum(acc) / (float)C;
 }
 
-HONE_SIMD static void
-shift_group(float *out, const float *b, int C)
+/* The mean of (x - mean)^2. */
+HONE_INLINE float
+mean_square(const void *x, enum num from, float mean, int C)
 {
-	for (int c = 0; c < C; c++)
-		out[c] += b[c];
-}
-
-/* With n = (x - mean) * rstd and g = w dout, the gradient is rstd * (g - mean(g) - n * mean(g n)); without a mean taken
- * off x, without mean(g). */
-HONE_SIMD static void
-backward_group(float *dx, float beta, const float *dout, const float *x, const float *w, float add, bool centred,
-	struct norm_stat s, int C)
-{
-	float along[LANES] = {0}, sum[LANES] = {0};
+	float acc[LANES] = {0};
 	int c = 0;
 	for (; c + LANES <= C; c += LANES)
 		for (int j = 0; j < LANES; j++) {
-			float g = dout[c + j] * (w[c + j] + add);
-			along[j] += g * (x[c + j] - s.mean);
-			sum[j] += g;
+			float d = num_load(x, (size_t)(c + j), from) - mean;
+			acc[j] += d * d;
 		}
 	for (int j = 0; c < C; c++, j++) {
-		float g = dout[c] * (w[c] + add);
-		along[j] += g * (x[c] - s.mean);
-		sum[j] += g;
+		float d = num_load(x, (size_t)c, from) - mean;
+		acc[j] += d * d;
 	}
-	float k = lanes_sum(along) * s.rstd * s.rstd / (float)C, m = centred ? lanes_sum(sum) / (float)C : 0;
-	if (beta == 0)
-		for (c = 0; c < C; c++)
-			dx[c] = s.rstd * (dout[c] * (w[c] + add) - m - (x[c] - s.mean) * k);
+	return lanes_sum(acc) / (float)C;
+}
+
+HONE_INLINE struct norm_stat
+stat_of(const void *x, enum num from, const struct norm *n, int C)
+{
+	float mean = n->kind == NORM_LAYER ? mean_of(x, from, C) : 0;
+	return (struct norm_stat){mean, 1.0f / sqrtf(mean_square(x, from, mean, C) + n->eps)};
+}
+
+HONE_INLINE void
+scale_group(const struct forward *f, enum num to, enum num from, const struct norm *n, struct norm_stat s, int C)
+{
+	const float *w = n->w, *b = n->b, add = offset(n);
+	const void *x = f->x;
+	void *out = f->out;
+	if (b)
+#pragma GCC ivdep
+		for (int c = 0; c < C; c++)
+			num_store(out, (size_t)c, to, (num_load(x, (size_t)c, from) - s.mean) * s.rstd * (w[c] + add) + b[c]);
 	else
-		for (c = 0; c < C; c++)
-			dx[c] = beta * dx[c] + s.rstd * (dout[c] * (w[c] + add) - m - (x[c] - s.mean) * k);
+#pragma GCC ivdep
+		for (int c = 0; c < C; c++)
+			num_store(out, (size_t)c, to, (num_load(x, (size_t)c, from) - s.mean) * s.rstd * (w[c] + add));
+}
+
+HONE_INLINE void
+copy_group(void *to, const void *x, enum num to_type, enum num from, int C)
+{
+#pragma GCC ivdep
+	for (int c = 0; c < C; c++)
+		num_store(to, (size_t)c, to_type, num_load(x, (size_t)c, from));
+}
+
+HONE_INLINE void
+forward_typed(const struct forward *f, enum num to, enum num from, bool again, struct norm_stat *stat, const struct norm *n,
+	int C)
+{
+	if (!again)
+		*stat = stat_of(f->x, from, n, C);
+	if (f->copy)
+		copy_group(f->copy, f->x, to, from, C);
+	scale_group(f, to, from, n, *stat, C);
 }
 
 HONE_SIMD static void
-weight_terms(float *dw, const float *dout, const float *x, struct norm_stat s, int n)
+forward_f32(const struct forward *f, bool again, struct norm_stat *stat, const struct norm *n, int C)
 {
-	for (int i = 0; i < n; i++)
-		dw[i] += dout[i] * (x[i] - s.mean) * s.rstd;
+	forward_typed(f, NUM_F32, NUM_F32, again, stat, n, C);
 }
 
-/* ---- rows ---- */
-
-/* Three rows of C floats of the calling thread's own. */
-struct buffers {
-	float *a, *b, *c;
-};
-
-static struct buffers
-buffers(int C)
+HONE_SIMD static void
+forward_stream(const struct forward *f, bool again, struct norm_stat *stat, const struct norm *n, int C)
 {
-	float *s = math_scratch();
-	assert((size_t)C * 3 <= MATH_SCRATCH);
-	return (struct buffers){s, s + C, s + 2 * (size_t)C};
+	forward_typed(f, NUM_BF16, NUM_F32, again, stat, n, C);
 }
 
-/* Group g of row t. */
+/* NULL where there are no rows. */
+static void *
+group_at(struct rows r, int t, int c)
+{
+	return r.data ? rows_at(r, t, c).data : NULL;
+}
+
+/* From column c on. */
 static void
-forward(struct rows out, struct norm_stat *stat, bool again, struct rows x, const struct norm *n, int t, int g, int C)
+forward_group(struct rows out, struct rows copy, struct norm_stat *stat, bool again, struct rows x, const struct norm *n, int t,
+	int c, int C)
 {
-	struct buffers b = buffers(C);
-	const float *from = row_load(x, t, g * C, C, b.a);
-	float *to = row_begin(out, t, g * C, b.b);
-	if (!again)
-		*stat = stat_of(from, n, C);
-	scale_group(to, from, n->w, offset(n), *stat, C);
-	if (n->b)
-		shift_group(to, n->b, C);
-	row_store(out, t, g * C, C, to);
+	struct forward f = {group_at(out, t, c), group_at(copy, t, c), row_load(x, t, c, C, buffer(0, C))};
+	if (out.type == NUM_F32)
+		forward_f32(&f, again, stat, n, C);
+	else
+		forward_stream(&f, again, stat, n, C);
+}
+
+static void
+forward_row(struct rows out, struct rows copy, struct norm_stat *stat, bool again, struct rows x, const struct norm *n, int t,
+	int groups, int C)
+{
+	row_ahead(x, t + 1, 0, groups * C);
+	for (int g = 0; g < groups; g++)
+		forward_group(out, copy, &stat[g], again, x, n, t, g * C, C);
 }
 
 void
-norm_forward(struct rows out, struct norm_stat *stat, struct rows x, const struct norm *n, int T, int groups, int C)
+norm_forward(struct rows out, struct rows copy, struct norm_stat *stat, struct rows x, const struct norm *n, int T,
+	int groups, int C)
 {
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
-		for (int g = 0; g < groups; g++)
-			forward(out, &stat[(size_t)t * (size_t)groups + (size_t)g], false, x, n, t, g, C);
+		forward_row(out, copy, stat + (size_t)t * (size_t)groups, false, x, n, t, groups, C);
 }
 
 void
@@ -144,55 +169,184 @@ norm_again(struct rows out, const struct norm_stat *stat, struct rows x, const s
 {
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
-		for (int g = 0; g < groups; g++) {
-			struct norm_stat s = stat[(size_t)t * (size_t)groups + (size_t)g];
-			forward(out, &s, true, x, n, t, g, C);
+		forward_row(out, none, (struct norm_stat *)(uintptr_t)(stat + (size_t)t * (size_t)groups), true, x, n, t,
+			groups, C);
+}
+
+/* ---- backward ---- */
+
+/* With n = (x - mean) * rstd and g = w dout, the gradient is rstd * (g - mean(g) - n * mean(g n)); without a mean taken
+ * off x, without mean(g). */
+struct means {
+	float of_g, along;        /* mean(g), and rstd * mean(g n) */
+};
+
+HONE_INLINE struct means
+means_of(const struct backward *b, enum num dout_type, enum num from, const struct norm *n, struct norm_stat s, int C)
+{
+	const float *w = n->w, add = offset(n);
+	const void *dout = b->dout, *x = b->x;
+	float along[LANES] = {0}, sum[LANES] = {0};
+	int c = 0;
+	for (; c + LANES <= C; c += LANES)
+		for (int j = 0; j < LANES; j++) {
+			float g = num_load(dout, (size_t)(c + j), dout_type) * (w[c + j] + add);
+			along[j] += g * (num_load(x, (size_t)(c + j), from) - s.mean);
+			sum[j] += g;
+		}
+	for (int j = 0; c < C; c++, j++) {
+		float g = num_load(dout, (size_t)c, dout_type) * (w[c] + add);
+		along[j] += g * (num_load(x, (size_t)c, from) - s.mean);
+		sum[j] += g;
+	}
+	return (struct means){n->kind == NORM_LAYER ? lanes_sum(sum) / (float)C : 0,
+		lanes_sum(along) * s.rstd * s.rstd / (float)C};
+}
+
+/* The gradient of element c. */
+HONE_INLINE float
+gradient(const struct backward *b, size_t c, enum num dout_type, enum num from, float w, struct norm_stat s, struct means m)
+{
+	return s.rstd * (num_load(b->dout, c, dout_type) * w - m.of_g - (num_load(b->x, c, from) - s.mean) * m.along);
+}
+
+HONE_INLINE void
+backward_typed(const struct backward *at, enum num to, enum num dout_type, enum num from, const struct norm *n,
+	struct norm_stat s, int C)
+{
+	const struct backward b = *at;
+	const float *w = n->w, add = offset(n), beta = b.beta;
+	struct means m = means_of(&b, dout_type, from, n, s, C);
+	if (b.out)
+		scale_group(&(struct forward){b.out, NULL, b.x}, dout_type, from, n, s, C);
+	if (beta == 0)
+#pragma GCC ivdep
+		for (int c = 0; c < C; c++)
+			num_store(b.dx, (size_t)c, to, gradient(&b, (size_t)c, dout_type, from, w[c] + add, s, m));
+	else
+#pragma GCC ivdep
+		for (int c = 0; c < C; c++)
+			num_store(b.dx, (size_t)c, to,
+				beta * num_load(b.dx, (size_t)c, to) + gradient(&b, (size_t)c, dout_type, from, w[c] + add, s, m));
+	if (b.copy)
+		copy_group(b.copy, b.dx, dout_type, to, C);
+}
+
+HONE_SIMD static void
+backward_f32(const struct backward *b, const struct norm *n, struct norm_stat s, int C)
+{
+	backward_typed(b, NUM_F32, NUM_F32, NUM_F32, n, s, C);
+}
+
+HONE_SIMD static void
+backward_stream(const struct backward *b, const struct norm *n, struct norm_stat s, int C)
+{
+	backward_typed(b, NUM_F32, NUM_BF16, NUM_BF16, n, s, C);
+}
+
+/* In fp32, converted before and after. */
+static void
+backward_converted(struct rows dx, float beta, const struct norm_also *also, struct rows dout, struct rows x,
+	const struct norm *n, struct norm_stat stat, int t, int c, int C)
+{
+	float *to = row_begin(dx, t, c, buffer(0, C));
+	if (beta != 0)
+		row_load(dx, t, c, C, to);
+	const struct backward b = {to, NULL, NULL, row_load(dout, t, c, C, buffer(1, C)), row_load(x, t, c, C, buffer(2, C)), beta};
+	backward_f32(&b, n, stat, C);
+	row_store(dx, t, c, C, to);
+	if (also->copy.data)
+		rows_copy(rows_at(also->copy, t, c), rows_at(dx, t, c), 1, C);
+	if (also->out.data)
+		forward_group(also->out, none, &stat, true, x, n, t, c, C);
+}
+
+static void
+backward_group(struct rows dx, float beta, const struct norm_also *also, struct rows dout, struct rows x,
+	const struct norm *n, const struct norm_stat *stat, int t, int c, int C)
+{
+	const struct backward b = {group_at(dx, t, c), group_at(also->out, t, c), group_at(also->copy, t, c),
+		group_at(dout, t, c), group_at(x, t, c), beta};
+	if (dx.type == NUM_F32 && dout.type == NUM_F32 && x.type == NUM_F32)
+		backward_f32(&b, n, *stat, C);
+	else if (dx.type == NUM_F32 && dout.type == NUM_BF16 && x.type == NUM_BF16)
+		backward_stream(&b, n, *stat, C);
+	else
+		backward_converted(dx, beta, also, dout, x, n, *stat, t, c, C);
+}
+
+static void
+backward_row(struct rows dx, float beta, const struct norm_also *also, struct rows dout, struct rows x, const struct norm *n,
+	const struct norm_stat *stat, int t, int groups, int C)
+{
+	row_ahead(dx, t + 1, 0, groups * C);
+	row_ahead(dout, t + 1, 0, groups * C);
+	row_ahead(x, t + 1, 0, groups * C);
+	for (int g = 0; g < groups; g++)
+		backward_group(dx, beta, also, dout, x, n, &stat[g], t, g * C, C);
+}
+
+/* ---- the gradient of w and b ---- */
+
+/* Threads share out the columns, so that each element is summed in the order of the rows. */
+enum { COLUMNS = 64 };
+
+struct columns {
+	struct rows dout, x;
+	const struct norm_stat *stat;
+	int T, groups, C, c, n;   /* columns c .. c+n-1 of each group */
+};
+
+HONE_INLINE void
+columns_typed(const struct norm_grad *grad, const struct columns *of, enum num dout_type, enum num from)
+{
+	int n = of->n;
+	for (int t = 0; t < of->T; t++)
+		for (int g = 0; g < of->groups; g++) {
+			const void *dout = rows_at(of->dout, t, g * of->C + of->c).data, *x = rows_at(of->x, t, g * of->C + of->c).data;
+			struct norm_stat s = of->stat[(size_t)t * (size_t)of->groups + (size_t)g];
+			float *dw = grad->w ? grad->w + of->c : NULL, *db = grad->b ? grad->b + of->c : NULL;
+			if (dw)
+#pragma GCC ivdep
+				for (int c = 0; c < n; c++)
+					dw[c] += num_load(dout, (size_t)c, dout_type) * (num_load(x, (size_t)c, from) - s.mean) * s.rstd;
+			if (db)
+#pragma GCC ivdep
+				for (int c = 0; c < n; c++)
+					db[c] += num_load(dout, (size_t)c, dout_type);
 		}
 }
 
-/* Threads share out the columns, so that each element is summed in the order of the rows. */
+HONE_SIMD static void
+columns_of(const struct norm_grad *grad, const struct columns *of)
+{
+	if (of->dout.type == NUM_F32 && of->x.type == NUM_F32)
+		columns_typed(grad, of, NUM_F32, NUM_F32);
+	else if (of->dout.type == NUM_F32)
+		columns_typed(grad, of, NUM_F32, NUM_BF16);
+	else if (of->x.type == NUM_F32)
+		columns_typed(grad, of, NUM_BF16, NUM_F32);
+	else
+		columns_typed(grad, of, NUM_BF16, NUM_BF16);
+}
+
 static void
 weight_gradient(const struct norm_grad *grad, struct rows dout, struct rows x, const struct norm_stat *stat, int T,
 	int groups, int C)
 {
-	enum { COLUMNS = 64 };
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
-	for (int c = 0; c < C; c += COLUMNS) {
-		int n = C - c < COLUMNS ? C - c : COLUMNS;
-		float a[COLUMNS], b[COLUMNS];
-		for (int t = 0; t < T; t++)
-			for (int g = 0; g < groups; g++) {
-				const float *d = row_load(dout, t, g * C + c, n, a);
-				if (grad->w)
-					weight_terms(grad->w + c, d, row_load(x, t, g * C + c, n, b),
-						stat[(size_t)t * (size_t)groups + (size_t)g], n);
-				if (grad->b)
-					shift_group(grad->b + c, d, n);
-			}
-	}
-}
-
-static void
-backward(struct rows dx, float beta, struct rows dout, struct rows x, const struct norm *n, struct norm_stat stat,
-	int t, int g, int C)
-{
-	struct buffers b = buffers(C);
-	float *to = row_begin(dx, t, g * C, b.c);
-	if (beta != 0)
-		row_load(dx, t, g * C, C, b.c);
-	backward_group(to, beta, row_load(dout, t, g * C, C, b.a), row_load(x, t, g * C, C, b.b), n->w, offset(n),
-		n->kind == NORM_LAYER, stat, C);
-	row_store(dx, t, g * C, C, to);
+	for (int c = 0; c < C; c += COLUMNS)
+		columns_of(grad, &(struct columns){dout, x, stat, T, groups, C, c, C - c < COLUMNS ? C - c : COLUMNS});
 }
 
 void
-norm_backward(struct rows dx, float beta, const struct norm_grad *grad, struct rows dout, struct rows x,
-	const struct norm *n, const struct norm_stat *stat, int T, int groups, int C)
+norm_backward(struct rows dx, float beta, const struct norm_grad *grad, const struct norm_also *also, struct rows dout,
+	struct rows x, const struct norm *n, const struct norm_stat *stat, int T, int groups, int C)
 {
+	static const struct norm_also nothing;
 	if (grad->w || grad->b)
 		weight_gradient(grad, dout, x, stat, T, groups, C);
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
-		for (int g = 0; g < groups; g++)
-			backward(dx, beta, dout, x, n, stat[(size_t)t * (size_t)groups + (size_t)g], t, g, C);
+		backward_row(dx, beta, also ? also : &nothing, dout, x, n, stat + (size_t)t * (size_t)groups, t, groups, C);
 }

@@ -28,15 +28,23 @@ struct norm_grad {
 	float *w, *b;            /* [C] */
 };
 
-/* out[T,groups*C] from x; stat[T,groups] is set. out may be x. */
-void norm_forward(struct rows out, struct norm_stat *stat, struct rows x, const struct norm *n, int T, int groups, int C);
+/* out[T,groups*C] from x; stat[T,groups] is set. out may be x. `copy`, of the same type as out, becomes what x is, unless
+ * its data is NULL. */
+void norm_forward(struct rows out, struct rows copy, struct norm_stat *stat, struct rows x, const struct norm *n, int T,
+	int groups, int C);
 
 /* The same again from the stat that forward kept. */
 void norm_again(struct rows out, const struct norm_stat *stat, struct rows x, const struct norm *n, int T, int groups,
 	int C);
 
-/* dx = beta dx + the gradient at x (dx may be dout when beta is 0); adds to g. */
-void norm_backward(struct rows dx, float beta, const struct norm_grad *g, struct rows dout, struct rows x,
-	const struct norm *n, const struct norm_stat *stat, int T, int groups, int C);
+/* What backward writes besides, of the type of dout, in the same pass over the rows; data NULL: not wanted. */
+struct norm_also {
+	struct rows out;         /* as norm_again */
+	struct rows copy;        /* of dx as it becomes */
+};
+
+/* dx = beta dx + the gradient at x (dx may be dout when beta is 0); adds to g. `also` may be NULL. */
+void norm_backward(struct rows dx, float beta, const struct norm_grad *g, const struct norm_also *also, struct rows dout,
+	struct rows x, const struct norm *n, const struct norm_stat *stat, int T, int groups, int C);
 
 #endif

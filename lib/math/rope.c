@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "math/gemm.h"
 #include "math/simd.h"
 
 /* Llama 3.1's scaling: long wavelengths are stretched by `factor`, short ones kept, those between blended. */
@@ -102,26 +101,28 @@ rope_table(float *cos_, float *sin_, const float *freq, const int32_t *pos, int 
 		}
 }
 
-HONE_SIMD static void
-turn_head(float *x, const float *cos_, const float *sin_, int half, float sign)
+/* n heads of one type, `stride` elements apart. */
+HONE_INLINE void
+turn_typed(void *x, enum num type, int stride, int n, const float *cos_, const float *sin_, int half, float sign)
 {
-	for (int i = 0; i < half; i++) {
-		float a = x[i], b = x[i + half], s = sign * sin_[i];
-		x[i] = a * cos_[i] - b * s;
-		x[i + half] = b * cos_[i] + a * s;
+	for (int h = 0; h < n; h++) {
+		size_t first = (size_t)h * (size_t)stride, second = first + (size_t)half;
+#pragma GCC ivdep
+		for (int i = 0; i < half; i++) {
+			float a = num_load(x, first + (size_t)i, type), b = num_load(x, second + (size_t)i, type), s = sign * sin_[i];
+			num_store(x, first + (size_t)i, type, a * cos_[i] - b * s);
+			num_store(x, second + (size_t)i, type, b * cos_[i] + a * s);
+		}
 	}
 }
 
-static void
-turn_row(struct heads x, const float *cos_, const float *sin_, int t, int n, int rotary, float sign)
+HONE_SIMD static void
+turn_heads(void *x, enum num type, int stride, int n, const float *cos_, const float *sin_, int half, float sign)
 {
-	float *buf = math_scratch();
-	for (int h = 0; h < n; h++) {
-		float *head = row_begin(x.rows, t, h * x.stride, buf);
-		row_load(x.rows, t, h * x.stride, rotary, buf);
-		turn_head(head, cos_, sin_, rotary / 2, sign);
-		row_store(x.rows, t, h * x.stride, rotary, head);
-	}
+	if (type == NUM_F32)
+		turn_typed(x, NUM_F32, stride, n, cos_, sin_, half, sign);
+	else
+		turn_typed(x, NUM_BF16, stride, n, cos_, sin_, half, sign);
 }
 
 void
@@ -131,6 +132,7 @@ rope_apply(struct heads x, const float *cos_, const float *sin_, const int32_t *
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)n * (size_t)rotary > PARALLEL_MIN)
 	for (int t = 0; t < T; t++) {
 		size_t first = (size_t)at[t] * (size_t)(rotary / 2);
-		turn_row(x, cos_ + first, sin_ + first, t, n, rotary, sign);
+		row_ahead(x.rows, t + 1, 0, n * x.stride);
+		turn_heads(rows_at(x.rows, t, 0).data, x.rows.type, x.stride, n, cos_ + first, sin_ + first, rotary / 2, sign);
 	}
 }

@@ -59,14 +59,40 @@ bf16_to_f32(uint16_t h)
 	return f;
 }
 
-/* To nearest, ties to even; a NaN stays one. */
+/* To nearest, ties to even; a NaN becomes the usual one. */
 static inline uint16_t
 bf16_from_f32(float f)
 {
 	uint32_t bits;
 	memcpy(&bits, &f, sizeof bits);
 	uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);
-	return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded >> 16);
+	return f == f ? (uint16_t)(rounded >> 16) : 0x7fc0;
+}
+
+/* Element i from `data` on, of a type that the compiler knows where it matters. */
+static inline float
+num_load(const void *data, size_t i, enum num type)
+{
+	return type == NUM_F32 ? ((const float *)data)[i] : bf16_to_f32(((const uint16_t *)data)[i]);
+}
+
+static inline void
+num_store(void *data, size_t i, enum num type, float x)
+{
+	if (type == NUM_F32)
+		((float *)data)[i] = x;
+	else
+		((uint16_t *)data)[i] = bf16_from_f32(x);
+}
+
+/* Asks for n elements of row t from column c on, which may be beyond the last: a kernel does so for the row after the one
+ * that it computes, as the processor does not look ahead from one row to the next by itself. */
+static inline void
+row_ahead(struct rows r, int t, int c, int n)
+{
+	const char *p = rows_at(r, t, c).data;
+	for (size_t i = 0; i < (size_t)n * num_size(r.type); i += 64)
+		__builtin_prefetch(p + i);
 }
 
 /* n elements of row t from column c on, as fp32: where they lie, or copied into buf[n]. */

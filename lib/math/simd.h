@@ -63,13 +63,12 @@ row_max(const float *a, int n)
 	return m;
 }
 
-/* e^x in fp32 within 1.2e-7 relative; arguments are clamped to where the result is a normal number.
- * x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its Taylor sum to the seventh power; 2^n by its bits. */
+/* e^x in fp32 within 1.2e-7 relative; beyond where the result is a normal number it is that of the last argument within.
+ * x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its Taylor sum to the seventh power; 2^n by its bits. What lies beyond is told
+ * from the rest at the end: choices before the sum would have compilers compute with parts of a vector. */
 HONE_INLINE float
 exp_f32(float x)
 {
-	x = x > 88.0f ? 88.0f : x;
-	x = x < -87.0f ? -87.0f : x;
 	const float magic = 12582912.0f;  /* 1.5 * 2^23: adding it rounds to a whole number */
 	float t = x * 1.44269504088896341f + magic, n = t - magic;
 	float r = x - n * 0.693359375f;
@@ -87,7 +86,9 @@ exp_f32(float x)
 	bits = (bits + 127) << 23;  /* n is in the low bits of t; so no conversion, which a NaN would not have */
 	float scale;
 	memcpy(&scale, &bits, sizeof scale);
-	return p * scale;
+	float e = p * scale;
+	e = x < -87.0f ? 1.64581145e-38f : e;
+	return x > 88.0f ? 1.65163627e38f : e;
 }
 
 /* row[i] = e^(row[i] - max); returns their sum. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_kind.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -247,6 +248,8 @@ int
 config_read(struct config *c, const char *dir, struct err *e)
 {
 	*c = (struct config){0};
+	if (dir_check(dir, DIR_MODEL, e) < 0)
+		return -1;
 	char *path = path_join(dir, "config.json");
 	c->root = json_read_file(path, CONFIG_MAX_BYTES, e);
 	int rc = c->root ? 0 : -1;

@@ -70,24 +70,6 @@ shape_of(const struct config *c, const struct layer *l)
 
 /* ---- the residual stream ---- */
 
-/* Keeps it for the backward pass of the norm that reads it. */
-static void
-keep(struct model *m, struct rows to, int T)
-{
-	if (to.data)
-		rows_copy(to, m->work.x, T, m->config.C);
-}
-
-/* The gradient of the residual stream as products take it. */
-static struct rows
-residual_gradient(struct model *m, int T)
-{
-	struct workspace *w = &m->work;
-	if (w->dy.type != w->dx.type)
-		rows_copy(w->dy, w->dx, T, m->config.C);
-	return w->dy;
-}
-
 /* work.x += p(in), or += norm(p(in)), for which `out` keeps p(in). */
 static void
 add_to_stream(struct model *m, const struct projection *p, struct rows in, const struct norm_params *post, struct rows out,
@@ -99,22 +81,36 @@ add_to_stream(struct model *m, const struct projection *p, struct rows in, const
 		return;
 	}
 	projection_forward(p, out, in, T, 0, &w->pass);
-	norms_forward(m, post, w->xn, stat, out, T, 1, m->config.C);
+	norms_forward(m, post, w->xn, none, stat, out, T, 1, m->config.C);
 	rows_add(w->x, w->xn, T, m->config.C);
 }
 
-/* din from work.dx, which stays as it is. */
-static void
-add_to_stream_backward(struct model *m, const struct projection *p, struct rows din, struct rows in,
-	const struct norm_params *post, struct rows out, const struct norm_stat *stat, int T)
+/* The gradient at what a projection adds to the stream. */
+static struct rows
+stream_gradient(struct model *m, const struct norm_params *post, struct rows out, const struct norm_stat *stat, int T)
 {
 	struct workspace *w = &m->work;
-	if (!post->w) {
-		projection_backward(p, din, residual_gradient(m, T), in, T, &w->pass);
-		return;
-	}
-	norms_backward(m, post, w->dxn, 0, w->dx, out, stat, T, 1, m->config.C);
-	projection_backward(p, din, w->dxn, in, T, &w->pass);
+	if (!post->w)
+		return w->dy;
+	norms_backward(m, post, w->dxn, 0, NULL, w->dx, out, stat, T, 1, m->config.C);
+	return w->dxn;
+}
+
+/* work.xn = norm(work.x), of which x keeps what backward reads. */
+static void
+norm_stream(struct model *m, const struct norm_params *norm, struct rows x, struct norm_stat *stat, int T)
+{
+	norms_forward(m, norm, m->work.xn, x, stat, m->work.x, T, 1, m->config.C);
+}
+
+/* Adds to work.dx from work.dxn, the gradient at what the norm gave and p read; that is work.xn again for p's weights. */
+static void
+norm_stream_backward(struct model *m, const struct norm_params *norm, const struct projection *p, struct rows x,
+	const struct norm_stat *stat, int T)
+{
+	struct workspace *w = &m->work;
+	const struct norm_also also = {projection_reads_input(p) ? w->xn : none, w->dy.type != w->dx.type ? w->dy : none};
+	norms_backward(m, norm, w->dx, 1, &also, w->dxn, x, stat, T, 1, m->config.C);
 }
 
 /* ---- attention ---- */
@@ -125,8 +121,8 @@ norm_heads(struct model *m, struct layer *l, int T)
 	const struct config *c = &m->config;
 	struct activations *a = &l->act;
 	int q = c->H * c->D;
-	norms_forward(m, &l->q_norm, a->qk, a->q_stat, a->qkv, T, c->H, c->D);
-	norms_forward(m, &l->k_norm, rows_at(a->qk, 0, q), a->k_stat, rows_at(a->qkv, 0, q), T, c->K, c->D);
+	norms_forward(m, &l->q_norm, a->qk, none, a->q_stat, a->qkv, T, c->H, c->D);
+	norms_forward(m, &l->k_norm, rows_at(a->qk, 0, q), none, a->k_stat, rows_at(a->qkv, 0, q), T, c->K, c->D);
 }
 
 /* From gradients after the norms of queries and keys to those before, in place. */
@@ -136,19 +132,22 @@ norm_heads_backward(struct model *m, struct layer *l, int T)
 	const struct config *c = &m->config;
 	struct activations *a = &l->act;
 	struct rows dq = m->work.dqkv, dk = rows_at(dq, 0, c->H * c->D), k = rows_at(a->qkv, 0, c->H * c->D);
-	norms_backward(m, &l->q_norm, dq, 0, dq, a->qkv, a->q_stat, T, c->H, c->D);
-	norms_backward(m, &l->k_norm, dk, 0, dk, k, a->k_stat, T, c->K, c->D);
+	norms_backward(m, &l->q_norm, dq, 0, NULL, dq, a->qkv, a->q_stat, T, c->H, c->D);
+	norms_backward(m, &l->k_norm, dk, 0, NULL, dk, k, a->k_stat, T, c->K, c->D);
 }
 
-/* By each row's position; sign +1 forward, -1 backward. */
+/* By each row's position; sign +1 forward, -1 backward. Keys lie behind queries unless the heads are interleaved. */
 static void
 turn(struct model *m, struct layer *l, const struct attn *v, const struct batch *b, float sign)
 {
-	int rope = m->config.layer[l->index].rope;
+	const struct config *c = &m->config;
+	int rope = c->layer[l->index].rope;
+	bool apart = c->family->interleaved;
 	if (rope < 0)
 		return;
-	rotary_apply(&m->work.rotary[rope], v->q, b, m->config.H, sign);
-	rotary_apply(&m->work.rotary[rope], v->k, b, m->config.K, sign);
+	rotary_apply(&m->work.rotary[rope], v->q, b, apart ? c->H : c->H + c->K, sign);
+	if (apart)
+		rotary_apply(&m->work.rotary[rope], v->k, b, c->K, sign);
 }
 
 /* Puts the batch's keys and values behind what the cache holds. */
@@ -167,7 +166,7 @@ static void
 attend(struct model *m, struct layer *l, const struct batch *b)
 {
 	struct workspace *w = &m->work;
-	norms_forward(m, &l->attn_norm, w->xn, l->act.attn_stat, w->x, b->T, 1, m->config.C);
+	norm_stream(m, &l->attn_norm, l->act.x, l->act.attn_stat, b->T);
 	projection_forward(&l->qkv, l->act.qkv, w->xn, b->T, 0, &w->pass);
 	if (l->q_norm.w)
 		norm_heads(m, l, b->T);
@@ -196,10 +195,12 @@ attend_backward(struct model *m, struct layer *l, const struct batch *b, bool ne
 	turn(m, l, &d, b, -1);
 	if (l->q_norm.w)
 		norm_heads_backward(m, l, b->T);
-	norms_again(m, &l->attn_norm, w->xn, a->attn_stat, a->x, b->T, 1, m->config.C);
-	projection_backward(&l->qkv, need_dx ? w->dxn : none, w->dqkv, w->xn, b->T, &w->pass);
+	projection_backward(&l->qkv, need_dx ? w->dxn : none, w->dqkv, b->T, &w->pass);
 	if (need_dx)
-		norms_backward(m, &l->attn_norm, w->dx, 1, w->dxn, a->x, a->attn_stat, b->T, 1, m->config.C);
+		norm_stream_backward(m, &l->attn_norm, &l->qkv, a->x, a->attn_stat, b->T);
+	else
+		norms_again(m, &l->attn_norm, w->xn, a->attn_stat, a->x, b->T, 1, m->config.C);
+	projection_weights(&l->qkv, w->dqkv, w->xn, b->T, &w->pass);
 }
 
 /* ---- feed-forward ---- */
@@ -216,16 +217,17 @@ activate(struct model *m, struct layer *l, int T)
 		activation_forward(c->activation, m->work.act, up, T, c->F);
 }
 
-/* work.dup holds, in its first F columns, the gradient at work.act, and then that at act.up. */
+/* work.dup holds, in its first F columns, the gradient at work.act, and then that at act.up; work.act is again what it was
+ * for the weights of `down`. */
 static void
 activate_backward(struct model *m, struct layer *l, int T)
 {
 	const struct config *c = &m->config;
-	struct rows d = m->work.dup, up = l->act.up;
+	struct rows d = m->work.dup, up = l->act.up, out = projection_reads_input(&l->down) ? m->work.act : none;
 	if (c->family->gated)
-		gated_backward(c->activation, d, rows_at(d, 0, c->F), d, up, rows_at(up, 0, c->F), T, c->F);
+		gated_backward(c->activation, out, d, rows_at(d, 0, c->F), d, up, rows_at(up, 0, c->F), T, c->F);
 	else
-		activation_backward(c->activation, d, d, up, T, c->F);
+		activation_backward(c->activation, out, d, d, up, T, c->F);
 }
 
 /* work.act from work.x. */
@@ -233,7 +235,7 @@ static void
 feed(struct model *m, struct layer *l, int T)
 {
 	struct workspace *w = &m->work;
-	norms_forward(m, &l->mlp_norm, w->xn, l->act.mlp_stat, w->x, T, 1, m->config.C);
+	norm_stream(m, &l->mlp_norm, l->act.mid, l->act.mlp_stat, T);
 	projection_forward(&l->up, l->act.up, w->xn, T, 0, &w->pass);
 	activate(m, l, T);
 }
@@ -244,11 +246,9 @@ feed_backward(struct model *m, struct layer *l, int T)
 {
 	struct workspace *w = &m->work;
 	struct activations *a = &l->act;
-	struct rows x = m->config.parallel ? a->x : a->mid;
-	activate_backward(m, l, T);
-	norms_again(m, &l->mlp_norm, w->xn, a->mlp_stat, x, T, 1, m->config.C);
-	projection_backward(&l->up, w->dxn, w->dup, w->xn, T, &w->pass);
-	norms_backward(m, &l->mlp_norm, w->dx, 1, w->dxn, x, a->mlp_stat, T, 1, m->config.C);
+	projection_backward(&l->up, w->dxn, w->dup, T, &w->pass);
+	norm_stream_backward(m, &l->mlp_norm, &l->up, m->config.parallel ? a->x : a->mid, a->mlp_stat, T);
+	projection_weights(&l->up, w->dup, w->xn, T, &w->pass);
 }
 
 /* ---- the block ---- */
@@ -259,29 +259,44 @@ layer_forward(struct model *m, struct layer *l, const struct batch *b)
 {
 	struct activations *a = &l->act;
 	bool parallel = m->config.parallel;
-	keep(m, a->x, b->T);
 	attend(m, l, b);
 	if (parallel)
 		feed(m, l, b->T);
 	add_to_stream(m, &l->o, a->att, &l->attn_post_norm, a->attn_out, a->attn_post_stat, b->T);
-	if (!parallel) {
-		keep(m, a->mid, b->T);
+	if (!parallel)
 		feed(m, l, b->T);
-	}
 	add_to_stream(m, &l->down, m->work.act, &l->mlp_post_norm, a->mlp_out, a->mlp_post_stat, b->T);
+}
+
+/* work.dup from the stream's gradient. */
+static void
+down_backward(struct model *m, struct layer *l, int T)
+{
+	struct workspace *w = &m->work;
+	struct rows dy = stream_gradient(m, &l->mlp_post_norm, l->act.mlp_out, l->act.mlp_post_stat, T);
+	projection_backward(&l->down, w->dup, dy, T, &w->pass);
+	activate_backward(m, l, T);
+	projection_weights(&l->down, dy, w->act, T, &w->pass);
+}
+
+/* work.datt, likewise. */
+static void
+o_backward(struct model *m, struct layer *l, int T)
+{
+	struct workspace *w = &m->work;
+	struct rows dy = stream_gradient(m, &l->attn_post_norm, l->act.attn_out, l->act.attn_post_stat, T);
+	projection_backward(&l->o, w->datt, dy, T, &w->pass);
+	projection_weights(&l->o, dy, l->act.att, T, &w->pass);
 }
 
 void
 layer_backward(struct model *m, struct layer *l, const struct batch *b, bool need_dx)
 {
-	struct activations *a = &l->act;
-	struct workspace *w = &m->work;
 	bool parallel = m->config.parallel;
-	activate(m, l, b->T);
-	add_to_stream_backward(m, &l->down, w->dup, w->act, &l->mlp_post_norm, a->mlp_out, a->mlp_post_stat, b->T);
+	down_backward(m, l, b->T);
 	if (!parallel)
 		feed_backward(m, l, b->T);
-	add_to_stream_backward(m, &l->o, w->datt, a->att, &l->attn_post_norm, a->attn_out, a->attn_post_stat, b->T);
+	o_backward(m, l, b->T);
 	if (parallel)
 		feed_backward(m, l, b->T);
 	attend_backward(m, l, b, need_dx);

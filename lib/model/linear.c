@@ -104,14 +104,12 @@ lora_backward_B(const struct lora *a, struct rows dxA, struct rows dy, struct ro
 	product_backward(dxA, gained, &a->B.matrix, T, a->scale, 0);
 }
 
-/* Through the adapter alone: A, and dx += dxA A where dropout let x pass. */
+/* Through the adapter alone: dx += dxA A, and where there is `more` the like of it and W, where dropout let x pass. */
 static void
-backward_A(const struct linear *l, struct rows dx, struct rows dxA, struct rows x, int T, const struct linear_pass *pass,
+adapter_backward(const struct linear *l, struct rows dx, struct rows dxA, int T, const struct linear_pass *pass,
 	struct rows more)
 {
 	const struct lora *a = l->lora;
-	if (a->A.grad)
-		product_weight(a->A.grad, false, dxA, adapter_input(l, x, T, pass), T, a->r, l->in, 1);
 	if (!dx.data)
 		return;
 	if (!drops(l, pass)) {
@@ -127,36 +125,42 @@ backward_A(const struct linear *l, struct rows dx, struct rows dxA, struct rows 
 }
 
 static void
-plain_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
-	const struct linear_pass *pass)
+plain_backward(const struct linear *l, struct rows dx, struct rows dy, int T, float beta, const struct linear_pass *pass)
 {
 	if (dx.data)
 		product_backward(dx, dy, &l->w->matrix, T, 1, beta);
 	if (!l->lora)
 		return;
-	struct rows dxA = {pass->dxA.data, l->lora->r, pass->dxA.type};
-	lora_backward_B(l->lora, dxA, dy, dy, T);
-	backward_A(l, dx, dxA, x, T, pass, (struct rows){0});
+	lora_backward_B(l->lora, pass->dxA, dy, dy, T);
+	adapter_backward(l, dx, pass->dxA, T, pass, (struct rows){0});
 }
 
 static void
-dora_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
-	const struct linear_pass *pass)
+dora_backward(const struct linear *l, struct rows dx, struct rows dy, int T, float beta, const struct linear_pass *pass)
 {
 	const struct lora *a = l->lora;
-	struct rows dxA = {pass->dxA.data, a->r, pass->dxA.type}, gained = {pass->gained.data, l->out, pass->gained.type};
+	struct rows gained = {pass->gained.data, l->out, pass->gained.type};
 	bool dropout = drops(l, pass);
 	rows_gain(gained, dy, a->gain, 0, 0, T, l->out);
-	lora_backward_B(a, dxA, dy, gained, T);
+	lora_backward_B(a, pass->dxA, dy, gained, T);
 	if (dx.data)
 		product_backward(dx, dropout ? dy : gained, &l->w->matrix, T, 1, beta);
 	if (dropout)
 		rows_gain(gained, dy, a->gain, -1, 0, T, l->out);
-	backward_A(l, dx, dxA, x, T, pass, gained);
+	adapter_backward(l, dx, pass->dxA, T, pass, gained);
 }
 
 void
-linear_backward_base(const struct linear *l, struct rows dy, struct rows x, int T)
+linear_backward(const struct linear *l, struct rows dx, struct rows dy, int T, float beta, const struct linear_pass *pass)
+{
+	if (l->lora && lora_is_dora(l->lora))
+		dora_backward(l, dx, dy, T, beta, pass);
+	else
+		plain_backward(l, dx, dy, T, beta, pass);
+}
+
+void
+linear_base_weights(const struct linear *l, struct rows dy, struct rows x, int T)
 {
 	if (l->w->grad)
 		product_weight(l->w->grad, l->w->transposed, dy, x, T, l->out, l->in, 1);
@@ -165,12 +169,10 @@ linear_backward_base(const struct linear *l, struct rows dy, struct rows x, int 
 }
 
 void
-linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
-	const struct linear_pass *pass)
+linear_weights(const struct linear *l, struct rows dy, struct rows x, int T, const struct linear_pass *pass)
 {
-	linear_backward_base(l, dy, x, T);
-	if (l->lora && lora_is_dora(l->lora))
-		dora_backward(l, dx, dy, x, T, beta, pass);
-	else
-		plain_backward(l, dx, dy, x, T, beta, pass);
+	const struct lora *a = l->lora;
+	linear_base_weights(l, dy, x, T);
+	if (a && a->A.grad)
+		product_weight(a->A.grad, false, pass->dxA, adapter_input(l, x, T, pass), T, a->r, l->in, 1);
 }

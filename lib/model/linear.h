@@ -64,16 +64,20 @@ linear_has_plain_adapter(const struct linear *l)
 	return l->lora && !lora_is_dora(l->lora);
 }
 
-/* Adds to the gradients of W and the bias, if they are trained. */
-void linear_backward_base(const struct linear *l, struct rows dy, struct rows x, int T);
-
 /* y[T,out] = ... (beta 0) or += ... (beta 1). */
 void linear_forward(const struct linear *l, struct rows y, struct rows x, int T, float beta,
 	const struct linear_pass *pass);
 
-/* Adds to the gradients of what is trained here; dx[T,in] = (beta 0) or += (beta 1) unless dx.data is NULL. */
-void linear_backward(const struct linear *l, struct rows dx, struct rows dy, struct rows x, int T, float beta,
+/* Backward in two parts, as what is read by the second may be computed again only after the first. dx[T,in] = (beta 0)
+ * or += (beta 1) unless dx.data is NULL; adds to the gradients of B and of the magnitude, if they are trained. */
+void linear_backward(const struct linear *l, struct rows dx, struct rows dy, int T, float beta,
 	const struct linear_pass *pass);
+
+/* Adds to those of W, of the bias and of A, with what linear_backward left in pass->dxA. */
+void linear_weights(const struct linear *l, struct rows dy, struct rows x, int T, const struct linear_pass *pass);
+
+/* Those of W and the bias alone. */
+void linear_base_weights(const struct linear *l, struct rows dy, struct rows x, int T);
 
 /* What embeddings share with them: makes gain; adds scale dy^T xA and the like to the gradients of B and the magnitude
  * (dy: at the output; gained: the same times gain), and leaves scale * gained B in dxA. */

@@ -11,6 +11,8 @@
 #include "model/layer.h"
 #include "model/norms.h"
 
+static const struct rows none;
+
 /* ---- working memory ---- */
 
 enum { LOGITS_MAX = 1 << 26 };  /* bytes of logits held at once: 64 MiB */
@@ -126,13 +128,27 @@ larger(int a, int b)
 	return a > b ? a : b;
 }
 
-/* What the passes lend the linear layers and the tables: as deep as the largest rank, as wide as the widest that needs
+/* The most ranks of adapters that a projection of any layer has together. */
+static int
+most_ranks(const struct model *m)
+{
+	int most = 0;
+	for (int i = 0; i < m->config.L; i++) {
+		const struct layer *l = &m->layer[i];
+		const struct projection *const all[] = {&l->qkv, &l->o, &l->up, &l->down};
+		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+			most = larger(most, projection_rank(all[j]));
+	}
+	return most;
+}
+
+/* What the passes lend the linear layers and the tables: as deep as the largest ranks, as wide as the widest that needs
  * it. The head has fewer rows. */
 static void
 take_pass(struct model *m, struct arena *a)
 {
 	struct workspace *w = &m->work;
-	int rank = 0, in = 0, out = 0, head = 0;
+	int rank = most_ranks(m), in = 0, out = 0, head = 0;
 	size_t B = 0;
 	const struct linear *l;
 	for (size_t i = 0; (l = model_module(m, i)); i++) {
@@ -187,22 +203,6 @@ take_workspace(struct model *m, struct arena *a)
 	w->dqkv = take_roomy(a, w, (c->H + 2 * c->K) * c->D);
 }
 
-/* The most that a projection of any layer needs. */
-static int
-room_for_adapters(const struct model *m)
-{
-	int most = 0;
-	for (int i = 0; i < m->config.L; i++) {
-		const struct layer *l = &m->layer[i];
-		const struct projection *const all[] = {&l->qkv, &l->o, &l->up, &l->down};
-		for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
-			int rank = projection_rank(all[j]);
-			most = rank > most ? rank : most;
-		}
-	}
-	return projection_room(most);
-}
-
 void
 model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep)
 {
@@ -210,7 +210,7 @@ model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep kee
 	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep,
 		.type = m->compute};
 	m->work.head_rows = head_rows(&m->config, m->compute, T);
-	m->work.room = m->compute == NUM_BF16 ? room_for_adapters(m) : 0;
+	m->work.room = m->compute == NUM_BF16 ? projection_room(most_ranks(m)) : 0;
 	for (int pass = 0; pass < 2; pass++) {
 		take_layers(m, &m->work_memory);
 		take_workspace(m, &m->work_memory);
@@ -257,10 +257,13 @@ recompute(struct model *m, struct layer *l, const struct batch *b)
 void
 model_backward(struct model *m, const struct batch *b)
 {
+	struct workspace *w = &m->work;
 	enum work before = work_switch(WORK_ELEMENTS);
+	if (w->dy.type != w->dx.type)
+		rows_copy(w->dy, w->dx, b->T, m->config.C);
 	for (int i = m->config.L - 1; i >= 0 && i >= m->lowest; i--) {
 		struct layer *l = &m->layer[i];
-		if (m->work.keep == KEEP_INPUTS)
+		if (w->keep == KEEP_INPUTS)
 			recompute(m, l, b);
 		layer_backward(m, l, b, i > m->lowest || norms_trained(&l->attn_norm));
 	}
@@ -292,7 +295,7 @@ head_forward(struct model *m, struct rows logits, const int32_t *rows, int n)
 	int C = m->config.C;
 	struct linear_pass pass = head_pass(m, rows, n);
 	rows_gather(w->hidden_x, w->x, rows, n, C);
-	norms_forward(m, &m->norm, w->hidden, w->stat, w->hidden_x, n, 1, C);
+	norms_forward(m, &m->norm, w->hidden, none, w->stat, w->hidden_x, n, 1, C);
 	linear_forward(&m->head, logits, w->hidden, n, 0, &pass);
 }
 
@@ -303,8 +306,9 @@ head_backward(struct model *m, const int32_t *rows, int n)
 	struct workspace *w = &m->work;
 	int C = m->config.C;
 	struct linear_pass pass = head_pass(m, rows, n);
-	linear_backward(&m->head, w->dhidden, w->logits, w->hidden, n, 0, &pass);
-	norms_backward(m, &m->norm, w->dhidden_x, 0, w->dhidden, w->hidden_x, w->stat, n, 1, C);
+	linear_backward(&m->head, w->dhidden, w->logits, n, 0, &pass);
+	linear_weights(&m->head, w->logits, w->hidden, n, &pass);
+	norms_backward(m, &m->norm, w->dhidden_x, 0, NULL, w->dhidden, w->hidden_x, w->stat, n, 1, C);
 	rows_scatter_add(w->dx, w->dhidden_x, rows, n, C);
 }
 

@@ -11,11 +11,11 @@ norms_of(const struct model *m, const struct norm_params *p)
 }
 
 static inline void
-norms_forward(const struct model *m, const struct norm_params *p, struct rows out, struct norm_stat *stat, struct rows x,
-	int T, int groups, int n)
+norms_forward(const struct model *m, const struct norm_params *p, struct rows out, struct rows copy,
+	struct norm_stat *stat, struct rows x, int T, int groups, int n)
 {
 	struct norm norm = norms_of(m, p);
-	norm_forward(out, stat, x, &norm, T, groups, n);
+	norm_forward(out, copy, stat, x, &norm, T, groups, n);
 }
 
 static inline void
@@ -27,12 +27,12 @@ norms_again(const struct model *m, const struct norm_params *p, struct rows out,
 }
 
 static inline void
-norms_backward(const struct model *m, const struct norm_params *p, struct rows dx, float beta, struct rows dout,
-	struct rows x, const struct norm_stat *stat, int T, int groups, int n)
+norms_backward(const struct model *m, const struct norm_params *p, struct rows dx, float beta,
+	const struct norm_also *also, struct rows dout, struct rows x, const struct norm_stat *stat, int T, int groups, int n)
 {
 	struct norm norm = norms_of(m, p);
 	const struct norm_grad grad = {p->w->grad, p->b ? p->b->grad : NULL};
-	norm_backward(dx, beta, &grad, dout, x, &norm, stat, T, groups, n);
+	norm_backward(dx, beta, &grad, also, dout, x, &norm, stat, T, groups, n);
 }
 
 /* Whether any of a norm is trained. */

@@ -145,11 +145,11 @@ projection_forward(const struct projection *p, struct rows y, struct rows x, int
 
 /* ---- backward ---- */
 
-/* scale dy B into the room behind dy; the gradients of B and of all A. */
+/* scale dy B into the room behind dy; the gradients of B. */
 static void
-adapters_backward(const struct projection *p, struct rows dy, struct rows x, int T, const struct linear_pass *pass)
+adapters_backward(const struct projection *p, struct rows dy, int T, const struct linear_pass *pass)
 {
-	int in = p->first->in, outs = columns_out(p), at = 0;
+	int outs = columns_out(p), at = 0;
 	struct rows room = rows_at(dy, 0, outs);
 	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out) {
 		const struct linear *l = &p->first[i];
@@ -166,38 +166,77 @@ adapters_backward(const struct projection *p, struct rows dy, struct rows x, int
 		}
 		at += a->r;
 	}
-	struct rows dA = stacked(p, true);
-	if (dA.data)
-		product_of(dA, operand_rows(room, true), operand_rows(x, true), p->rank, in, T, 1, 1);
 }
 
 static void
-fused_backward(const struct projection *p, struct rows dx, struct rows dy, struct rows x, int T,
-	const struct linear_pass *pass)
+fused_backward(const struct projection *p, struct rows dx, struct rows dy, int T, const struct linear_pass *pass)
 {
 	int in = p->first->in, outs = columns_out(p), parts = 0;
 	struct operand_part part[MAX_PROJECTED + 1];
-	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out) {
-		const struct linear *l = &p->first[i];
-		linear_backward_base(l, rows_at(dy, 0, column), x, T);
-		part[parts++] = (struct operand_part){0, in, column, l->out, weight(l, true)};
-	}
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
+		part[parts++] = (struct operand_part){0, in, column, p->first[i].out, weight(&p->first[i], true)};
 	if (p->rank) {
-		adapters_backward(p, dy, x, T, pass);
+		adapters_backward(p, dy, T, pass);
 		part[parts++] = (struct operand_part){0, in, outs, p->rank, operand_rows(stacked(p, false), true)};
 	}
 	if (dx.data)
 		product_of(dx, operand_rows(dy, false), operand_parts(part, parts), T, in, outs + projection_room(p->rank), 1, 0);
 }
 
+/* What layer i finds of the pass when they come one after the other: dxA beside those of the layers before. */
+static struct linear_pass
+pass_of(const struct projection *p, int i, const struct linear_pass *pass)
+{
+	struct linear_pass own = *pass;
+	for (int j = 0; j < i; j++)
+		own.dxA = rows_at(own.dxA, 0, p->first[j].lora ? p->first[j].lora->r : 0);
+	return own;
+}
+
 void
-projection_backward(const struct projection *p, struct rows dx, struct rows dy, struct rows x, int T,
-	const struct linear_pass *pass)
+projection_backward(const struct projection *p, struct rows dx, struct rows dy, int T, const struct linear_pass *pass)
 {
 	if (fuses(p, T)) {
-		fused_backward(p, dx, dy, x, T, pass);
+		fused_backward(p, dx, dy, T, pass);
 		return;
 	}
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out) {
+		struct linear_pass own = pass_of(p, i, pass);
+		linear_backward(&p->first[i], dx, rows_at(dy, 0, column), T, i > 0, &own);
+	}
+}
+
+static void
+fused_weights(const struct projection *p, struct rows dy, struct rows x, int T)
+{
+	struct rows dA = stacked(p, true);
 	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
-		linear_backward(&p->first[i], dx, rows_at(dy, 0, column), x, T, i > 0, pass);
+		linear_base_weights(&p->first[i], rows_at(dy, 0, column), x, T);
+	if (dA.data)
+		product_of(dA, operand_rows(rows_at(dy, 0, columns_out(p)), true), operand_rows(x, true), p->rank, p->first->in, T, 1,
+			1);
+}
+
+void
+projection_weights(const struct projection *p, struct rows dy, struct rows x, int T, const struct linear_pass *pass)
+{
+	if (fuses(p, T)) {
+		fused_weights(p, dy, x, T);
+		return;
+	}
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out) {
+		struct linear_pass own = pass_of(p, i, pass);
+		linear_weights(&p->first[i], rows_at(dy, 0, column), x, T, &own);
+	}
+}
+
+bool
+projection_reads_input(const struct projection *p)
+{
+	for (int i = 0; i < p->n; i++) {
+		const struct linear *l = &p->first[i];
+		if (l->w->grad || (l->lora && l->lora->A.grad))
+			return true;
+	}
+	return false;
 }

@@ -39,8 +39,12 @@ void projection_take(struct projection *p, struct arena *a, enum num type, int T
 void projection_forward(const struct projection *p, struct rows y, struct rows x, int T, float beta,
 	const struct linear_pass *pass);
 
-/* Adds to the gradients of what is trained; dx[T,in] is set unless its data is NULL; the room behind dy is written. */
-void projection_backward(const struct projection *p, struct rows dx, struct rows dy, struct rows x, int T,
-	const struct linear_pass *pass);
+/* Backward in the two parts of linear.h; dx[T,in] is set unless its data is NULL; the room behind dy is written and kept
+ * for the second. */
+void projection_backward(const struct projection *p, struct rows dx, struct rows dy, int T, const struct linear_pass *pass);
+void projection_weights(const struct projection *p, struct rows dy, struct rows x, int T, const struct linear_pass *pass);
+
+/* Whether the second reads x. */
+bool projection_reads_input(const struct projection *p);
 
 #endif

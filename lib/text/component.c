@@ -8,7 +8,7 @@ const char *
 component_type(const json_t *j, const char *what, struct err *e)
 {
 	const json_t *type = json_object_get(j, "type");
-	if (!json_is_string(type)) {
+	if (!json_is_string(type) || strlen(json_string_value(type)) != json_string_length(type)) {
 		err_set(e, ERR_CONFIG, "'%s' is not an object with a 'type'", what);
 		return NULL;
 	}

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/unpack.h"
 #include "fmt/dataset.h"
 #include "fmt/tokens.h"
 
@@ -36,14 +37,14 @@ static int
 copy_source(struct ingest_source *s, int from, struct err *e)
 {
 	uint8_t block[1 << 16];
-	ssize_t n = 0;
+	long n = 0;
 	s->file = s->copy = ingest_temporary_name("hone-data-XXXXXX");
 	int fd = mkstemp(s->copy), rc = fd < 0 ? err_sys(e, ERR_CANTCREAT, "cannot create '%s'", s->copy) : 0;
-	while (rc == 0 && (n = read(from, block, sizeof block)) > 0)
+	while (rc == 0 && (n = unpack_read_plain(from, s->path, block, sizeof block, e)) > 0)
 		if (fd_write_all(fd, block, (size_t)n) < 0)
 			rc = err_sys(e, ERR_IO, "cannot write '%s'", s->copy);
-	if (rc == 0 && n < 0)
-		rc = err_sys(e, ERR_IO, "cannot read '%s'", s->path);
+	if (n < 0)
+		rc = -1;
 	if (fd >= 0)
 		close(fd);
 	return rc;

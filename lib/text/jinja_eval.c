@@ -86,6 +86,8 @@ jinja_item(struct run *r, struct value v, struct value key)
 	}
 	if ((v.kind == V_LIST || v.kind == V_STRING) && jv_is_int(key, &i)) {
 		int64_t n = (int64_t)(v.kind == V_LIST ? v.list->n : str_length(v.s));
+		if (v.kind == V_STRING)
+			jinja_step_text(&r->c, v.s);
 		i += i < 0 ? n : 0;
 		if (i < 0 || i >= n)
 			return jv_undefined(str_lit("an index out of range"));
@@ -267,25 +269,32 @@ join_two(struct run *r, struct value a, struct value b)
 	return jv_list(&r->c, v, n);
 }
 
+/* n * times, of characters or items; no template that is one needs more. */
+static size_t
+repeated(struct run *r, size_t n, int64_t times)
+{
+	enum { REPEATED_MAX = 1 << 20 };
+	size_t all = 0;
+	if (times > 0 && (__builtin_mul_overflow((size_t)times, n, &all) || all > REPEATED_MAX))
+		jinja_fail(&r->c, "a repetition makes more than %d characters or items", REPEATED_MAX);
+	jinja_step(&r->c, all);
+	return all;
+}
+
 static struct value
 repeat(struct run *r, struct str s, int64_t times)
 {
 	struct strbuf b = {.c = &r->c};
-	for (int64_t i = 0; i < times && s.n; i++) {
-		jinja_step(&r->c, 1);
+	for (size_t left = repeated(r, s.n, times); left; left -= s.n)
 		strbuf_str(&b, s);
-	}
 	return jv_string(strbuf_get(&b));
 }
 
 static struct value
 repeat_list(struct run *r, const struct list *l, int64_t times)
 {
-	size_t n;
-	if (times <= 0 || __builtin_mul_overflow((size_t)times, l->n, &n))
-		n = 0;
+	size_t n = repeated(r, l->n, times);
 	struct value *v = jinja_alloc(&r->c, n, sizeof *v);
-	jinja_step(&r->c, n);
 	for (size_t i = 0; i < n; i++)
 		v[i] = l->v[i % l->n];
 	return jv_list(&r->c, v, n);

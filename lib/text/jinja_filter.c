@@ -131,6 +131,8 @@ f_round(struct run *r, struct value v, const struct args *a)
 	const struct value *p = jinja_arg(a, 0, "precision");
 	if (!jv_is_number(v))
 		jinja_fail(&r->c, "'round' wants a number, not %s", jv_kind_name(v));
+	if (p && !jv_is_number(*p))
+		jinja_fail(&r->c, "'round' wants a number of digits, not %s", jv_kind_name(*p));
 	double scale = pow(10, p ? jv_number(*p) : 0);
 	return (struct value){.kind = V_FLOAT, .f = rint(jv_number(v) * scale) / scale};
 }
@@ -143,6 +145,7 @@ f_trim(struct run *r, struct value v, const struct args *a)
 	const struct value *chars = jinja_arg(a, 0, "chars");
 	struct str set = chars && chars->kind == V_STRING ? chars->s : (struct str){"", 0};
 	bool given = chars && chars->kind == V_STRING;
+	jinja_step_pairs(&r->c, v.kind == V_STRING ? v.s : (struct str){"", 0}, set);
 	return jv_string(str_strip(jv_str(&r->c, v), given ? &set : NULL, STRIP_LEFT | STRIP_RIGHT));
 }
 
@@ -261,6 +264,8 @@ struct value
 jinja_filter(struct run *r, struct str name, struct value v, const struct args *a)
 {
 	struct value out;
+	if (v.kind == V_STRING)
+		jinja_step_text(&r->c, v.s);
 	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
 		if (str_is(name, filters[i].name))
 			return filters[i].apply(r, v, a);

@@ -42,6 +42,10 @@ struct str {
 	size_t n;
 };
 
+/* Count the work of passing over a text once, and of holding each place of one against another. */
+void jinja_step_text(struct jinja_ctx *c, struct str s);
+void jinja_step_pairs(struct jinja_ctx *c, struct str a, struct str b);
+
 /* For printf's "%.*s"; an error message shows at most so much of a string. */
 #define STR(s) (int)((s).n < 80 ? (s).n : 80), (s).p
 

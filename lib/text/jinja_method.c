@@ -433,7 +433,11 @@ struct value
 jinja_call_method(struct run *r, const struct method *m, const struct args *a)
 {
 	enum method_id id = find_method(m->self.kind, m->name)->id;
-	if (m->self.kind == V_STRING)
+	if (m->self.kind == V_STRING) {
+		jinja_step_text(&r->c, m->self.s);
+		if (a->n && a->v[0].kind == V_STRING)
+			jinja_step_pairs(&r->c, m->self.s, a->v[0].s);
 		return call_string(r, id, m->self.s, a, m->name);
+	}
 	return call_other(r, id, m, a);
 }

@@ -12,10 +12,15 @@
 enum {
 	TEMPLATE_BYTES_MAX = 1 << 20,
 	COMPILE_MEMORY_MAX = 256 << 20,
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION  /* a hundredth, so that what goes on and on is soon over */
+	RENDER_MEMORY_MAX = 16 << 20,
+	STEPS_MAX = 500 * 1000,
+#else
 	RENDER_MEMORY_MAX = 512 << 20,
+	STEPS_MAX = 50 * 1000 * 1000,
+#endif
 	OUTPUT_BYTES_MAX = 256 << 20,
 	CHUNK_BYTES = 16 << 10,
-	STEPS_MAX = 50 * 1000 * 1000,
 };
 
 /* ---- context ---- */
@@ -62,6 +67,18 @@ jinja_step(struct jinja_ctx *c, size_t n)
 	if (n >= c->steps)
 		jinja_fail(c, "the template takes too many steps");
 	c->steps -= n;
+}
+
+void
+jinja_step_text(struct jinja_ctx *c, struct str s)
+{
+	jinja_step(c, s.n / 64);
+}
+
+void
+jinja_step_pairs(struct jinja_ctx *c, struct str a, struct str b)
+{
+	jinja_step(c, (a.n / 64) * (b.n / 64));
 }
 
 void

@@ -248,6 +248,7 @@ jv_equal(struct jinja_ctx *c, struct value a, struct value b)
 		return false;
 	switch (a.kind) {
 	case V_STRING:
+		jinja_step_text(c, a.s);
 		return str_eq(a.s, b.s);
 	case V_LIST:
 		return lists_equal(c, a.list, b.list);
@@ -274,8 +275,10 @@ jv_compare(struct jinja_ctx *c, struct value a, struct value b)
 {
 	int64_t i, j;
 	jinja_step(c, 1);
-	if (a.kind == V_STRING && b.kind == V_STRING)
+	if (a.kind == V_STRING && b.kind == V_STRING) {
+		jinja_step_text(c, a.s);
 		return str_compare(a.s, b.s);
+	}
 	if (jv_is_int(a, &i) && jv_is_int(b, &j))
 		return (i > j) - (i < j);
 	if (jv_is_number(a) && jv_is_number(b))
@@ -297,7 +300,8 @@ jv_contains(struct jinja_ctx *c, struct value in, struct value what)
 	case V_STRING:
 		if (what.kind != V_STRING)
 			jinja_fail(c, "a %s cannot be looked for in a string", jv_kind_name(what));
-		jinja_step(c, in.s.n / 64);
+		jinja_step_text(c, in.s);
+		jinja_step_pairs(c, in.s, what.s);
 		return str_find(in.s, what.s, 0) >= 0;
 	case V_LIST:
 		for (size_t i = 0; i < in.list->n; i++)

@@ -44,7 +44,8 @@ compile(struct pattern *p, struct err *e)
 	if (!p->code) {
 		char msg[256] = "";
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)msg, sizeof msg);
-		return err_set(e, ERR_CONFIG, "pattern '%s': %s", p->source, msg);
+		return err_set(e, code == PCRE2_ERROR_HEAP_FAILED ? ERR_MEMORY : ERR_CONFIG, "pattern '%s': %s",
+			p->source, msg);
 	}
 	pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* without it the interpreter does the same, slower */
 	return 0;

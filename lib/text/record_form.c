@@ -159,7 +159,7 @@ record_form(const struct record_maker *m, bool answered, const char **keys, stru
 	}
 	for (size_t i = 0; i < N_FORMS; i++)
 		buf_printf(&known, "%s%s", i == 0 ? "" : i + 1 == N_FORMS ? ", or " : ", ", forms[i].keys);
-	err_set(e, ERR_DATA, "no known form: wanted are %s", known.data);
+	err_set(e, ERR_DATA, "no known form: wanted are %s (hone-prepare makes one of other names)", known.data);
 	buf_release(&known);
 	return -1;
 }

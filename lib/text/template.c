@@ -134,6 +134,16 @@ use_model(struct template *t, const char *dir, const json_t *config, struct err 
 }
 
 static int
+unknown_name(const char *name, struct err *e)
+{
+	struct near near;
+	near_init(&near, name);
+	template_builtin_near(&near);
+	return err_set(e, ERR_CONFIG, "template '%s'%s%s%s is neither a file, nor one of the model's, nor built in (%s)", name,
+		*near.best ? " (did you mean '" : "", near.best, *near.best ? "'?)" : "", template_builtin_names());
+}
+
+static int
 use_name(struct template *t, const char *name, const json_t *config, struct err *e)
 {
 	char *text = template_builtin(name);
@@ -141,11 +151,7 @@ use_name(struct template *t, const char *name, const json_t *config, struct err 
 	free(text);
 	if (rc == 0 && !t->jinja && path_exists(name))
 		rc = use_file(t, name, name, e);
-	if (rc == 0 && !t->jinja)
-		return err_set(e, ERR_CONFIG,
-			"template '%s' is neither a file, nor one of the model's, nor built in (%s)", name,
-			template_builtin_names());
-	return rc;
+	return rc == 0 && !t->jinja ? unknown_name(name, e) : rc;
 }
 
 int

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/near.h"
 #include "text/jinja.h"
 
 /* Immutable once open: any number of threads may render it. */
@@ -29,6 +30,7 @@ char *template_builtin(const char *name);
 
 /* Their names, separated by ", ". */
 const char *template_builtin_names(void);
+void template_builtin_near(struct near *near);  /* compares with each (base/near.h) */
 
 /* What a template is given; all borrowed. */
 struct conversation {

@@ -105,6 +105,13 @@ template_builtin(const char *name)
 	return NULL;
 }
 
+void
+template_builtin_near(struct near *near)
+{
+	for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
+		near_try(near, builtins[i].name, NULL);
+}
+
 const char *
 template_builtin_names(void)
 {

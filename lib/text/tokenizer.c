@@ -1,6 +1,5 @@
 #include "text/tokenizer.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,13 +106,13 @@ static char *
 find_ranks(const char *dir)
 {
 	char *found = NULL;
-	DIR *d = opendir(dir);
-	const struct dirent *f;
-	while (d && (f = readdir(d))) {
-		size_t n = strlen(f->d_name);
-		if (n <= 9 || strcmp(f->d_name + n - 9, ".tiktoken") || f->d_name[0] == '.')
+	struct err ignored;
+	char **names = dir_names(dir, NULL, &ignored);
+	for (size_t i = 0; names && names[i]; i++) {
+		size_t n = strlen(names[i]);
+		if (n <= 9 || strcmp(names[i] + n - 9, ".tiktoken") || names[i][0] == '.')
 			continue;
-		char *path = path_join(dir, f->d_name);
+		char *path = path_join(dir, names[i]);
 		if (found && strcmp(found, path) < 0) {
 			free(path);
 			continue;
@@ -121,8 +120,7 @@ find_ranks(const char *dir)
 		free(found);
 		found = path;
 	}
-	if (d)
-		closedir(d);
+	names_free(names);
 	return found;
 }
 

@@ -7,7 +7,7 @@ load lib
 setup() {
   cd "$BATS_TEST_DIRNAME/../.." || return 1
   pages=(README.md README.zh.md CONTRIBUTING.md docs/*.md docs/howto/*.md)
-  T=$BATS_TEST_TMPDIR
+  T=$BATS_TEST_TMPDIR PATH=$PWD/pipelines:$PATH  # for builds other than the one at the top
 }
 
 # commands PAGE: the lines of its sh blocks that run hone, continued ones joined, a command a line, from `hone` on

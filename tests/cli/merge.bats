@@ -319,7 +319,7 @@ keeps() {
   fails 66 "holds neither" "${default[@]}"
   touch in/base/pytorch_model.bin
   fails 66 "convert it to safetensors" "${default[@]}"
-  fails 66 "is an adapter, not a model" -m in/adapter -a in/adapter -o out/merged
+  fails 66 "it is an adapter, which goes to -a" -m in/adapter -a in/adapter -o out/merged
 }
 
 @test "merge: a base whose config.json is missing or wrong" {

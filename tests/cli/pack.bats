@@ -166,7 +166,7 @@ long='{"input_ids":[1,2,3,4,5,6,7,8,9,10],"labels":[-100,-100,-100,-100,-100,-10
 @test "no input is 66, an output that stands is 73" {
 	rows 3 > "$T/in"
 	fails 66 "cannot open '$T/none'" "$pack" -o "$T/d" "$T/none"
-	fails 66 "cannot open '$T/none/dataset.json'" "$pack" --info "$T/none"
+	fails 66 "'$T/none' does not exist; a dataset of hone-pack is wanted" "$pack" --info "$T/none"
 	mkdir "$T/d"
 	fails 73 "'$T/d' exists" "$pack" -o "$T/d" "$T/in"
 	fails 73 "only a dataset is replaced" "$pack" --force -o "$T/d" "$T/in"
@@ -199,8 +199,8 @@ long='{"input_ids":[1,2,3,4,5,6,7,8,9,10],"labels":[-100,-100,-100,-100,-100,-10
 }
 
 @test "usage errors are 64" {
-	fails 64 "exactly one of" "$pack"
-	fails 64 "exactly one of" "$pack" -o "$T/d" --info "$T/d"
+	fails 64 "-o DATASET is missing" "$pack"
+	fails 64 "exclude each other" "$pack" -o "$T/d" --info "$T/d"
 	fails 64 "one argument too many" "$pack" --cat "$T/d" "$T/e"
 	fails 64 "--json goes with --info" "$pack" --cat "$T/d" --json
 	fails 64 "need each other" "$pack" -o "$T/d" --validation 0.1

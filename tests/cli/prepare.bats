@@ -76,7 +76,7 @@ EOF
 
 @test "columns by name, by number, without a header" {
   printf 'x,first\ny,second\n' >a.csv
-  fails 65 "--columns prompt=1,completion=2 tells them by number" "$prepare" -q a.csv
+  fails 65 "tells them, by number where it is no header (prompt=1,completion=2)" "$prepare" -q a.csv
   prepared a.csv --columns prompt=2,completion=1 | diff - <(printf '%s\n' \
     '{"prompt": "first", "completion": "x"}' '{"prompt": "second", "completion": "y"}')
   prepared a.csv --header yes --columns prompt=first --columns completion=x | diff - \

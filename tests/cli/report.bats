@@ -115,7 +115,7 @@ well_formed() {
   fails 65 "not a regular file" "$report" run
   reject; rm run/run.json
   fails 66 "run.json" "$report" run
-  fails 66 "no directory" "$report" nothing
+  fails 66 "does not exist; a run of hone-train is wanted" "$report" nothing
   fails 64 "RUN" "$report"
 }
 

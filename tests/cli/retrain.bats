@@ -353,3 +353,30 @@ night() {
   run -0 "$retrain" -v conf
   [[ $output == *"event=nothing"* ]]
 }
+
+# broken_cat CONDITION: a cat that cannot read what came before a night while the condition holds
+broken_cat() {
+  mkdir -p fake
+  printf '%s\n' '#!/bin/sh' "case \$1 in */previous) if $1; then exit 1; fi ;; esac" "exec $(command -v cat) \"\$@\"" >fake/cat
+  chmod +x fake/cat
+}
+
+@test "retrain: what came before a night is known, or the night fails and nothing is removed" {
+  local i was
+  for i in 1 2; do
+    some "$((i * 30))" 30 "$i.jsonl"
+    "$retrain" conf
+  done
+  some 90 30 3.jsonl
+  was=$(current)
+  broken_cat true
+  PATH=$PWD/fake:$PATH run "$retrain" conf
+  [ "$status" -eq 74 ]
+  [ "$(current)" = "$was" ]
+  [ "$(find state/nights -mindepth 1 -maxdepth 1 | wc -l)" -eq 3 ]
+  # now only when it has been promoted, and old nights are looked for
+  broken_cat "[ \"\$(readlink state/current)\" != '$was' ]"
+  PATH=$PWD/fake:$PATH "$retrain" conf
+  [ "$(current)" != "$was" ]
+  [ "$(find state/nights -mindepth 1 -maxdepth 1 | wc -l)" -eq 3 ]
+}

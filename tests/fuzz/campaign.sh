@@ -2,8 +2,8 @@
 # usage: tests/fuzz/campaign.sh [-b BIN] [-s SEEDS] [-o OUT] SECONDS JOBS [TARGET...]
 #
 # Runs fuzz targets for about SECONDS, JOBS processes at a time: those of one target share its corpus. BIN has the
-# programs fuzz_TARGET (build/fuzz/tests/fuzz) and may have dict/ (of dicts.sh) and lib/, which is searched for libraries. SEEDS has a folder for each target (tests/fuzz/corpus).
-# What was found before is in OUT/corpus and is gone on from.
+# programs fuzz_TARGET (build/fuzz/tests/fuzz) and may have dict/ (of dicts.sh) and lib/, which is searched for libraries.
+# SEEDS has a folder for each target (tests/fuzz/corpus). What was found before is in OUT/corpus and is gone on from.
 #
 # OUT (build/fuzz/campaign) has at the end table.txt (target, executions, coverage, features, files of the corpus,
 # findings), findings/ (inputs, each with the report of its process), corpus.tar.gz (minimised), log/. Exit status 1 when
@@ -34,7 +34,8 @@ export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 OMP_NUM_THREADS=1 OPENBL
 command -v llvm-symbolizer >/dev/null || ASAN_OPTIONS=$ASAN_OPTIONS:symbolize=0
 
 if [ $# -eq 0 ]; then
-  set -- $(cd "$bin" && find . -maxdepth 1 -name "fuzz_*" ! -name "*.*" | sed 's|^\./fuzz_||' | sort)
+  mapfile -t names < <(cd "$bin" && find . -maxdepth 1 -name "fuzz_*" ! -name "*.*" | sed 's|^\./fuzz_||' | sort)
+  set -- "${names[@]}"
 fi
 [ $# -gt 0 ] || { echo "campaign.sh: no targets in '$bin'" >&2; exit 66; }
 
@@ -47,14 +48,14 @@ options_of() {
 # one TARGET NUMBER SECONDS: one process after the other, until the time is over
 one() {
   local target=$1 number=$2 end=$((SECONDS + $3)) left code try=0 log
-  while left=$((end - SECONDS)) && [ "$left" -gt 0 ] && [ "$try" -lt 200 ]; do
+  while left=$((end - SECONDS)) && [ "$left" -gt 0 ] && [ "$try" -lt 2000 ]; do
     try=$((try + 1))
     log=$out/log/$target.$number.$try
     # shellcheck disable=SC2046
     "$bin/fuzz_$target" $(options_of "$target") -max_total_time="$left" -artifact_prefix="$out/findings/$target-" \
       "$out/corpus/$target" $([ ! -d "$seeds/$target" ] || echo "$seeds/$target") >"$log" 2>&1
     code=$?
-    [ "$code" -ne 0 ] || break
+    [ "$code" -ne 0 ] || continue
     grep -a 'Test unit written to' "$log" | sed 's/.*Test unit written to //' | while read -r file; do
       [ -e "$file.txt" ] || grep -av '^#' "$log" | tail -n 80 >"$file.txt"
     done

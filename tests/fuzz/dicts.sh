@@ -13,7 +13,7 @@ words() {
   name=$1
   shift
   {
-    echo '"\x0a=====\x0a"'
+    printf '%s\n' '"\x0a=====\x0a"'
     grep -hv '^#include' "$@" | grep -oE '"[][A-Za-z0-9_.:<>{}|%@&()!?,+*/=~^$ -]{2,40}"' | grep -v '%[a-z*.0-9]' | sort -u
   } >"$out/$name.dict"
 }
@@ -37,6 +37,9 @@ words ingest lib/text/record*.c lib/text/ingest*.c
 words model lib/model/config*.c lib/model/family.c lib/fmt/safetensors.c
 words predictions lib/eval/predictions*.c
 words prepare tools/prepare/columns.c tools/prepare/chat.c lib/text/sharegpt.c
+words merge lib/fmt/adapter*.c lib/fmt/safetensors.c tools/merge/*.c lib/model/config*.c
+words lora lib/fmt/adapter*.c lib/fmt/safetensors.c lib/model/lora*.c
+words subject tools/eval/subject.c lib/eval/metrics*.c lib/eval/predictions_read.c lib/eval/generations.c
 words record lib/text/record*.c lib/text/sharegpt.c
 words report tools/report/run.c tools/report/curves.c tools/report/summary.c tools/report/settings.c
 words results lib/eval/results_csv.c lib/eval/metrics*.c
@@ -48,7 +51,7 @@ words tokenizer_json lib/text/tokenizer*.c lib/text/bpe_load.c lib/text/normaliz
 words tokens lib/fmt/tokens*.c
 words weights lib/fmt/weights.c lib/fmt/safetensors.c
 words options tests/fuzz/fuzz_options.c
-add_json adapter checkpoint config dataset shard generations ingest model predictions prepare record report safetensors \
+add_json adapter lora merge subject checkpoint config dataset shard generations ingest model predictions prepare record report safetensors \
   tokenizer_dir tokenizer_json tokens weights options fields source
 for word in '{%' '%}' '{{' '}}' '{#' '#}' '{%-' '-%}' ' | ' ' is ' ' in ' 'if ' 'elif ' 'else' 'endif' 'for ' 'endfor' 'set ' \
   'endset' 'macro ' 'endmacro' 'call ' 'endcall' 'filter ' 'endfilter' 'with ' 'endwith' 'raw' 'endraw' 'break' 'continue' \

@@ -193,11 +193,12 @@ tokenizer_json(void)
 {
 	json_t *added = json_array();
 	for (int i = 0; i < N_SPECIALS; i++)
-		json_array_append_new(added, json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", i, "content", specials[i],
-			"special", 1, "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0));
+		json_array_append_new(added,
+			json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", i, "content", specials[i], "special", 1,
+				"single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0));
 	return json_pack("{s:o, s:n, s:{s:s, s:b, s:b, s:b}, s:{s:s}, s:n, s:o}", "added_tokens", added, "normalizer",
-		"pre_tokenizer", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 1, "decoder", "type",
-		"ByteLevel", "post_processor", "model", bpe_model());
+		"pre_tokenizer", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 1,
+		"decoder", "type", "ByteLevel", "post_processor", "model", bpe_model());
 }
 
 static void

@@ -1,12 +1,12 @@
 /* A PEFT adapter: adapter_config.json and adapter_model.safetensors. */
-#include "fuzz.h"
 #include "fmt/adapter.h"
+#include "fuzz.h"
 
 static void
 ask(const struct adapter_config *c)
 {
-	static const char *const modules[] = {"model.layers.0.self_attn.q_proj", "model.layers.11.mlp.up_proj", "lm_head",
-		"model.embed_tokens", "h.0.attn.c_attn"};
+	static const char *const modules[] = {"model.layers.0.self_attn.q_proj", "model.layers.11.mlp.up_proj",
+		"lm_head", "model.embed_tokens", "h.0.attn.c_attn"};
 	struct err e;
 	double scale;
 	int r;

@@ -1,9 +1,10 @@
 /* state.json of a checkpoint, and manifest.xxh128 with its hash set right when the first byte is odd. */
 #include <string.h>
 
-#include "base/hash.h"
-#include "fuzz.h"
 #include "../../tools/train/train.h"
+#include "base/hash.h"
+#include "fmt/manifest.h"
+#include "fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -19,7 +20,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_file("state.json", state);
 	fuzz_file("manifest.xxh128", fix ? (struct fuzz_part){line, strlen(line)} : rest);
 	outliers_init(&r.outliers, 16);
-	manifest_check(fuzz_dir(), &e);
+	manifest_check(fuzz_dir(), NULL, &e);
 	if (state_read(&r, fuzz_dir(), &e) == 0)
 		FUZZ_CHECK(r.step >= 1 && r.step <= r.total_steps && r.stale >= 0 && r.outliers.n <= 16);
 	outliers_release(&r.outliers);

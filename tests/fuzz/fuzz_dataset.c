@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "base/json.h"
+#include "base/provenance.h"
 #include "fmt/dataset.h"
 #include "fmt/dataset_layout.h"
 #include "fmt/le.h"
@@ -46,13 +47,14 @@ append_index(struct buf *shard, const struct fuzz_part *frame, const size_t *byt
 static void
 append_given_index(struct buf *shard, struct fuzz_part index)
 {
+	static const char magic[8] = {'H', 'O', 'N', 'E', 'I', 'D', 'X', '1'};
 	uint8_t head[8];
 	size_t n = index.n < TRAILER ? TRAILER : index.n;
 	char *payload = xcalloc(n, 1);
 	XXH128_canonical_t digest;
 	if (index.n)
 		memcpy(payload + n - index.n, index.p, index.n);
-	memcpy(payload + n - 24, "HONEIDX1", 8);
+	memcpy(payload + n - 24, magic, sizeof magic);
 	XXH128_canonicalFromHash(&digest, XXH3_128bits(payload, n - 16));
 	memcpy(payload + n - 16, &digest, 16);
 	le32_put(head, 0x184d2a5e);
@@ -85,7 +87,7 @@ write_json(struct fuzz_part text, const struct buf *shard)
 		}
 	}
 	if (json_is_object(o)) {
-		dataset_json_hash(o, hex);
+		json_checksum(o, hex);
 		json_object_set_new(o, "checksum", json_string(hex));
 	}
 	char *fixed = o ? json_dumps(o, JSON_ENCODE_ANY) : NULL;
@@ -106,7 +108,7 @@ use(const char *path)
 	if (d)
 		json_decref(dataset_info(d));
 	dataset_close(d);
-	dataset_verify(path, &e);
+	dataset_verify(path, NULL, &e);
 }
 
 int

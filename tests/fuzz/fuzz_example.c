@@ -1,14 +1,17 @@
 /* The record of an example, as token streams and datasets hold it: what decodes is encoded to the same bytes. */
 #include <string.h>
 
-#include "fuzz.h"
 #include "fmt/fit.h"
 #include "fmt/record.h"
+#include "fuzz.h"
 
 static void
 cut(const struct example *x, unsigned options)
 {
-	struct fit fit = {.policy = options & 1 ? FIT_SPLIT : options & 2 ? FIT_TRUNCATE : FIT_DROP, .context = 1 + options / 4};
+	struct fit fit = {.policy = options & 1 ? FIT_SPLIT
+			: options & 2           ? FIT_TRUNCATE
+						: FIT_DROP,
+		.context = 1 + options / 4};
 	struct example piece;
 	struct err e;
 	FUZZ_CHECK(fit_begin(&fit, x, &e) == 0);

@@ -36,7 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	setenv("TMPDIR", fuzz_dir(), true);
 	if (ingest_open(&in, &path, 1, fuzz_model(), &opt, &e) == 0) {
 		read_all(in.dataset);
-		ingest_check(&in, path, (int)tokenizer_vocab_size(fuzz_tokenizer()), fuzz_model(), &e);
+		ingest_check(&in, path, (int)tokenizer_vocab_size(fuzz_tokenizer()), fuzz_model(), false, &e);
 		ingest_close(&in);
 	}
 	if (labels.n)

@@ -13,8 +13,15 @@ run(struct model *m)
 	struct attn_doc doc = {.n = T};
 	for (int t = 0; t < T; t++)
 		ids[t] = t % m->config.V;
-	struct batch b = {.T = T, .ids = ids, .pos = pos, .docs = &doc, .n_docs = 1, .n_targets = 1, .target_row = &row,
-		.target_id = ids, .target_weight = &weight};
+	struct batch b = {.T = T,
+		.ids = ids,
+		.pos = pos,
+		.docs = &doc,
+		.n_docs = 1,
+		.n_targets = 1,
+		.target_row = &row,
+		.target_id = ids,
+		.target_weight = &weight};
 	struct err e;
 	if (model_check_length(m, T, &e) < 0)
 		return;

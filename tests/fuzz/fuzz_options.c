@@ -44,12 +44,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_part rest = {(const char *)data, size};
 	bool config = fuzz_byte(&rest) & 1;
 	char *text = fuzz_copy(rest);
-	bool help = memmem(text, rest.n, "-h", 2) || memmem(text, rest.n, "help", 4) || memmem(text, rest.n, "version", 7);
+	bool help =
+		memmem(text, rest.n, "-h", 2) || memmem(text, rest.n, "help", 4) || memmem(text, rest.n, "version", 7);
 	free(text);
-	if (help)  /* these stay switched on */
+	if (help) /* these stay switched on */
 		return -1;
 	const char *path = fuzz_file("options", rest);
-	static char arg[256];  /* as argv, it is there when settings are looked at */
+	static char arg[256]; /* as argv, it is there when settings are looked at */
 	snprintf(arg, sizeof arg, config ? "--config=%s" : "@%s", path);
 	flag = false, number = 0, bytes = 0, real = 0, string = NULL, choice = "one", list = (struct opt_list){0};
 	fuzz_catch_exit(parse, arg);

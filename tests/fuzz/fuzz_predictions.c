@@ -24,7 +24,7 @@ write_and_read(const struct predictions *p)
 	struct err e;
 	const char *path = fuzz_path("again.jsonl");
 	FUZZ_CHECK(out_open(&out, path, true, &e) == 0);
-	predictions_write(p, &out);
+	predictions_write(p, NULL, &out);
 	FUZZ_CHECK(out_commit(&out, &e) == 0 && predictions_read(&again, path, &e) == 0 && again.n == p->n);
 	predictions_release(&again);
 }

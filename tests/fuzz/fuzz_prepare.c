@@ -1,16 +1,23 @@
 /* A file as hone-prepare takes it. The first byte chooses its format, the second options. */
+#include "../../tools/prepare/prepare.h"
 #include "fuzz.h"
 #include "text/unicode.h"
-#include "../../tools/prepare/prepare.h"
 
 static struct options
 options(unsigned a, unsigned b)
 {
 	static const char *const format[] = {"auto", "csv", "tsv", "json", "jsonl", "txt"};
 	static const char *const header[] = {"auto", "yes", "no"}, *const quotes[] = {"auto", "yes", "no"};
-	return (struct options){.format = format[a % 6], .header = header[a / 6 % 3], .quotes = quotes[a / 18 % 3],
-		.encoding = b & 1 ? "latin1" : "utf-8", .on_error = b & 2 ? "skip" : "fail", .dedup = b & 4, .lower_case = "none",
-		.strip_prefix = "none", .completion_space = b & 8, .overlong = "error"};
+	return (struct options){.format = format[a % 6],
+		.header = header[a / 6 % 3],
+		.quotes = quotes[a / 18 % 3],
+		.encoding = b & 1 ? "latin1" : "utf-8",
+		.on_error = b & 2 ? "skip" : "fail",
+		.dedup = b & 4,
+		.lower_case = "none",
+		.strip_prefix = "none",
+		.completion_space = b & 8,
+		.overlong = "error"};
 }
 
 static void

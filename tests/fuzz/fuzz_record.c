@@ -5,9 +5,15 @@
 static struct record_options
 options(unsigned a, unsigned b)
 {
-	return (struct record_options){.format = (enum record_format)(a % 7), .train_on = (enum record_train_on)(a / 7 % 3),
-		.overlong = (enum record_overlong)(b % 3), .max_length = b & 4 ? 16 : 4096, .prompt_loss_weight = b & 8 ? 0.5 : 0,
-		.no_eos = b & 16, .no_special = b & 32, .allow_empty = b & 64, .tokenizer = fuzz_tokenizer(),
+	return (struct record_options){.format = (enum record_format)(a % 7),
+		.train_on = (enum record_train_on)(a / 7 % 3),
+		.overlong = (enum record_overlong)(b % 3),
+		.max_length = b & 4 ? 16 : 4096,
+		.prompt_loss_weight = b & 8 ? 0.5 : 0,
+		.no_eos = b & 16,
+		.no_special = b & 32,
+		.allow_empty = b & 64,
+		.tokenizer = fuzz_tokenizer(),
 		.template = fuzz_template()};
 }
 

@@ -1,6 +1,6 @@
 /* A run directory as hone-report reads it: run.json, metrics.jsonl, predictions.jsonl. */
-#include "fuzz.h"
 #include "../../tools/report/report.h"
+#include "fuzz.h"
 
 static void
 show(const struct run *r)

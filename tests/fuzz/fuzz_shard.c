@@ -14,7 +14,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; d && i < dataset_count(d) && i < 1000; i++)
 		dataset_read(d, i, &x, &e);
 	dataset_close(d);
-	dataset_verify(fuzz_dir(), &e);
+	dataset_verify(fuzz_dir(), NULL, &e);
 	fuzz_clear();
 	return 0;
 }

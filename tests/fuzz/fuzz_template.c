@@ -1,16 +1,17 @@
 /* A chat template, and behind it a conversation in JSON; without one, a conversation of ours. */
-#include "fuzz.h"
 #include "base/json.h"
+#include "fuzz.h"
 #include "text/jinja.h"
 
 static json_t *
 conversation(struct fuzz_part json)
 {
-	static const char usual[] = "{\"messages\":[{\"role\":\"system\",\"content\":\"Be kind.\"},{\"role\":\"user\",\"content\":\"Hi <b>"
-				    "\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
-				    "\"arguments\":{\"x\":[1,2.5,null,true]}}}]},{\"role\":\"tool\",\"content\":\"4\"}],\"tools\":[{\"type\":\"function\","
-				    "\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}}],\"add_generation_prompt\":true,"
-				    "\"bos_token\":\"<s>\",\"eos_token\":\"</s>\",\"n\":3}";
+	static const char usual[] =
+		"{\"messages\":[{\"role\":\"system\",\"content\":\"Be kind.\"},{\"role\":\"user\",\"content\":\"Hi <b>"
+		"\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+		"\"arguments\":{\"x\":[1,2.5,null,true]}}}]},{\"role\":\"tool\",\"content\":\"4\"}],\"tools\":[{\"type\":\"function\","
+		"\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}}],\"add_generation_prompt\":true,"
+		"\"bos_token\":\"<s>\",\"eos_token\":\"</s>\",\"n\":3}";
 	struct err e;
 	json_t *o = json.n ? json_read("conversation", json.p, json.n, &e) : NULL;
 	return json_is_object(o) ? o : (json_decref(o), json_read("conversation", usual, sizeof usual - 1, &e));

@@ -34,7 +34,8 @@ use(const struct tokenizer *t, struct fuzz_part text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char usual[] = "Hello, wor\xc3\xa9ld! 123  <s>\n\xe4\xbd\xa0\xe5\xa5\xbd\xf0\x9f\x98\x80 e\xcc\x81";
+	static const char usual[] =
+		"Hello, wor\xc3\xa9ld! 123  <s>\n\xe4\xbd\xa0\xe5\xa5\xbd\xf0\x9f\x98\x80 e\xcc\x81";
 	struct fuzz_part rest = {(const char *)data, size}, file = fuzz_part(&rest);
 	struct err e;
 	struct tokenizer *t = tokenizer_open(fuzz_file("tokenizer.json", file), &e);

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "fuzz.h"
 #include "fmt/tokens.h"
 #include "fmt/tokens_layout.h"
+#include "fuzz.h"
 
 static void
 read_all(const char *path)

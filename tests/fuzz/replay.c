@@ -1,5 +1,5 @@
 /* replay [FILE|DIRECTORY...]: runs a fuzz target on files, and on all files of directories, without libFuzzer. Each input
- * may take ten seconds, and no input may end the process. Prints how many there were. */
+ * may take ten seconds, and no input may end the process. Says on stderr how many there were. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fts.h>
@@ -12,7 +12,7 @@
 
 enum { SECONDS = 10 };
 
-static const char *running;  /* NULL: no input is being run */
+static const char *running; /* NULL: no input is being run */
 static size_t n;
 
 static void
@@ -61,6 +61,6 @@ main(int argc, char **argv)
 	}
 	if (tree)
 		fts_close(tree);
-	printf("%zu inputs\n", n);
+	fprintf(stderr, "%zu inputs\n", n);
 	return n ? 0 : 66;
 }

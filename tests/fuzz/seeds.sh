@@ -1,17 +1,22 @@
 #!/bin/bash
-# usage: tests/fuzz/seeds.sh OUT
+# usage: tests/fuzz/seeds.sh OUT [FILES]
 #
 # Small whole files of every format, one folder a target under OUT, for fuzzing to begin with. Made with the programs in
-# $HONE_BIN (.).
+# $HONE_BIN (.). FILES gets some of the files by themselves.
 set -eu
 out=$1
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+if [ -n "${2:-}" ]; then
+  mkdir -p "$2"
+  work=$(cd "$2" && pwd)
+else
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+fi
 cd "$(dirname "$0")/../.."
 bin=$(cd "${HONE_BIN:-.}" && pwd)
 model=pipelines/demo.model
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
 # seed TARGET NAME PART...: the parts with lines "=====" between them; a part is text, or @FILE
 seed() {
@@ -29,8 +34,14 @@ seed() {
   done
 }
 
+# hex N...: so many bytes
+hex() {
+  local n
+  for n; do printf '%b' "\\x$(printf %02x "$n")"; done
+}
+
 # byte N FILE: the file with a byte before it
-byte() { { printf "\\x$(printf %02x "$1")"; cat "$2"; } >"$work/with-byte"; echo "@$work/with-byte"; }
+byte() { { hex "$1"; cat "$2"; } >"$work/with-byte"; echo "@$work/with-byte"; }
 
 # ---- records ----
 
@@ -104,13 +115,15 @@ done <<'END'
 END
 jq -c '.model.merges |= .[:20] | .model.vocab |= with_entries(select(.value < 300)) | .model.merges |= map(select(type == "string"))' \
   $model/tokenizer.json >"$work/t"
+sed -n '1,/^=====$/{/^=====$/!p;}' "$out/tokenizer_json/$i" >"$work/tokenizer.json"
 seed tokenizer_json demo "@$work/t" 'The quick brown fox'
 
 # proto_piece TEXT SCORE-BYTES TYPE: a piece of a SentencePiece model
 proto_piece() {
   local body
   body=$(printf '\\x0a\\x%02x%s\\x15%s\\x18\\x%02x' "${#1}" "$1" "$2" "$3")
-  printf "\\x0a\\x$(printf %02x $((${#1} + 9)))$body"
+  hex 10 $((${#1} + 9))
+  printf '%b' "$body"
 }
 # proto_model ALGORITHM: pieces, a trainer_spec, and a normalizer_spec
 proto_model() {
@@ -121,7 +134,7 @@ proto_model() {
   proto_piece he '\x00\x00\x00\xbf' 1
   proto_piece ll '\x00\x00\x80\xbf' 1
   proto_piece hello '\x00\x00\x00\xc0' 1
-  printf "\\x12\\x0a\\x18\\x$(printf %02x "$1")\\xc0\\x02\\x00\\xc8\\x02\\x01\\xd0\\x02\\x02"
+  hex 18 11 24 "$1" 192 2 0 200 2 1 208 2 2
   printf '\x1a\x0e\x0a\x08identity\x18\x01\x20\x00'
 }
 LC_ALL=C
@@ -134,8 +147,11 @@ seed tokenizer_dir json "$(byte 0 "$work/t")" '' '{"bos_token":"<s>","eos_token"
 seed tokenizer_dir spm "$(byte 1 "$work/bpe.model")" '' '{"add_bos_token":true,"add_eos_token":false,"tokenizer_class":"LlamaTokenizer","legacy":false,"added_tokens_decoder":{"1":{"content":"<s>","special":true}}}' '{"<x>":14}' '{"bos_token":"<s>"}' '{{ messages[0].content }}'
 printf '{"h":0,"e":1,"l":2,"he":3,"hel":4,"\u0120":5,"<s>":6,"<|endoftext|>":7}' >"$work/vocab.json"
 seed tokenizer_dir vocab "$(byte 2 "$work/vocab.json")" $'#version: 0.2\nh e\nhe l\n' '{"tokenizer_class":"GPT2Tokenizer","bos_token":"<s>","eos_token":"<|endoftext|>"}' '{"<x>":8}'
-printf 'aA== 0\nZQ== 1\nbA== 2\naGU= 3\naGVs 4\n' >"$work/ranks"
-seed tokenizer_dir tiktoken "$(byte 3 "$work/ranks")" '' '{"eos_token":"<|x|>","added_tokens_decoder":{"5":{"content":"<|x|>","special":true}}}'
+{
+  for ((b = 0; b < 256; b++)); do hex $b | base64; done
+  printf 'aGU=\naGVs\n'
+} | awk '{ print $0, NR - 1 }' >"$work/ranks"
+seed tokenizer_dir tiktoken "$(byte 3 "$work/ranks")" '' '{"eos_token":"<|x|>","added_tokens_decoder":{"258":{"content":"<|x|>","special":true}}}'
 
 i=0
 while IFS= read -r regex; do
@@ -151,14 +167,11 @@ END
 
 # ---- templates ----
 
-i=0
-for f in tests/reference/jinja.jsonl; do
-  jq -r 'select(.t) | .t | @base64' $f | while read -r t; do
-    i=$((i + 1))
-    base64 -d <<<"$t" >"$work/t"
-    seed template "$i" "@$work/t"
-  done
-done
+while read -r t; do
+  i=$((i + 1))
+  base64 -d <<<"$t" >"$work/t"
+  seed template "$i" "@$work/t"
+done < <(jq -r 'select(.t) | .t | @base64' tests/reference/jinja.jsonl)
 jq -c '.vars // empty' tests/reference/jinja.jsonl | head -n 1 >"$work/vars"
 seed template vars '{% for m in messages %}<|{{ m.role }}|>{{ m.content|trim }}{% if loop.last %}{{ eos_token }}{% endif %}{% endfor %}{{ d|tojson(indent=2) }}' "@$work/vars"
 seed tokenizer_dir template "$(byte 0 "$work/t")" '' '{}' '' '' '{%- for m in messages -%}{{ m["role"] }}{%- endfor -%}'
@@ -168,18 +181,26 @@ seed tokenizer_dir template "$(byte 0 "$work/t")" '' '{}' '' '' '{%- for m in me
 # tensors HEADER BYTES: a safetensors file
 tensors() {
   local header=$1 n=${#1}
-  printf "\\x$(printf %02x $((n % 256)))\\x$(printf %02x $((n / 256)))\\0\\0\\0\\0\\0\\0%s" "$header"
+  hex $((n % 256)) $((n / 256)) 0 0 0 0 0 0
+  printf '%s' "$header"
   head -c "$2" /dev/zero | tr '\0' '\074'
 }
 tensors '{"__metadata__":{"format":"pt","b":"a"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"c":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},"e":{"dtype":"I64","shape":[],"data_offsets":[32,40]}}' 40 >"$work/st"
 tensors '{"x":{"dtype":"F16","shape":[1,0,2],"data_offsets":[0,0]},"y":{"dtype":"U8","shape":[5],"data_offsets":[0,5]}}' 5 >"$work/st2"
 seed safetensors one "@$work/st"
 seed safetensors two "@$work/st2"
+mkdir -p "$work/weights" "$work/config" "$work/adapter"
+cp "$work/st" "$work/weights/model-00001-of-00002.safetensors"
+cp "$work/st2" "$work/weights/model-00002-of-00002.safetensors"
+index='{"metadata":{"total_size":45},"weight_map":{"a":"model-00001-of-00002.safetensors","c":"model-00001-of-00002.safetensors","y":"model-00002-of-00002.safetensors"}}'
+printf '%s\n' "$index" >"$work/weights/model.safetensors.index.json"
 seed weights one '' "@$work/st"
-seed weights index '{"metadata":{"total_size":45},"weight_map":{"a":"model-00001-of-00002.safetensors","c":"model-00001-of-00002.safetensors","y":"model-00002-of-00002.safetensors"}}' "@$work/st" "@$work/st2"
+seed weights index "$index" "@$work/st" "@$work/st2"
 
 config='{"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":8,"hidden_size":4,"num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":4,"max_position_embeddings":16,"rms_norm_eps":1e-5,"rope_theta":10000.0,"bos_token_id":1,"eos_token_id":[2,3],"tie_word_embeddings":true,"hidden_act":"silu","torch_dtype":"float32"}'
+printf '%s\n' "$config" >"$work/config/config.json"
 seed config llama "$config"
+i=0
 while IFS= read -r more; do
   i=$((i + 1))
   seed config "$i" "$(jq -c "$more" <<<"$config")"
@@ -196,30 +217,50 @@ done <<'END'
 .model_type = "gemma" | .head_dim = 2 | .pad_token_id = 0
 {"model_type":"gpt2","vocab_size":8,"n_embd":4,"n_layer":1,"n_head":2,"n_positions":16,"n_inner":null,"layer_norm_epsilon":1e-5,"activation_function":"gelu_new"}
 END
-f32() { local n=4 d; for d in ${2//,/ }; do n=$((n * d)); done; echo "\"$1\":{\"dtype\":\"F32\",\"shape\":[$2],\"data_offsets\":[$at,$((at + n))]}"; at=$((at + n)); }
-at=0 header=
-for t in model.embed_tokens.weight=8,4 model.norm.weight=4 model.layers.0.input_layernorm.weight=4 \
+# f32_tensors NAME=SHAPE...: a safetensors file of them
+f32_tensors() {
+  local at=0 header="" t n d shape
+  for t; do
+    shape=${t#*=} n=4
+    for d in ${shape//,/ }; do n=$((n * d)); done
+    header=$header,'"'${t%=*}'":{"dtype":"F32","shape":['$shape'],"data_offsets":['$at,$((at + n))']}'
+    at=$((at + n))
+  done
+  tensors "{${header#,}}" $at
+}
+f32_tensors model.embed_tokens.weight=8,4 model.norm.weight=4 model.layers.0.input_layernorm.weight=4 \
   model.layers.0.post_attention_layernorm.weight=4 model.layers.0.self_attn.q_proj.weight=4,4 \
   model.layers.0.self_attn.k_proj.weight=2,4 model.layers.0.self_attn.v_proj.weight=2,4 \
   model.layers.0.self_attn.o_proj.weight=4,4 model.layers.0.mlp.gate_proj.weight=4,4 \
-  model.layers.0.mlp.up_proj.weight=4,4 model.layers.0.mlp.down_proj.weight=4,4; do
-  entry=$(f32 "${t%=*}" "${t#*=}")
-  size=$(sed 's/.*,\([0-9]*\)\]}$/\1/' <<<"$entry")
-  at=$size header=$header,$entry
-done
-tensors "{${header#,}}" "$at" >"$work/model.safetensors"
+  model.layers.0.mlp.up_proj.weight=4,4 model.layers.0.mlp.down_proj.weight=4,4 >"$work/model.safetensors"
 for bits in 0 1 2; do
-  printf "\\x0$bits%s" "$config" >"$work/config"
-  seed model "llama-$bits" "@$work/config" "@$work/model.safetensors"
+  printf "\\x0$bits%s" "$config" >"$work/c"
+  seed model "llama-$bits" "@$work/c" "@$work/model.safetensors"
 done
 
 adapter='{"peft_type":"LORA","r":2,"lora_alpha":4,"lora_dropout":0.0,"bias":"none","target_modules":["q_proj","up_proj"],"base_model_name_or_path":"x","task_type":"CAUSAL_LM","use_rslora":false,"use_dora":false,"init_lora_weights":true,"rank_pattern":{"layers.11.mlp.up_proj":4},"alpha_pattern":{},"modules_to_save":null,"layers_to_transform":null,"fan_in_fan_out":false}'
 tensors '{"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight":{"dtype":"F32","shape":[3,2],"data_offsets":[24,48]}}' 48 >"$work/adapter.safetensors"
+printf '%s\n' "$adapter" >"$work/adapter/adapter_config.json"
+cp "$work/adapter.safetensors" "$work/adapter/adapter_model.safetensors"
 seed adapter plain "$adapter" "@$work/adapter.safetensors"
 tensors '{"base_model.model.lm_head.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"base_model.model.model.embed_tokens.lora_embedding_A":{"dtype":"F32","shape":[2,3],"data_offsets":[24,48]},"base_model.model.model.embed_tokens.lora_embedding_B":{"dtype":"F32","shape":[3,2],"data_offsets":[48,72]}}' 72 >"$work/adapter.safetensors"
 seed adapter saved "$(jq -c '.target_modules = ".*embed_tokens" | .modules_to_save = ["lm_head"] | .use_rslora = true' <<<"$adapter")" "@$work/adapter.safetensors"
 tensors '{"base_model.model.h.0.attn.c_attn.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"base_model.model.h.0.attn.c_attn.lora_B.weight":{"dtype":"F32","shape":[3,2],"data_offsets":[24,48]},"base_model.model.h.0.attn.c_attn.lora_magnitude_vector":{"dtype":"F32","shape":[3],"data_offsets":[48,60]}}' 60 >"$work/adapter.safetensors"
 seed adapter dora "$(jq -c '.target_modules = "all-linear" | .use_dora = true | .layers_to_transform = [0] | .exclude_modules = ["x"]' <<<"$adapter")" "@$work/adapter.safetensors"
+
+q=base_model.model.model.layers.0.self_attn.q_proj
+f32_tensors $q.lora_A.weight=2,4 $q.lora_B.weight=4,2 >"$work/lora.safetensors"
+lora=$(jq -c '.target_modules = ["q_proj"] | .rank_pattern = {}' <<<"$adapter")
+seed lora plain "$lora" "@$work/lora.safetensors"
+for options in 0 3 5; do
+  printf '%b%s' "\\x0$options" "$config" >"$work/c"
+  seed merge "$options" "@$work/c" "@$work/model.safetensors" "$lora" "@$work/lora.safetensors"
+done
+m=base_model.model.model down=base_model.model.model.layers.0.mlp.down_proj
+f32_tensors $m.embed_tokens.lora_embedding_A=2,8 $m.embed_tokens.lora_embedding_B=4,2 \
+  base_model.model.lm_head.weight=8,4 $down.lora_A.weight=2,6 $down.lora_B.weight=4,2 $down.lora_magnitude_vector=4 \
+  >"$work/lora.safetensors"
+seed lora all "$(jq -c '.target_modules = ["embed_tokens", "down_proj"] | .modules_to_save = ["lm_head"] | .rank_pattern = {} | .use_dora = true' <<<"$adapter")" "@$work/lora.safetensors"
 
 # ---- token streams and datasets ----
 
@@ -256,12 +297,32 @@ printf '\1%s' "$state" >"$work/state"
 seed checkpoint fixed "@$work/state"
 printf '\0%s' "$state" >"$work/state"
 seed checkpoint manifest "@$work/state" $'0123456789abcdef0123456789abcdef  state.json\n'
-run='{"version":"0.1.0","settings":{"n_epochs":2,"learning_rate":0.001},"model":{"name":"x","parameters":100},"train":{"examples":4,"tokens":100},"valid":{"examples":2}}'
+run='{"format":"hone-run","version":1,"settings":{"model":"m","train":["t"],"method":"lora","n-epochs":2,"learning-rate":0.001,"lora-r":16,"suffix":null,"shuffle":true,"metric-for-best-model":"loss","classification-betas":[0.5]},"base":{"path":"m","model_type":"llama","fingerprint":"5511","parameters":5456,"trained_parameters":7936},"data":{"train":{"paths":["t"],"fingerprint":"28","examples":12,"tokens":69,"targets":45},"validation":{"path":"v","fingerprint":"29","examples":2}},"plan":{"steps_per_epoch":2,"total_steps":4},"hone":{"version":"0.1.0","commit":"9"},"machine":{"threads":2,"products":"x"}}'
 metrics='{"event":"train","step":1,"epoch":0.5,"loss":2.5,"grad_norm":1.0,"learning_rate":0.001,"targets":5,"tokens":50,"tokens_per_second":1000,"peak_rss_bytes":1000000}
 {"event":"train","step":2,"epoch":1.0,"loss":1.5,"grad_norm":0.5,"learning_rate":0.001,"targets":5,"tokens":50,"tokens_per_second":1000,"peak_rss_bytes":1000000}
 {"event":"eval","epoch":1,"step":2,"loss":1.4,"token_accuracy":0.5,"sequence_accuracy":0.25,"classification/accuracy":0.5}
 '
 seed report plain "$run" "$metrics" '{"step":2,"line":1,"label":"a","prediction":"b","scores":{"a":0.25,"b":0.75}}
 '
+printf '\0' >"$work/s"
+cat "$out/predictions/plain" >>"$work/s"
+seed subject predictions "@$work/s" "@$out/predictions/plain"
+printf '\0' >"$work/s"
+cat "$out/generations/plain" >>"$work/s"
+seed subject generations "@$work/s" "@$out/generations/plain"
+printf '\1' >"$work/s"
+printf '%s' "$metrics" >>"$work/s"
+seed subject run "@$work/s" '{"step":2,"line":1,"label":"a","prediction":"b","scores":{"a":0.25,"b":0.75}}' '{"loss":1.5,"classification/accuracy":0.5}'
 seed options words $'\x02--number 3 -f\n# remark\n--string "a b" --list=x -l y --no-flag --choice two rest'
 seed options config $'\x01{"number": 5, "flag": true, "list": ["a", "b"], "real": 0.5, "old_number": 3, "bytes": "4M", "choice": "one"}'
+if [ -n "${2:-}" ]; then
+  mkdir -p "$work/checkpoint"
+  printf '%s\n' "$state" >"$work/checkpoint/state.json"
+  cp "$work/adapter.safetensors" "$work/checkpoint/adapter_model.safetensors"
+  (cd "$work/checkpoint" && xxh128sum adapter_model.safetensors state.json >"$work/m" && mv "$work/m" manifest.xxh128)
+  cp "$out/predictions/plain" "$work/predictions.jsonl"
+  cp "$out/generations/plain" "$work/generations.jsonl"
+  gzip -nc "$work/lines.jsonl" >"$work/lines.jsonl.gz"
+  zstd -qc "$work/lines.jsonl" >"$work/lines.jsonl.zst"
+  printf '{%% for m in messages %%}<|im_start|>{{ m.role }}\n{{ m.content|trim }}<|im_end|>\n{%% endfor %%}' >"$work/chat.jinja"
+fi

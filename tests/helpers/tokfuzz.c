@@ -128,7 +128,8 @@ main(int argc, char **argv)
 	f.t = t;
 	f.old = encoder_new(t);
 	rng_init(&f.r, strtoull(argv[3], NULL, 10), 0);
-	for (unsigned long i = 0, n = strtoul(argv[2], NULL, 10); i < n; i++) {
+	int status = 0;
+	for (unsigned long i = 0, n = strtoul(argv[2], NULL, 10); i < n && !status; i++) {
 		buf_clear(&f.text);
 		for (uint64_t k = rng_below(&f.r, 24); k; k--)
 			add_piece(&f);
@@ -137,7 +138,9 @@ main(int argc, char **argv)
 		json_t *s = json_stringn(f.text.data, f.text.len);
 		char *shown = json_dumps(s, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 		printf("text %lu: %s\n", i, shown ? shown : "");
-		return 1;
+		free(shown);
+		json_decref(s);
+		status = 1;
 	}
 	encoder_free(f.old);
 	tokenizer_free(t);
@@ -145,5 +148,5 @@ main(int argc, char **argv)
 	ids_release(&f.again);
 	buf_release(&f.text);
 	buf_release(&f.back);
-	return 0;
+	return status;
 }

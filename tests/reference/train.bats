@@ -96,7 +96,7 @@ same_numbers() {
 
 # log RUN: its metrics without what the clock says
 log() {
-  jq -c 'del(.tokens_per_second, .peak_rss_bytes, .seconds)' "$T/$1/metrics.jsonl"
+  jq -c 'del(.tokens_per_second, .peak_rss_bytes, .seconds, .elapsed_seconds)' "$T/$1/metrics.jsonl"
 }
 
 # same_bytes A B: all that two runs leave is the same, but for times

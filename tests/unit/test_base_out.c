@@ -1,5 +1,7 @@
 /* Outputs that appear whole or not at all: staging, what stands in the way, and what killed processes leave. */
 #define _GNU_SOURCE  /* renameat2 */
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -25,7 +27,7 @@ static char *name;  /* of the output, within dir */
 /* ---- system calls that fail when told to; the library, linked in, calls these ---- */
 
 static int renameat2_errno;
-static bool rmdir_fails, parent_sync_fails, unlink_plants;
+static bool rmdir_fails, parent_sync_fails, unlink_plants, readdir_fails;
 
 int
 renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
@@ -64,6 +66,19 @@ fsync(int fd)
 		return -1;
 	}
 	return (int)syscall(SYS_fsync, fd);
+}
+
+struct dirent *
+readdir(DIR *d)
+{
+	static struct dirent *(*real)(DIR *);
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, sizeof(off_t) == sizeof(long) ? "readdir64" : "readdir");
+	if (readdir_fails) {
+		errno = EIO;
+		return NULL;
+	}
+	return real(d);
 }
 
 /* ---- helpers ---- */
@@ -523,6 +538,56 @@ all_is_written(void **state)
 	assert_int_equal(fd_write_all(-1, "", 0), 0);
 }
 
+/* Its number is taken until somebody waits for it; that it is gone is told by the lock. */
+static void
+a_killed_process_that_nobody_waited_for_holds_nothing(void **state)
+{
+	(void)state;
+	struct err e;
+	struct dir_out d;
+	siginfo_t info;
+	pid_t pid = fork();
+	if (pid == 0) {
+		dir_open(&d, name, false, &e);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	char *entry = staged(pid, ""), *path = path_join(dir, entry);
+	assert_true(path_exists(path));
+	stage_dir(&d, false, "ours");
+	assert_false(path_exists(path));
+	assert_int_equal(dir_commit(&d, &e), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	free(path);
+	free(entry);
+}
+
+/* ---- directories that cannot be read ---- */
+
+static void
+names_are_all_or_an_error(void **state)
+{
+	(void)state;
+	struct err e;
+	size_t n;
+	put("b", false, "");
+	put("a", false, "");
+	char **names = dir_names(dir, &n, &e);
+	assert_non_null(names);
+	assert_int_equal(n, 2);
+	assert_string_equal(names[0], "a");
+	assert_string_equal(names[1], "b");
+	assert_null(names[2]);
+	names_free(names);
+	readdir_fails = true;
+	names = dir_names(dir, &n, &e);
+	readdir_fails = false;
+	assert_null(names);
+	assert_int_equal(e.code, ERR_IO);
+	assert_null(dir_names("/nowhere", NULL, &e));
+	assert_int_equal(e.code, ERR_NOINPUT);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -545,6 +610,8 @@ main(void)
 		TEST(sweeping),
 		TEST(discarding),
 		TEST(all_is_written),
+		TEST(a_killed_process_that_nobody_waited_for_holds_nothing),
+		TEST(names_are_all_or_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

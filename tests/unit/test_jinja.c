@@ -186,6 +186,7 @@ test_errors(void **state)
 		{"{{ l|nope }}", ERR_DATA, "the filter 'nope' is not supported"},
 		{"{{ l.append(1) }}", ERR_DATA, "'append' is undefined and cannot be called"},
 		{"{{ 1 // 0 }}", ERR_DATA, "division by zero"},
+		{"{{ 2.5|round(zz) }}", ERR_DATA, "'round' wants a number of digits, not undefined"},
 		{"{{ 9223372036854775807 + 1 }}", ERR_DATA, "too large"},
 		{"{% for a in 7 %}{% endfor %}", ERR_DATA, "cannot iterate over integer"},
 	};
@@ -205,6 +206,12 @@ test_bounds(void **state)
 		ERR_DATA, "MiB");
 	check_error("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", ERR_DATA, "");
 	check_error("{{ range(10 ** 9) }}", ERR_DATA, "more than 100000");
+	check_error("{{ 'a' * 6666666666666 }}", ERR_DATA, "a repetition makes more than");
+	check_error("{{ [0] * 9223372036854775807 * 3 }}", ERR_DATA, "a repetition makes more than");
+	check_error("{{ (l * 3) * 9223372036854775807 }}", ERR_DATA, "a repetition makes more than");
+	check_error("{% set s = 'ab' * 500000 %}{% for a in range(99999) %}{% if s.find('x') > 0 %}{% endif %}{% endfor %}",
+		ERR_DATA, "too many steps");
+	check_error("{% set s = 'ab' * 500000 %}{{ s.rfind(s[1:]) }}", ERR_DATA, "too many steps");
 	struct buf deep = {0};
 	for (int i = 0; i < 5000; i++)
 		buf_puts(&deep, "{% if t %}");

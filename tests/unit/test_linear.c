@@ -200,7 +200,8 @@ check(enum matrix_form form, bool transposed, bool bias, bool dora, double dropo
 	assert_all_near(t.y.data, f->y, T * OUT, 2e-6);
 	if (dora)
 		assert_all_near(t.lora.norm, f->norm, OUT, 2e-7);
-	linear_backward(&t.l, t.dx, t.dy, t.x, T, (float)beta, &t.pass);
+	linear_backward(&t.l, t.dx, t.dy, T, (float)beta, &t.pass);
+	linear_weights(&t.l, t.dy, t.x, T, &t.pass);
 	check_gradient(&t.lora.A, before[0], f->A, f);
 	check_gradient(&t.lora.B, before[1], f->B, f);
 	if (bias)

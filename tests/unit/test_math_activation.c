@@ -7,6 +7,8 @@
 static const enum activation kinds[] = {ACT_SILU, ACT_GELU, ACT_GELU_TANH, ACT_QUICK_GELU, ACT_RELU};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
+static const struct rows none;
+
 static double
 f(enum activation kind, double x)
 {
@@ -86,15 +88,15 @@ check_backward(enum activation kind, size_t s)
 		want_up[i] = (double)dout[i] * derivative(at, &x, &x.up);
 		want[i] = (double)dout[i] * derivative(at, &plain, &plain.gate);
 	}
-	gated_backward(kind, rows_f32(dgate, F), rows_f32(dup, F), rows_f32(dout, F), rows_f32(gate, F), rows_f32(up, F), 1, F);
+	gated_backward(kind, none, rows_f32(dgate, F), rows_f32(dup, F), rows_f32(dout, F), rows_f32(gate, F), rows_f32(up, F), 1, F);
 	assert_all_near(dgate, want_gate, n, 1e-6);
 	assert_all_near(dup, want_up, n, 1e-6);
-	activation_backward(kind, rows_f32(dx, F), rows_f32(dout, F), rows_f32(gate, F), 1, F);
+	activation_backward(kind, none, rows_f32(dx, F), rows_f32(dout, F), rows_f32(gate, F), 1, F);
 	assert_all_near(dx, want, n, 1e-6);
 	float *in_place = copy_floats(dout, n);
-	activation_backward(kind, rows_f32(in_place, F), rows_f32(in_place, F), rows_f32(gate, F), 1, F);
+	activation_backward(kind, none, rows_f32(in_place, F), rows_f32(in_place, F), rows_f32(gate, F), 1, F);
 	assert_same_floats(in_place, dx, n);
-	gated_backward(kind, rows_f32(dout, F), rows_f32(dup, F), rows_f32(dout, F), rows_f32(gate, F), rows_f32(up, F), 1, F);
+	gated_backward(kind, none, rows_f32(dout, F), rows_f32(dup, F), rows_f32(dout, F), rows_f32(gate, F), rows_f32(up, F), 1, F);
 	assert_same_floats(dout, dgate, n);
 	release_all();
 }
@@ -117,7 +119,7 @@ test_extremes(void **state)
 		float gate[6] = {-1e30f, -1000, -90, 90, 1000, 1e30f}, up[6] = {2, 2, 2, 2, 2, 2}, dout[6] = {1, 1, 1, 1, 1, 1}, out[6],
 		      dgate[6], dup[6];
 		gated_forward(kinds[k], rows_f32(out, 6), rows_f32(gate, 6), rows_f32(up, 6), 1, 6);
-		gated_backward(kinds[k], rows_f32(dgate, 6), rows_f32(dup, 6), rows_f32(dout, 6), rows_f32(gate, 6), rows_f32(up, 6), 1,
+		gated_backward(kinds[k], none, rows_f32(dgate, 6), rows_f32(dup, 6), rows_f32(dout, 6), rows_f32(gate, 6), rows_f32(up, 6), 1,
 			6);
 		for (int i = 0; i < 6; i++) {
 			double x = (double)gate[i], near = 1e-3 * fmax(1, fabs(x) / 1e4);
@@ -146,22 +148,82 @@ check_types(enum activation kind)
 	for (int t = 0; t < T; t++)
 		for (int c = 0; c < F; c++)
 			assert_int_equal(half_out[t * LD + c], bf16_from_f32(out[t * LD + c]));
-	gated_backward(kind, fd, rows_at(fd, 0, F), rows_f32(d, LD), fx, rows_at(fx, 0, F), T, F);
-	gated_backward(kind, ho, rows_at(ho, 0, F), rows_f32(d, LD), hx, rows_at(hx, 0, F), T, F);
+	gated_backward(kind, none, fd, rows_at(fd, 0, F), rows_f32(d, LD), fx, rows_at(fx, 0, F), T, F);
+	gated_backward(kind, none, ho, rows_at(ho, 0, F), rows_f32(d, LD), hx, rows_at(hx, 0, F), T, F);
 	for (int t = 0; t < T; t++)
 		for (int c = 0; c < 2 * F; c++)
 			assert_int_equal(half_out[t * LD + c], bf16_from_f32(dx[t * LD + c]));
 	activation_forward(kind, fo, fx, T, F);
 	activation_forward(kind, ho, hx, T, F);
-	activation_backward(kind, fd, rows_f32(d, LD), fx, T, F);
+	activation_backward(kind, none, fd, rows_f32(d, LD), fx, T, F);
 	for (int t = 0; t < T; t++)
 		for (int c = 0; c < F; c++)
 			assert_int_equal(half_out[t * LD + c], bf16_from_f32(out[t * LD + c]));
-	activation_backward(kind, ho, rows_f32(d, LD), hx, T, F);
+	activation_backward(kind, none, ho, rows_f32(d, LD), hx, T, F);
 	for (int t = 0; t < T; t++)
 		for (int c = 0; c < F; c++)
 			assert_int_equal(half_out[t * LD + c], bf16_from_f32(dx[t * LD + c]));
 	release_all();
+}
+
+/* Backward gives again what forward gave, in both types, and all else as if it did not; dgate in the place of dout. */
+static void
+check_again(enum activation kind, enum num type)
+{
+	enum { T = 3, F = 1061, N = T * F };
+	struct rows r[8];
+	for (uint64_t i = 0; i < 8; i++) {
+		r[i] = (struct rows){hold(xreallocarray(NULL, N, sizeof(float))), F, type};
+		rows_copy(r[i], rows_f32(random_floats(N, 2, i < 3 ? i : 9), F), T, F);
+	}
+	struct rows gate = r[0], up = r[1], dout = r[2];
+	size_t bytes = N * num_size(type);
+	gated_forward(kind, r[3], gate, up, T, F);
+	gated_backward(kind, none, r[4], r[5], dout, gate, up, T, F);
+	rows_copy(r[7], dout, T, F);
+	gated_backward(kind, r[6], r[7], r[2], r[7], gate, up, T, F);
+	assert_memory_equal(r[6].data, r[3].data, bytes);
+	assert_memory_equal(r[7].data, r[4].data, bytes);
+	assert_memory_equal(r[2].data, r[5].data, bytes);
+	activation_forward(kind, r[3], gate, T, F);
+	activation_backward(kind, none, r[4], up, gate, T, F);
+	activation_backward(kind, r[6], r[5], up, gate, T, F);
+	assert_memory_equal(r[6].data, r[3].data, bytes);
+	assert_memory_equal(r[5].data, r[4].data, bytes);
+	release_all();
+}
+
+static void
+test_again(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < N_KINDS; k++) {
+		check_again(kinds[k], NUM_F32);
+		check_again(kinds[k], NUM_BF16);
+	}
+}
+
+/* The bf16 gates, which have kernels of their own, against those for all types. */
+static void
+test_gates(void **state)
+{
+	(void)state;
+	enum { T = 5, F = 1093, N = T * F };
+	for (size_t k = 0; k < N_KINDS; k++) {
+		float *x = random_floats(2 * N, 3, 1), *d = random_floats(N, 1, 2), *out = random_floats(3 * N, 1, 3);
+		uint16_t *half = hold(xreallocarray(NULL, 6 * N, sizeof *half));
+		struct rows h[6], f[3] = {rows_f32(out, F), rows_f32(out + N, F), rows_f32(out + 2 * N, F)};
+		for (int i = 0; i < 6; i++)
+			h[i] = (struct rows){half + i * N, F, NUM_BF16};
+		rows_copy(h[0], rows_f32(x, F), T, F);
+		rows_copy(h[1], rows_f32(x + N, F), T, F);
+		rows_copy(h[2], rows_f32(d, F), T, F);
+		gated_backward(kinds[k], f[0], f[1], f[2], h[2], h[0], h[1], T, F);
+		gated_backward(kinds[k], h[3], h[4], h[5], h[2], h[0], h[1], T, F);
+		for (int i = 0; i < 3 * N; i++)
+			assert_int_equal(half[3 * N + i], bf16_from_f32(out[i]));
+		release_all();
+	}
 }
 
 static void
@@ -180,6 +242,8 @@ main(void)
 		cmocka_unit_test(test_backward),
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_gates),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

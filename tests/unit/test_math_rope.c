@@ -171,6 +171,28 @@ test_turn(void **state)
 	check_turn(3, 10, 4);
 }
 
+/* bf16 heads are turned in fp32 and rounded; what lies between them stays. */
+static void
+test_types(void **state)
+{
+	(void)state;
+	enum { HEADS = 3, ROTARY = 38, STRIDE = 45, LD = HEADS * STRIDE + 3, N = T * LD };
+	float *x = random_floats(N, 1, 1), *c = random_floats(POSITIONS * ROTARY / 2, 1, 2),
+	      *s = random_floats(POSITIONS * ROTARY / 2, 1, 3);
+	uint16_t *half = hold(xreallocarray(NULL, N, sizeof *half));
+	for (int i = 0; i < N; i++)
+		x[i] = bf16_to_f32(half[i] = bf16_from_f32(x[i]));
+	for (int sign = -1; sign <= 1; sign += 2) {
+		rope_apply((struct heads){rows_f32(x, LD), STRIDE}, c, s, pos, T, HEADS, ROTARY, (float)sign);
+		rope_apply((struct heads){{half, LD, NUM_BF16}, STRIDE}, c, s, pos, T, HEADS, ROTARY, (float)sign);
+		for (int i = 0; i < N; i++) {
+			assert_int_equal(half[i], bf16_from_f32(x[i]));
+			x[i] = bf16_to_f32(half[i]);
+		}
+	}
+	release_all();
+}
+
 /* What the embedding is for: a product of two turned vectors depends on the distance of their positions only. */
 static void
 test_distance(void **state)
@@ -206,6 +228,7 @@ main(void)
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_turn),
+		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_distance),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

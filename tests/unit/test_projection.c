@@ -120,7 +120,8 @@ run(struct layers *s, const struct setup *set)
 {
 	struct rows dx = set->no_dx ? (struct rows){0} : rows(s->dx, IN);
 	projection_forward(&s->p, rows(s->y, outs(set)), rows(s->x, IN), T, 0, &s->pass);
-	projection_backward(&s->p, dx, rows(s->dy, outs(set)), rows(s->x, IN), T, &s->pass);
+	projection_backward(&s->p, dx, rows(s->dy, outs(set)), T, &s->pass);
+	projection_weights(&s->p, rows(s->dy, outs(set)), rows(s->x, IN), T, &s->pass);
 }
 
 /* Relative, in the Euclidean norm. */

@@ -380,7 +380,7 @@ test_sharded(void **state)
 	(void)state;
 	struct err e;
 	unlink(path);
-	weights_refused(ERR_NOINPUT, "holds neither");
+	weights_refused(ERR_NOINPUT, "has no config.json");
 	put_text("pytorch_model.bin", "");
 	weights_refused(ERR_NOINPUT, "convert it to safetensors");
 	put_shard("two.st", "{" T("b", "U8", "[1]", 0, 1) "," T("stray", "U8", "[1]", 1, 2) "}", 2);

@@ -137,7 +137,7 @@ prepare(struct job *j, const char *data, struct err *e)
 	bool labels_off = settings.classification_given && !settings.classification;
 	j->eval = (struct eval_options){.first_token = strcmp(settings.label_score, "first-token") == 0,
 		.max_samples = (size_t)settings.max_samples, .micro_tokens = settings.micro_tokens};
-	if (open_model(j, e) < 0 || open_data(j, &j->data, data, e) < 0)
+	if (out_check_input(settings.predictions, data, e) < 0 || open_model(j, e) < 0 || open_data(j, &j->data, data, e) < 0)
 		return -1;
 	/* What is written is compared as text; labels are scored as well only when they are asked for. */
 	if (!labels_off && (!settings.generate || settings.classification || settings.labels) && open_labels(j, e) < 0)

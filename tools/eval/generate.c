@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "eval.h"
@@ -42,18 +43,22 @@ add_stops_of(struct writer *w, const json_t *o)
 			add_stop(w, json_integer_value(json_array_get(v, i)));
 }
 
+enum { GENERATION_CONFIG_MAX = 1 << 20 };
+
 /* As hone-generate: of config.json, of generation_config.json, and the tokenizer's; and the data's own. */
-static void
-find_stops(struct writer *w, const char *dir, const struct dataset *d)
+static int
+find_stops(struct writer *w, const char *dir, const struct dataset *d, struct err *e)
 {
 	char *path = path_join(dir, "generation_config.json");
-	json_t *o = path_exists(path) ? json_load_file(path, 0, NULL) : NULL;
+	json_t *o;
+	int rc = json_read_optional(path, GENERATION_CONFIG_MAX, &o, e);
 	add_stops_of(w, w->m->config.root);
 	add_stops_of(w, o);
 	add_stop(w, tokenizer_eos(w->tokenizer));
 	add_stop(w, dataset_eos(d, -1));
 	json_decref(o);
 	free(path);
+	return rc;
 }
 
 static bool
@@ -155,8 +160,9 @@ dataset_generate(struct generations *g, struct model *m, const char *model_dir, 
 	if (!w.tokenizer)
 		return -1;
 	sampler_init(&w.sampler, 0, 0, 1, 0);
-	find_stops(&w, model_dir, d);
-	int rc = write_all(&w, g, d, n, e);
+	int rc = find_stops(&w, model_dir, d, e);
+	if (rc == 0)
+		rc = write_all(&w, g, d, n, e);
 	generator_release(&w.generator);
 	sampler_release(&w.sampler);
 	tokenizer_free(w.tokenizer);

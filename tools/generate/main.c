@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/model_path.h"
 #include "base/opt.h"
@@ -89,17 +90,21 @@ add_stops_of(struct job *j, const json_t *o)
 		add_stop(j, json_integer_value(json_array_get(v, i)));
 }
 
+enum { GENERATION_CONFIG_MAX = 1 << 20 };
+
 /* Ends of text: of config.json, of generation_config.json, and the tokenizer's. */
-static void
-find_stops(struct job *j, const char *dir)
+static int
+find_stops(struct job *j, const char *dir, struct err *e)
 {
 	char *path = path_join(dir, "generation_config.json");
-	json_t *o = path_exists(path) ? json_load_file(path, 0, NULL) : NULL;
+	json_t *o;
+	int rc = json_read_optional(path, GENERATION_CONFIG_MAX, &o, e);
 	add_stops_of(j, j->model.config.root);
 	add_stops_of(j, o);
 	add_stop(j, tokenizer_eos(j->tokenizer));
 	json_decref(o);
 	free(path);
+	return rc;
 }
 
 static int
@@ -133,8 +138,8 @@ open_all(struct job *j, const char *dir, struct err *e)
 	j->maker = record_maker_new(&j->record, e);
 	if (!j->maker)
 		return -1;
-	if (!ignore_eos)
-		find_stops(j, dir);
+	if (!ignore_eos && find_stops(j, dir, e) < 0)
+		return -1;
 	sampler_init(&j->sampler, temperature, top_k, top_p, (uint64_t)seed);
 	return out_open(&j->out, output, force, e);
 }
@@ -268,6 +273,16 @@ read_input_ids(struct job *j, const char *line, size_t n, struct err *e)
 	return rc;
 }
 
+/* Whether a line is no JSON, but what a person would write to a prompt. */
+static bool
+is_text(const char *line, size_t n)
+{
+	size_t i = 0;
+	while (i < n && (line[i] == ' ' || line[i] == '\t'))
+		i++;
+	return i < n && line[i] != '{' && line[i] != '[' && line[i] != '"' && (unsigned char)line[i] != 0xef;
+}
+
 static int
 read_prompt(struct job *j, const char *line, size_t n, uint64_t lineno, struct err *e)
 {
@@ -276,6 +291,9 @@ read_prompt(struct job *j, const char *line, size_t n, uint64_t lineno, struct e
 	int rc = read_input_ids(j, line, n, e);
 	if (rc != 0)
 		return rc < 0 ? err_prefix(e, "line %llu: ", (unsigned long long)lineno) : 0;
+	if (is_text(line, n))
+		return err_set(e, ERR_DATA, "line %llu: not a JSON object: {\"prompt\": \"...\"} and the like are read here; a text by "
+			"itself is given as PROMPT", (unsigned long long)lineno);
 	if (record_prompt(j->maker, line, n, lineno, &ids, &n_ids, e) < 0)
 		return -1;
 	return take_ids(j, ids, n_ids);

@@ -102,6 +102,7 @@ unknown(const char *name)
 	near_init(&near, name);
 	for (int i = 0; i < N_COMMANDS; i++)
 		near_try(&near, commands[i].name, NULL);
+	near_try(&near, "help", NULL);
 	if (*near.best)
 		die_usage("unknown command '%s'; did you mean '%s'?", name, near.best);
 	die_usage("unknown command '%s'", name);

@@ -1,5 +1,4 @@
 /* hone-merge: LoRA adapters into the weights of their base model. */
-#define _XOPEN_SOURCE 700  /* realpath */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +78,7 @@ check_usage(void)
 static int
 check_input(const char *input, const char *out, struct err *e)
 {
-	char *in = realpath(input, NULL);
+	char *in = path_real(input);
 	size_t n = strlen(out);
 	bool within = in && strncmp(in, out, n) == 0 && (in[n] == '/' || !in[n] || out[n - 1] == '/');
 	bool same = within && !in[n];
@@ -97,7 +96,7 @@ check_output(const struct merge_options *o, struct err *e)
 	if (!force && !verify && path_exists(o->output))
 		return err_set(e, ERR_CANTCREAT,
 			"'%s' exists; remove it, name another output, or give --force", o->output);
-	char *out = realpath(o->output, NULL);
+	char *out = path_real(o->output);
 	int rc = 0;
 	for (size_t i = 0; out && rc == 0 && i <= o->n_adapters; i++)
 		rc = check_input(i < o->n_adapters ? o->adapter[i] : o->model, out, e);

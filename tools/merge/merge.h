@@ -79,6 +79,5 @@ int verify_output(const struct plan *p, struct err *e);
 /* side.c: the files beside the weights (configuration, tokenizer, licence): copied or compared. The names are
  * sorted and end with NULL; *names is new and so is each name. */
 int side_files(const char *dir, char ***names, struct err *e);
-void side_free(char **names);
 
 #endif

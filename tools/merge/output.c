@@ -1,6 +1,5 @@
 /* The output directory: weights in the base's files and order, and the files beside them. It is staged, and
  * appears whole or not at all. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,7 +143,7 @@ write_sides(const struct plan *p, const char *dir, struct err *e)
 		free(from);
 		free(to);
 	}
-	side_free(names);
+	names_free(names);
 	return rc;
 }
 
@@ -186,23 +185,22 @@ write_files(const struct plan *p, const char *dir, json_t *settings, struct err 
 	return rc;
 }
 
-/* A directory within `path`, new; NULL when there is none. */
-static char *
-inner_directory(const char *path)
+/* *found becomes a directory within `path`, new, or NULL when there is none. */
+static int
+inner_directory(const char *path, char **found, struct err *e)
 {
-	char *found = NULL;
-	DIR *d = opendir(path);
-	struct dirent *ent;
-	while (d && !found && (ent = readdir(d))) {
-		char *child = path_join(path, ent->d_name);
-		if (strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0 && path_is_dir(child))
-			found = child;
+	char **names = dir_names(path, NULL, e);
+	*found = NULL;
+	for (size_t i = 0; names && names[i] && !*found; i++) {
+		char *child = path_join(path, names[i]);
+		if (path_is_dir(child))
+			*found = child;
 		else
 			free(child);
 	}
-	if (d)
-		closedir(d);
-	return found;
+	int rc = names ? 0 : -1;
+	names_free(names);
+	return rc;
 }
 
 int
@@ -210,12 +208,12 @@ check_replaceable(const char *path, struct err *e)
 {
 	if (!path_exists(path))
 		return 0;
-	char *config = path_join(path, "config.json"), *inner = inner_directory(path);
+	char *config = path_join(path, "config.json"), *inner = NULL;
 	int rc = 0;
 	if (!path_exists(config) || path_is_dir(config))
 		rc = err_set(e, ERR_CANTCREAT,
 			"'%s' is not a model directory (no config.json), and only such are replaced", path);
-	else if (inner)
+	else if ((rc = inner_directory(path, &inner, e)) == 0 && inner)
 		rc = err_set(e, ERR_CANTCREAT,
 			"'%s' is a directory: a model directory that holds others is not replaced; remove it first", inner);
 	free(inner);

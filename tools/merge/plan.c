@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_kind.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -14,6 +15,8 @@ enum { CONFIG_MAX = 1 << 24 };
 static int
 read_config(struct plan *p, struct err *e)
 {
+	if (dir_check(p->opt->model, DIR_MODEL, e) < 0)
+		return -1;
 	char *path = path_join(p->opt->model, "config.json");
 	p->config = json_read_file(path, CONFIG_MAX, e);
 	int rc = p->config ? 0 : -1;

@@ -1,4 +1,4 @@
-#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,50 +32,31 @@ is_wanted(const char *name)
 	return false;
 }
 
-/* Hub caches hold symbolic links, so it is asked what they lead to. */
+/* Hub caches hold symbolic links, so it is asked what they lead to. What cannot be told is left for the copy to
+ * fail at. */
 static bool
 is_regular(const char *dir, const char *name)
 {
 	struct stat st;
 	char *path = path_join(dir, name);
-	bool yes = stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	bool yes = stat(path, &st) == 0 ? S_ISREG(st.st_mode) : errno != ENOENT;
 	free(path);
 	return yes;
-}
-
-static int
-order_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 int
 side_files(const char *dir, char ***names, struct err *e)
 {
-	size_t n = 0, cap = 0;
-	char **list = NULL;
-	DIR *d = opendir(dir);
-	if (!d)
-		return err_sys(e, ERR_NOINPUT, "cannot read '%s'", dir);
-	struct dirent *ent;
-	while ((ent = readdir(d))) {
-		if (!is_wanted(ent->d_name) || !is_regular(dir, ent->d_name))
-			continue;
-		GROW(list, cap, n + 2);
-		list[n++] = xstrdup(ent->d_name);
-	}
-	closedir(d);
-	GROW(list, cap, n + 1);
+	size_t n = 0;
+	char **list = dir_names(dir, NULL, e);
+	if (!list)
+		return -1;
+	for (size_t i = 0; list[i]; i++)
+		if (is_wanted(list[i]) && is_regular(dir, list[i]))
+			list[n++] = list[i];
+		else
+			free(list[i]);
 	list[n] = NULL;
-	qsort(list, n, sizeof *list, order_names);
 	*names = list;
 	return 0;
-}
-
-void
-side_free(char **names)
-{
-	for (size_t i = 0; names && names[i]; i++)
-		free(names[i]);
-	free(names);
 }

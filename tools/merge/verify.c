@@ -107,7 +107,7 @@ verify_sides(const struct plan *p, struct err *e)
 		free(from);
 		free(to);
 	}
-	side_free(names);
+	names_free(names);
 	return rc;
 }
 

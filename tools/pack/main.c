@@ -50,8 +50,10 @@ static void
 check_options(const struct opt_list *streams)
 {
 	int actions = (opt.output != NULL) + (info != NULL) + (cat != NULL) + (verify != NULL);
-	if (actions != 1)
-		die_usage("exactly one of --output, --info, --cat and --verify is needed");
+	if (actions == 0)
+		die_usage("-o DATASET is missing: where the dataset goes (or --info, --cat or --verify)");
+	if (actions > 1)
+		die_usage("--output, --info, --cat and --verify exclude each other");
 	if (!opt.output && streams->n)
 		die_usage("'%s' is one argument too many", streams->item[0]);
 	if (json && !info)

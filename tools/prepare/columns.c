@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/near.h"
 #include "prepare.h"
 
 /* ---- forms ---- */
@@ -167,18 +168,64 @@ named_column(const struct input *in, const struct part *p)
 	return i;
 }
 
+/* "'a', 'b'" and so on, as far as there is room. */
+static void
+list_columns(const struct input *in, char *text, size_t size)
+{
+	size_t n = 0;
+	*text = '\0';
+	for (size_t i = 0; i < in->columns && n + 1 < size && n < 300; i++) {
+		char *name = plain_text(in->column[i], strlen(in->column[i]));
+		n += (size_t)snprintf(text + n, size - n, "%s'%.60s'", i ? ", " : "", name);
+		free(name);
+	}
+}
+
+static int
+no_column(const struct input *in, const struct part *p, struct err *e)
+{
+	struct near near;
+	char columns[512], *name = xstrndup(p->column, p->column_n);
+	near_init(&near, name);
+	for (size_t i = 0; i < in->columns; i++)
+		near_try(&near, in->column[i], NULL);
+	list_columns(in, columns, sizeof columns);
+	err_set(e, ERR_USAGE, "--columns: '%s' has no column '%s'%s%s%s; it has %s", in->name, name,
+		*near.best ? " (did you mean '" : "", near.best, *near.best ? "'?)" : "", columns);
+	free(name);
+	return -1;
+}
+
+static int
+no_field(enum form form, const struct part *p, struct err *e)
+{
+	struct buf fields = {0};
+	struct near near;
+	char *name = xstrndup(p->field, p->field_n);
+	near_init(&near, name);
+	for (int f = FORM_CHAT; f <= FORM_TEXT; f++)
+		for (int j = 0; j < FIELDS; j++)
+			if (form_fields[f][j])
+				near_try(&near, form_fields[f][j], NULL);
+	for (int j = 0; j < FIELDS; j++)
+		if (form_fields[form][j])
+			buf_printf(&fields, "%s%s=", fields.len ? ", " : "", form_fields[form][j]);
+	err_set(e, ERR_USAGE, "--columns: '%s' is not a field of %s records, which have %s%s%s%s", name, form_names[form],
+		fields.data, *near.best ? "; did you mean '" : "", near.best, *near.best ? "'?" : "");
+	buf_release(&fields);
+	free(name);
+	return -1;
+}
+
 static int
 set_part(struct mapping *m, const struct input *in, const struct part *p, struct err *e)
 {
 	for (int j = 0; j < FIELDS; j++)
 		if (is_field(p, form_fields[m->form][j])) {
 			m->column[j] = named_column(in, p);
-			return m->column[j] >= 0 ? 0
-						 : err_set(e, ERR_USAGE, "--columns: '%s' has no column '%.*s'",
-							   in->name, (int)p->column_n, p->column);
+			return m->column[j] >= 0 ? 0 : no_column(in, p, e);
 		}
-	return err_set(e, ERR_USAGE, "--columns: '%.*s' is not a field of %s records", (int)p->field_n, p->field,
-		form_names[m->form]);
+	return no_field(m->form, p, e);
 }
 
 static int
@@ -209,17 +256,25 @@ map_known(struct mapping *m, const struct input *in, const struct known *k)
 	return true;
 }
 
-/* "'a', 'b'" and so on, as far as there is room. */
-static void
-list_columns(const struct input *in, char *text, size_t size)
+/* Without a header columns go by numbers; whether the first line was one, who asks has to see. */
+static int
+first_line_unknown(const struct input *in, struct err *e)
 {
-	size_t n = 0;
-	*text = '\0';
-	for (size_t i = 0; i < in->columns && n + 1 < size && n < 300; i++) {
-		char *name = plain_text(in->column[i], strlen(in->column[i]));
-		n += (size_t)snprintf(text + n, size - n, "%s'%.60s'", i ? ", " : "", name);
+	struct csv c;
+	struct csv_row row;
+	struct buf names = {0};
+	csv_init(&c, in->text, in->n, in->format == INPUT_TSV ? '\t' : ',', in->quotes);
+	int rc = csv_next(&c, &row, e);
+	for (size_t i = 0; rc > 0 && i < row.n && names.len < 200; i++) {
+		char *name = plain_text(row.field[i].p, row.field[i].n);
+		buf_printf(&names, "%s'%.40s'", i ? ", " : "", name);
 		free(name);
 	}
+	err_set(e, ERR_DATA, "'%s': the first line (%s) names no column that is known; --columns text=NAME,label=NAME or "
+		"prompt=NAME,completion=NAME tells them, by number where it is no header (prompt=1,completion=2)", in->name, names.data);
+	buf_release(&names);
+	csv_release(&c);
+	return -1;
 }
 
 static int
@@ -231,10 +286,7 @@ map_auto(struct mapping *m, const struct input *in, struct err *e)
 		if (map_known(m, in, &known[k]))
 			return 0;
 	if (table && !in->header)
-		return err_set(e, ERR_DATA,
-			"'%s': the first line names no column that is known; --columns "
-			"prompt=1,completion=2 tells them by number",
-			in->name);
+		return first_line_unknown(in, e);
 	list_columns(in, columns, sizeof columns);
 	return err_set(e, ERR_DATA, "'%s': no known columns among %s; --columns prompt=NAME,completion=NAME tells them",
 		in->name, columns);

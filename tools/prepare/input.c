@@ -65,9 +65,8 @@ settle_format(struct input *in, const char *path, const char *asked, struct err 
 	free(whole);
 	if (in->format == INPUT_AUTO)
 		return err_set(e, ERR_USAGE,
-			"'%s': the name does not tell the format; --format does (csv, tsv, json, "
-			"jsonl or txt)",
-			in->name);
+			"'%s': the name does not tell the format; --format does (csv, tsv, json, jsonl or txt); a spreadsheet or a "
+			"Parquet file is exported as one of these first", in->name);
 	return 0;
 }
 
@@ -78,6 +77,8 @@ static int
 convert(struct input *in, const char *encoding, struct err *e)
 {
 	iconv_t cd = iconv_open("UTF-8", encoding);
+	if (cd == (iconv_t)-1 && errno != EINVAL)
+		return err_sys(e, ERR_IO, "cannot set up the encoding '%s'", encoding);
 	if (cd == (iconv_t)-1)
 		return err_set(
 			e, ERR_USAGE, "--encoding: '%s' is not known here; 'iconv -l' lists encodings", encoding);
@@ -271,6 +272,8 @@ int
 input_open(struct input *in, const char *path, int file, const struct options *opt, struct err *e)
 {
 	*in = (struct input){.name = strcmp(path, "-") == 0 ? "standard input" : path};
+	if (path_is_dir(path))
+		return err_set(e, ERR_NOINPUT, "'%s' is a directory, a file is wanted", path);
 	if (settle_format(in, path, opt->format, e) < 0 || read_all(in, path, e) < 0 ||
 		decode(in, opt->encoding, e) < 0)
 		return -1;

@@ -66,6 +66,7 @@ chart_y(const struct chart *c, int n)
 		low = 0;
 	if (!isnan(c->y_max) && high > c->y_max)
 		high = c->y_max;
+	low = fmin(low, high);  /* all of it may lie beyond */
 	struct scale s = scale_cover(low, high, n);
 	/* A share has no tick beyond 1, nor below 0. */
 	if (c->y_max == 1 && s.high > 1)

@@ -87,6 +87,21 @@ write_text(struct buf *b, const struct run *runs, size_t n)
 
 /* ---- running ---- */
 
+/* The page may stand in a run's directory, but not in the place of what it was made of. */
+static int
+check_output(const struct run *runs, size_t n, struct err *e)
+{
+	static const char *const inputs[] = {"run.json", "metrics.jsonl", "predictions.jsonl", "results.csv"};
+	int rc = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < sizeof inputs / sizeof *inputs && rc == 0; k++) {
+			char *input = path_join(runs[i].path, inputs[k]);
+			rc = out_check_input(output, input, e);
+			free(input);
+		}
+	return rc;
+}
+
 static int
 write_output(const struct buf *b, struct err *e)
 {
@@ -102,6 +117,8 @@ static int
 report(const struct run *runs, size_t n, struct err *e)
 {
 	struct buf b = {0};
+	if (check_output(runs, n, e) < 0)
+		return -1;
 	if (text)
 		write_text(&b, runs, n);
 	else

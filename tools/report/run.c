@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/dir_kind.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "report.h"
@@ -168,12 +169,12 @@ int
 run_open(struct run *r, const char *path, struct err *e)
 {
 	*r = (struct run){.path = path, .name = base_name(path)};
-	if (!path_is_dir(path))
-		return err_set(e, ERR_NOINPUT, "'%s' is no directory; a run of hone-train is wanted", path);
+	if (dir_check(path, DIR_RUN, e) < 0)
+		return -1;
 	char *info = path_join(path, "run.json"), *events = path_join(path, "metrics.jsonl"),
 	     *rows = path_join(path, "predictions.jsonl"), *final = path_join(path, "final");
 	int rc = open_files(r, info, events, rows, e);
-	r->finished = path_is_dir(final);
+	r->finished = path_exists(final);
 	free(info);
 	free(events);
 	free(rows);

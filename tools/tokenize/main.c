@@ -133,8 +133,8 @@ write_example(void *arg, const struct example *x, const struct records_counts *s
 		tokens_write(s->writer, x);
 	}
 	progress_share(&s->progress, so_far->records, s->bytes ? (double)so_far->bytes / (double)s->bytes : 0);
-	if (s->out.error)
-		return err_set(e, ERR_IO, "cannot write '%s': %s", output, strerror(s->out.error));
+	if (out_check(&s->out, e) < 0)
+		return -1;
 	return head && so_far->records >= (uint64_t)head;
 }
 
@@ -221,7 +221,10 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 	struct records_counts counts;
 	struct tokens_counts written;
 	struct err e;
-	if (out_open(&s.out, output, force, &e) < 0)
+	for (size_t i = 0; i < files->n; i++)
+		if (out_check_input(output, files->item[i], &e) < 0)
+			die(&e);
+	if (out_check_input(output, path_is_dir(model) ? NULL : model, &e) < 0 || out_open(&s.out, output, force, &e) < 0)
 		die(&e);
 	if (show && !(s.show = show_new(&s.out, opt->tokenizer, on_terminal, &e)))
 		die(&e);

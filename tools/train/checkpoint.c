@@ -1,6 +1,5 @@
 /* Checkpoints. A checkpoint directory is a model that other tools load (an adapter, or a Hub model in fp32) with three
  * files more: optimizer.safetensors, the moments; state.json, the position; manifest.xxh128, a hash of every file. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,36 +112,38 @@ load_values(struct run *r, const struct st_file *f, struct err *e)
 
 /* ---- the checkpoints that there are ---- */
 
-/* The steps of the checkpoints in the run directory, ascending; new. */
-static int64_t *
-list_checkpoints(const struct run *r, size_t *n)
+/* The steps of the checkpoints in the run directory, ascending, *n of them, in *steps, new. */
+static int
+list_checkpoints(const struct run *r, int64_t **steps, size_t *n, struct err *e)
 {
-	int64_t *steps = NULL;
 	size_t cap = 0;
+	char **names = dir_names(r->set->run, NULL, e);
+	*steps = NULL;
 	*n = 0;
-	DIR *d = opendir(r->set->run);
-	struct dirent *ent;
-	while (d && (ent = readdir(d))) {
+	for (size_t k = 0; names && names[k]; k++) {
 		long long step;
 		int used = 0;
-		if (sscanf(ent->d_name, "checkpoint-%lld%n", &step, &used) != 1 || ent->d_name[used] || step < 0)
+		if (sscanf(names[k], "checkpoint-%lld%n", &step, &used) != 1 || names[k][used] || step < 0)
 			continue;
-		GROW(steps, cap, *n + 1);
+		GROW(*steps, cap, *n + 1);
 		size_t i = (*n)++;
-		for (; i > 0 && steps[i - 1] > step; i--)
-			steps[i] = steps[i - 1];
-		steps[i] = step;
+		for (; i > 0 && (*steps)[i - 1] > step; i--)
+			(*steps)[i] = (*steps)[i - 1];
+		(*steps)[i] = step;
 	}
-	if (d)
-		closedir(d);
-	return steps;
+	int rc = names ? 0 : -1;
+	names_free(names);
+	return rc;
 }
 
 size_t
 checkpoint_count(const struct run *r)
 {
+	struct err ignored;
+	int64_t *steps;
 	size_t n;
-	free(list_checkpoints(r, &n));
+	list_checkpoints(r, &steps, &n, &ignored);
+	free(steps);
 	return n;
 }
 
@@ -156,8 +157,8 @@ static int
 remove_oldest(const struct run *r, struct err *e)
 {
 	size_t n;
-	int64_t *steps = list_checkpoints(r, &n);
-	int rc = 0;
+	int64_t *steps;
+	int rc = list_checkpoints(r, &steps, &n, e);
 	for (size_t i = 0; rc == 0 && i + (size_t)r->set->save_total_limit < n; i++) {
 		char *path = checkpoint_path(r, steps[i]);
 		rc = path_discard(path, e);
@@ -221,11 +222,11 @@ int
 checkpoint_resume(struct run *r, struct err *e)
 {
 	size_t n;
-	int64_t *steps = list_checkpoints(r, &n);
-	int rc = 0;
-	if (n > 0) {
+	int64_t *steps;
+	int rc = list_checkpoints(r, &steps, &n, e);
+	if (rc == 0 && n > 0) {
 		char *dir = checkpoint_path(r, steps[n - 1]);
-		rc = manifest_check(dir, e) < 0 ? -1 : 0;
+		rc = manifest_check(dir, NULL, e) < 0 ? -1 : 0;
 		if (rc == 0)
 			rc = state_read(r, dir, e);
 		if (rc == 0)

@@ -1,5 +1,4 @@
 /* What other programs load: a PEFT adapter, or a Hub model directory. */
-#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,19 +86,17 @@ export_publish(struct run *r, const char *name, struct err *e)
 static int
 copy_files(const char *from, const char *to, struct err *e)
 {
-	DIR *d = opendir(from);
-	if (!d)
-		return err_sys(e, ERR_IO, "cannot read '%s'", from);
-	int rc = 0;
-	for (struct dirent *ent; rc == 0 && (ent = readdir(d));) {
-		if (ent->d_name[0] == '.')
+	char **names = dir_names(from, NULL, e);
+	int rc = names ? 0 : -1;
+	for (size_t i = 0; rc == 0 && names[i]; i++) {
+		if (names[i][0] == '.')
 			continue;
-		char *a = path_join(from, ent->d_name), *b = path_join(to, ent->d_name);
+		char *a = path_join(from, names[i]), *b = path_join(to, names[i]);
 		rc = file_copy(a, b, true, e);
 		free(a);
 		free(b);
 	}
-	closedir(d);
+	names_free(names);
 	return rc;
 }
 

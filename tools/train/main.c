@@ -119,9 +119,8 @@ prepare(struct run *r, struct err *e)
 static int
 finish(struct run *r, struct err *e)
 {
-	static const char *const logs[] = {"run.json", "metrics.jsonl", "results.csv", "predictions.jsonl", NULL};
 	bool best = r->set->load_best_model_at_end && r->best_step > 0;
-	if (rundir_sync(r, e) < 0 || manifest_write(r->set->run, logs, NULL, e) < 0)
+	if (rundir_sync(r, e) < 0 || manifest_write(r->set->run, manifest_of_run, NULL, e) < 0)
 		return -1;
 	if ((best ? export_best_as_final(r, e) : export_publish(r, "final", e)) < 0)
 		return -1;

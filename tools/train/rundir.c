@@ -1,5 +1,4 @@
 /* The run directory: hone-run(5). */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,13 +31,10 @@ rundir_has(const struct run *r, const char *name)
 static bool
 is_empty(const char *dir)
 {
-	DIR *d = opendir(dir);
-	bool empty = d;
-	for (struct dirent *ent; empty && (ent = readdir(d));)
-		empty = strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0;
-	if (d)
-		closedir(d);
-	return empty;
+	struct err ignored;
+	size_t n = 1;
+	names_free(dir_names(dir, &n, &ignored));
+	return n == 0;
 }
 
 int
@@ -67,7 +63,10 @@ rundir_open(struct run *r, struct err *e)
 bool
 rundir_finished(const struct run *r)
 {
-	return rundir_has(r, "final");
+	char *path = rundir_path(r, "final");
+	bool yes = path_is_dir(path);  /* for certain: what cannot be told is no end of the run */
+	free(path);
+	return yes;
 }
 
 /* ---- metrics.jsonl ---- */
@@ -154,7 +153,7 @@ rundir_sync(struct run *r, struct err *e)
 {
 	if (results_sync(&r->results, e) < 0)
 		return -1;
-	return fsync(r->metrics_fd) < 0 ? err_sys(e, ERR_IO, "cannot write '%s/metrics.jsonl'", r->set->run) : 0;
+	return fd_sync(r->metrics_fd) < 0 ? err_sys(e, ERR_IO, "cannot write '%s/metrics.jsonl'", r->set->run) : 0;
 }
 
 /* The lock goes last: with it, what a kill leaves of the rest is still known for a run's. */

@@ -1,5 +1,4 @@
 /* Whether the disk has room for what the run will write: told before the first step, not hours later. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,18 +12,18 @@ static double
 small_files(const char *dir)
 {
 	double bytes = 1 << 16;
-	DIR *d = opendir(dir);
-	for (struct dirent *ent; d && (ent = readdir(d));) {
+	struct err ignored;
+	char **names = dir_names(dir, NULL, &ignored);
+	for (size_t i = 0; names && names[i]; i++) {
 		struct stat st;
-		const char *dot = strrchr(ent->d_name, '.');
-		char *path = path_join(dir, ent->d_name);
+		const char *dot = strrchr(names[i], '.');
+		char *path = path_join(dir, names[i]);
 		bool weights = dot && (strcmp(dot, ".safetensors") == 0 || strcmp(dot, ".bin") == 0);
-		if (!weights && ent->d_name[0] != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < 1 << 26)
+		if (!weights && names[i][0] != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < 1 << 26)
 			bytes += (double)st.st_size;
 		free(path);
 	}
-	if (d)
-		closedir(d);
+	names_free(names);
 	return bytes;
 }
 

@@ -20,7 +20,7 @@ check_manifest(struct thing *t, struct err *e)
 	char *path = path_join(t->path, PROVENANCE_FILE);
 	int rc = 0;
 	if (manifest_exists(t->path)) {
-		t->hashes = manifest_check(t->path, e);
+		t->hashes = manifest_check(t->path, NULL, e);
 		rc = t->hashes < 0 ? -1 : 0;
 	} else if (path_exists(path)) {
 		rc = err_set(e, ERR_DATA, "'%s' is there, and " MANIFEST " is missing", path);

@@ -126,7 +126,7 @@ verify_run(struct thing *t, struct err *e)
 	json_decref(p);
 	json_decref(run);
 	if (rc == 0 && finished && manifest_exists(t->path)) {
-		t->hashes = manifest_check(t->path, e);
+		t->hashes = manifest_check(t->path, manifest_of_run, e);
 		rc = t->hashes < 0 ? -1 : 0;
 	}
 	if (rc == 0)
