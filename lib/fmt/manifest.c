@@ -114,16 +114,30 @@ manifest_write(const char *dir, const char *const *only, const json_t *known, st
 
 /* ---- checking ---- */
 
-/* `line` is that of the file `name`, and says what is true of it. NULL: there is none left. */
+/* The name in a line, which is cut behind the hash; NULL when it is none. */
+static const char *
+cut_line(char *line)
+{
+	if (strlen(line) < HASH_HEX + 2 || line[HASH_HEX - 1] != ' ' || line[HASH_HEX] != ' ')
+		return NULL;
+	line[HASH_HEX - 1] = '\0';
+	return line + HASH_HEX + 1;
+}
+
+/* `line` has to be that of the file `name`, and to say what is true of it. Either may be NULL: there is none left. */
 static int
 check_line(const char *dir, char *line, const char *name, struct err *e)
 {
 	char hex[HASH_HEX];
-	if (!line || strlen(line) < HASH_HEX + 2 || line[HASH_HEX - 1] != ' ' || line[HASH_HEX] != ' ' ||
-		strcmp(line + HASH_HEX + 1, name) != 0)
-		return err_set(e, ERR_DATA, "'%s/%s' is damaged: '%s' stands where the hash of '%s' has to be", dir, manifest,
-			line ? line : "", name);
-	line[HASH_HEX - 1] = '\0';
+	const char *told = line ? cut_line(line) : NULL;
+	if (line && !told)
+		return err_set(e, ERR_DATA, "'%s/%s' is damaged: '%s' is no hash and name", dir, manifest, line);
+	int order = !told ? 1 : !name ? -1 : strcmp(told, name);
+	if (order < 0)
+		return err_set(e, ERR_DATA, "'%s/%s' is missing: %s names it", dir, told, manifest);
+	if (order > 0)
+		return err_set(e, ERR_DATA, "'%s/%s' is not named in %s, which is damaged, or the file does not belong there", dir,
+			name, manifest);
 	if (hash_in(dir, name, hex, e) < 0)
 		return -1;
 	if (strcmp(hex, line) != 0)
@@ -149,7 +163,7 @@ check_lines(const char *dir, const char *const *only, char *text, struct err *e)
 	}
 	names_free(names);
 	if (rc == 0 && line)
-		rc = err_set(e, ERR_DATA, "'%s/%s' has a line of no file: '%s'", dir, manifest, line);
+		rc = check_line(dir, line, NULL, e);
 	return rc < 0 ? -1 : files;
 }
 

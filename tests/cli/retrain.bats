@@ -136,8 +136,8 @@ night() {
   deployed=$(current)
 
   jq -c '.completion = {" account": " billing", " billing": " delivery", " delivery": " technical",
-    " technical": " account"}[.completion] | .prompt = "well, " + .prompt' "$rows" >"in box/wrong.jsonl"
-  night wed2 "300 rows with wrong labels" 1 "$retrain" conf
+    " technical": " account"}[.completion] | .prompt |= ("well, ", "so, ", "") + .' "$rows" >"in box/wrong.jsonl"
+  night wed2 "900 rows with wrong labels" 1 "$retrain" conf
   grep -q "not passed" err
   [ "$(current)" = "$deployed" ]
   night thu2 "nothing new" 0 "$retrain" conf

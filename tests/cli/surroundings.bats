@@ -38,6 +38,11 @@ steps() {
   jq -c 'del(.tokens_per_second, .peak_rss_bytes, .seconds, .elapsed_seconds)' "$1"
 }
 
+# made_from FILE: dataset.json without the paths of what it was made of
+made_from() {
+  jq 'del(.checksum, .provenance.inputs[]?.path)' "$1"
+}
+
 # same A B: the same names and contents
 same() {
   local f
@@ -45,6 +50,7 @@ same() {
   while read -r f; do
     case $f in
       */metrics.jsonl) cmp <(steps "$1/$f") <(steps "$2/$f") ;;
+      */run/manifest.xxh128) cmp <(grep -v metrics.jsonl "$1/$f") <(grep -v metrics.jsonl "$2/$f") ;;
       *) cmp "$1/$f" "$2/$f" ;;
     esac
   done < <(cd "$1" && find . -type f)
@@ -192,7 +198,8 @@ unprivileged() {
       tool tokenize -q -m model --jsonl -o "$name.tokens" - <"$in/tickets.jsonl" &&
       tool train -q -m model -t data -o "$name.run" --n-epochs 1 --batch-size 12 && tool report -q -o "$name.html" -- "$name.run" &&
       tool merge -q -m model -a "$name.run/final" -o "$name.merged")
-    diff -r "./$name/$name" plain/data
+    diff -r -x dataset.json "./$name/$name" plain/data
+    cmp <(made_from "./$name/$name/dataset.json") <(made_from plain/data/dataset.json)
     [ -e "./$name/$name.merged/model.safetensors" ]
     [ -e "./$name/$name.html" ]
     [ -z "$(find "./$name" -name '.*.hone-*')" ]
