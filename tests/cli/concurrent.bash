@@ -39,6 +39,18 @@ one_wins() {
   rm -f err* out[0-9]
 }
 
+# one_trains STEPS: of several that train `run`, those that come while it is trained end with 75, and with 0 those that find
+# it finished; each step was made once
+one_trains() {
+  printf '%s ' "${statuses[@]}"
+  cat err* || :
+  ! printf '%s\n' "${statuses[@]}" | grep -vx '0\|75'
+  printf '%s\n' "${statuses[@]}" | grep -qx 0
+  diff <(jq -r 'select(.event == "train").step' run/metrics.jsonl) <(seq "$1")
+  [ -e run/final/adapter_config.json ]
+  rm -f err* out[0-9]
+}
+
 nothing_staged() {
   [ -z "$(find . -name '.*.hone-*')" ]
 }

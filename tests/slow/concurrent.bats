@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# Many rounds of ten runs at once with one output, for every program; and readers beside one that replaces what they read.
+
+bats_require_minimum_version 1.5.0
+load ../cli/lib
+load ../cli/concurrent
+
+rounds=${ROUNDS:-20}
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return 1
+  export OMP_NUM_THREADS=1
+  words
+  cp "$BATS_TEST_DIRNAME/../../pipelines/demo.model/config.json" config
+  "$hone_bin/hone-train" -q -m config -t rows.jsonl -o made --from-scratch --method full --max-steps 1 --learning-rate 1e-3
+  mv made/final model
+}
+
+# The output is whole after each round, by its own hashes.
+@test "concurrent: twenty rounds of ten, program by program" {
+  cp rows.jsonl words.jsonl
+  rows 40 >numbers.jsonl
+  "$hone_bin/hone-train" -q -m model -t rows.jsonl -o ready --max-steps 2 --batch-size 8 --learning-rate 1e-3 -v rows.jsonl
+  for ((round = 0; round < rounds; round++)); do
+    cp numbers.jsonl rows.jsonl
+    hold_stdin 10 "$hone_bin/hone-pack" -q -o data -
+    one_wins 10
+    cp words.jsonl rows.jsonl
+    hold_stdin 10 "$hone_bin/hone-tokenize" -q -m config -o x.tok -
+    one_wins 10
+    ten "$hone_bin/hone-train" -q -m model -t rows.jsonl -o run --max-steps 3 --batch-size 8 --learning-rate 1e-3
+    one_trains 3
+    ten "$hone_bin/hone-merge" -q -m model -a run/final -o merged
+    one_wins 10
+    ten "$hone_bin/hone-eval" -q -m model --predictions predictions.jsonl rows.jsonl
+    one_wins 10
+    ten "$hone_bin/hone-report" -q -o page.html ready
+    one_wins 10
+    "$hone_bin/hone-verify" -q data x.tok run merged predictions.jsonl page.html
+    nothing_staged
+    rm -r data x.tok run merged predictions.jsonl page.html
+  done
+}
+
+@test "concurrent: who reads a model while it is replaced sees the old one or the new one" {
+  for seed in 1 2; do
+    "$hone_bin/hone-train" -q -m model -t rows.jsonl -o "run$seed" --max-steps 2 --batch-size 8 --learning-rate 0.1 --seed "$seed"
+    "$hone_bin/hone-merge" -q -m model -a "run$seed/final" -o "$seed"
+    "$hone_bin/hone-generate" -q -m "$seed" -n 8 "My parcel" >"text$seed"
+  done
+  ! cmp -s text1 text2
+  cp -r 1 live
+  (for ((i = 0; i < 200; i++)); do "$hone_bin/hone-merge" -q --force -m model -a "run$((i % 2 + 1))/final" -o live || echo failed >>wrong; done) 3>&- &
+  writer=$!
+  reads=0
+  while kill -0 "$writer" 2>/dev/null; do
+    "$hone_bin/hone-generate" -q -m live -n 8 "My parcel" >text 2>err || { cat err; echo failed >>wrong; }
+    cmp -s text text1 || cmp -s text text2 || { cat text; echo mixed >>wrong; }
+    reads=$((reads + 1))
+  done
+  echo "# $reads reads beside 200 replacements" >&3
+  [ "$reads" -gt 20 ]
+  [ ! -e wrong ]
+  nothing_staged
+}
