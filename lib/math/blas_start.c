@@ -28,7 +28,8 @@ watch(void)
 	setitimer(ITIMER_PROF, &seconds, NULL);
 }
 
-void
+/* A program's own constructors come after those of its libraries: so the watch is over before main, whoever calls this. */
+__attribute__((constructor)) void
 blas_started(void)
 {
 	const struct sigaction action = {.sa_handler = SIG_DFL};

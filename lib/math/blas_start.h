@@ -4,7 +4,7 @@
 #ifndef HONE_MATH_BLAS_START_H
 #define HONE_MATH_BLAS_START_H
 
-/* To be called at the beginning of main: the libraries have begun. */
+/* The libraries have begun. Called by itself before main; math_start names it, so that it is linked. */
 void blas_started(void);
 
 #endif

@@ -1,5 +1,8 @@
 /* Matrix products against three loops in double precision. */
+#define _DEFAULT_SOURCE  /* getitimer */
 #include "numeric.h"
+
+#include <sys/time.h>
 
 #include "math/gemm.h"
 
@@ -79,6 +82,16 @@ test_threads(void **state)
 	assert_non_null(strstr(math_backend(), "OpenBLAS"));
 }
 
+/* What watches over the start of OpenBLAS ends before main, also in a program that calls nothing of ours. */
+static void
+test_no_timer_is_left(void **state)
+{
+	(void)state;
+	struct itimerval left;
+	assert_int_equal(getitimer(ITIMER_PROF, &left), 0);
+	assert_true(left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0);
+}
+
 int
 main(void)
 {
@@ -86,6 +99,7 @@ main(void)
 		cmocka_unit_test(test_products),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_no_timer_is_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
