@@ -44,11 +44,13 @@ make(enum num type, int n, int columns, double scale)
 static void
 start(void)
 {
-	x = make(NUM_F32, T, C, 1), dx = make(NUM_F32, T, C, 1), half_x = make(NUM_BF16, T, C, 1), xn = make(NUM_BF16, T, C, 1);
+	x = make(NUM_F32, T, C, 1), dx = make(NUM_F32, T, C, 1), half_x = make(NUM_BF16, T, C, 1),
+	xn = make(NUM_BF16, T, C, 1);
 	dxn = make(NUM_BF16, T, C, 1), dy = make(NUM_BF16, T, C, 1), up = make(NUM_BF16, T, 2 * F, 3);
 	act = make(NUM_BF16, T, F, 1), dup = make(NUM_BF16, T, 2 * F, 1), qk = make(NUM_BF16, T, 960, 1);
 	logits = make(NUM_BF16, LOSS_ROWS, V, 4);
-	p = make(NUM_F32, 1, N, 1).data, m = make(NUM_F32, 1, N, 1e-3).data, v = make(NUM_F32, 1, N, 0).data, g = make(NUM_F32, 1, N, 1).data;
+	p = make(NUM_F32, 1, N, 1).data, m = make(NUM_F32, 1, N, 1e-3).data, v = make(NUM_F32, 1, N, 0).data,
+	g = make(NUM_F32, 1, N, 1).data;
 	for (int i = 0; i < C; i++)
 		w[i] = 1;
 	for (int i = 0; i < T; i++)
@@ -62,20 +64,90 @@ start(void)
 
 /* ---- what is measured ---- */
 
-static void copy(void) { rows_copy(dx, x, T, C); }
-static void keep(void) { rows_copy(half_x, x, T, C); }
-static void forward(void) { norm_forward(xn, half_x, stat, x, &norm, T, 1, C); }
-static void again(void) { norm_again(xn, stat, half_x, &norm, T, 1, C); }
-static void backward(void) { norm_backward(dx, 1, &(struct norm_grad){0}, &(struct norm_also){xn, dy}, dxn, half_x, &norm, stat, T, 1, C); }
-static void weights(void) { norm_backward(dx, 1, &(struct norm_grad){w_grad, NULL}, &(struct norm_also){xn, dy}, dxn, half_x, &norm, stat, T, 1, C); }
-static void swiglu(void) { gated_forward(ACT_SILU, act, up, rows_at(up, 0, F), T, F); }
-static void swiglu_back(void) { gated_backward(ACT_SILU, act, dup, rows_at(dup, 0, F), dup, up, rows_at(up, 0, F), T, F); }
-static void geglu(void) { gated_forward(ACT_GELU_TANH, act, up, rows_at(up, 0, F), T, F); }
-static void geglu_back(void) { gated_backward(ACT_GELU_TANH, act, dup, rows_at(dup, 0, F), dup, up, rows_at(up, 0, F), T, F); }
-static void turn(void) { rope_apply((struct heads){qk, D}, cos_, sin_, pos, T, H, D, 1); }
-static void entropy(void) { cross_entropy(logits, nll, best, target, coef, LOSS_ROWS, V); }
-static void zero(void) { vec_zero(g, N); }
-static void squares(void) { p[0] += (float)vec_sum_squares(g, N) * 1e-30f; }
+static void
+copy(void)
+{
+	rows_copy(dx, x, T, C);
+}
+
+static void
+keep(void)
+{
+	rows_copy(half_x, x, T, C);
+}
+
+static void
+forward(void)
+{
+	norm_forward(xn, half_x, stat, x, &norm, T, 1, C);
+}
+
+static void
+again(void)
+{
+	norm_again(xn, stat, half_x, &norm, T, 1, C);
+}
+
+static void
+backward(void)
+{
+	norm_backward(dx, 1, &(struct norm_grad){0}, &(struct norm_also){xn, dy}, dxn, half_x, &norm, stat, T, 1, C);
+}
+
+static void
+weights(void)
+{
+	norm_backward(dx, 1, &(struct norm_grad){w_grad, NULL}, &(struct norm_also){xn, dy}, dxn, half_x, &norm, stat,
+		T, 1, C);
+}
+
+static void
+swiglu(void)
+{
+	gated_forward(ACT_SILU, act, up, rows_at(up, 0, F), T, F);
+}
+
+static void
+swiglu_back(void)
+{
+	gated_backward(ACT_SILU, act, dup, rows_at(dup, 0, F), dup, up, rows_at(up, 0, F), T, F);
+}
+
+static void
+geglu(void)
+{
+	gated_forward(ACT_GELU_TANH, act, up, rows_at(up, 0, F), T, F);
+}
+
+static void
+geglu_back(void)
+{
+	gated_backward(ACT_GELU_TANH, act, dup, rows_at(dup, 0, F), dup, up, rows_at(up, 0, F), T, F);
+}
+
+static void
+turn(void)
+{
+	rope_apply((struct heads){qk, D}, cos_, sin_, pos, T, H, D, 1);
+}
+
+static void
+entropy(void)
+{
+	cross_entropy(logits, nll, best, target, coef, LOSS_ROWS, V);
+}
+
+static void
+zero(void)
+{
+	vec_zero(g, N);
+}
+
+static void
+squares(void)
+{
+	p[0] += (float)vec_sum_squares(g, N) * 1e-30f;
+}
 
 static void
 adamw(void)
@@ -87,21 +159,21 @@ adamw(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-	double bytes;   /* that it must read and write */
-	double times;   /* in a step of LoRA, a layer */
+	double bytes; /* that it must read and write */
+	double times; /* in a step of LoRA, a layer */
 } kernels[] = {
-	{"copy fp32", copy, 8.0 * T * C, 0},
-	{"fp32 to bf16", keep, 6.0 * T * C, 0},
-	{"norm", forward, 8.0 * T * C, 2},
-	{"norm again", again, 4.0 * T * C, 0},
-	{"norm backward", backward, 16.0 * T * C, 2},
-	{"with weights", weights, 20.0 * T * C, 0},
-	{"SwiGLU", swiglu, 6.0 * T * F, 1},
-	{"SwiGLU backward", swiglu_back, 12.0 * T * F, 1},
-	{"GeGLU", geglu, 6.0 * T * F, 0},
-	{"GeGLU backward", geglu_back, 12.0 * T * F, 0},
-	{"rotary", turn, 4.0 * T * H * D, 2},
-	{"cross entropy", entropy, 4.0 * LOSS_ROWS * V, (double)T / LOSS_ROWS / 30},
+	{"copy fp32", copy, 8.0 * T *C, 0},
+	{"fp32 to bf16", keep, 6.0 * T *C, 0},
+	{"norm", forward, 8.0 * T *C, 2},
+	{"norm again", again, 4.0 * T *C, 0},
+	{"norm backward", backward, 16.0 * T *C, 2},
+	{"with weights", weights, 20.0 * T *C, 0},
+	{"SwiGLU", swiglu, 6.0 * T *F, 1},
+	{"SwiGLU backward", swiglu_back, 12.0 * T *F, 1},
+	{"GeGLU", geglu, 6.0 * T *F, 0},
+	{"GeGLU backward", geglu_back, 12.0 * T *F, 0},
+	{"rotary", turn, 4.0 * T *H *D, 2},
+	{"cross entropy", entropy, 4.0 * LOSS_ROWS *V, (double)T / LOSS_ROWS / 30},
 	{"zero", zero, 4.0 * N, 0},
 	{"sum of squares", squares, 4.0 * N, 0},
 	{"AdamW", adamw, 28.0 * N, 0},
@@ -124,8 +196,8 @@ main(int argc, char **argv)
 		}
 	printf("%-16s %10s %8s %12s\n", "kernel", "us", "GB/s", "ms a step");
 	for (int k = 0; k < KERNELS; k++) {
-		printf("%-16s %10.1f %8.1f %12.2f\n", kernels[k].name, least[k] * 1e6, kernels[k].bytes / least[k] / 1e9,
-			least[k] * 30e3 * kernels[k].times);
+		printf("%-16s %10.1f %8.1f %12.2f\n", kernels[k].name, least[k] * 1e6,
+			kernels[k].bytes / least[k] / 1e9, least[k] * 30e3 * kernels[k].times);
 		sum += least[k] * 30e3 * kernels[k].times;
 	}
 	printf("%-16s %32.2f\n", "all", sum);
