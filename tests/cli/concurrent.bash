@@ -44,7 +44,7 @@ one_wins() {
 one_trains() {
   printf '%s ' "${statuses[@]}"
   cat err* || :
-  ! printf '%s\n' "${statuses[@]}" | grep -vx '0\|75'
+  [ -z "$(printf '%s\n' "${statuses[@]}" | grep -vx '0\|75')" ]
   printf '%s\n' "${statuses[@]}" | grep -qx 0
   diff <(jq -r 'select(.event == "train").step' run/metrics.jsonl) <(seq "$1")
   [ -e run/final/adapter_config.json ]

@@ -1,6 +1,4 @@
-  local limit="ulimit -v 16000"
-  [ "$HONE_BUILD" != build/asan ] || limit="export ASAN_OPTIONS=max_allocation_size_mb=1:allocator_may_return_null=1"
-  run bash -c "$limit; "
+#!/usr/bin/env bats
 # The fuzz targets (tests/fuzz) on the inputs that fuzzing kept: files of every format, damaged in every way it found, and
 # what it found wrong before it was mended.
 

@@ -48,7 +48,7 @@ setup() {
     "$hone_bin/hone-merge" -q -m model -a "run$seed/final" -o "$seed"
     "$hone_bin/hone-generate" -q -m "$seed" -n 8 "My parcel" >"text$seed"
   done
-  ! cmp -s text1 text2
+  run ! cmp -s text1 text2
   cp -r 1 live
   (for ((i = 0; i < 200; i++)); do "$hone_bin/hone-merge" -q --force -m model -a "run$((i % 2 + 1))/final" -o live || echo failed >>wrong; done) 3>&- &
   writer=$!
