@@ -1,5 +1,6 @@
 #include "text/ingest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -379,7 +380,7 @@ ingest_open(struct ingested *in, const char *const *paths, size_t n, const char 
 		rc = open_or_make(in, &m, e);
 	in->fits = rc == 0 && m.tokenizer;
 	if (in->fits)
-		strcpy(in->tokenizer, tokenizer_fingerprint(m.tokenizer));
+		snprintf(in->tokenizer, sizeof in->tokenizer, "%s", tokenizer_fingerprint(m.tokenizer));
 	making_release(&m);
 	if (rc < 0)
 		ingest_close(in);
@@ -413,7 +414,7 @@ check_tokenizer(struct ingested *in, const char *path, const char *model_dir, bo
 	struct tokenizer *t = tokenizer_open(model_dir, e);
 	if (!t)
 		return e->code == ERR_NOINPUT ? 0 : -1;
-	strcpy(in->tokenizer, tokenizer_fingerprint(t));
+	snprintf(in->tokenizer, sizeof in->tokenizer, "%s", tokenizer_fingerprint(t));
 	tokenizer_free(t);
 	if (other || strcmp(in->tokenizer, made_with) == 0)
 		return 0;
