@@ -39,6 +39,7 @@ die_usage(const char *fmt, ...)
 	va_start(ap, fmt);
 	say(from ? from : "", fmt, ap);
 	va_end(ap);
+	free(from);
 	fprintf(stderr, "%s: try '%s -h'\n", log_tool, log_tool);
 	exit(ERR_USAGE);
 }
