@@ -196,7 +196,7 @@ RUN_TESTS = tests/run -b $(BIN) -o $(B) $(if $(filter asan tsan,$(VARIANT)),-t 1
 demo: all
 	$(if $(filter .,$(BIN)),,HONE_BIN=$(BIN) )pipelines/demo
 
-## check: build, and run the unit, command-line and reference tests (under a minute)
+## check: build, and run the unit, command-line and reference tests (two to three minutes on two cores)
 check: all $(UNIT) $(HELPERS) $(FUZZ) $(B)/tests/fuzz/damage
 	@$(RUN_TESTS)
 
