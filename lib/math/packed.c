@@ -64,15 +64,19 @@ right_fp32(float *to, size_t ld, const struct operand *x, int n, int k)
 	}
 }
 
+/* As many rows at a time as the scratch holds. */
 static void
 product_fp32(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0, bool add)
 {
-	int ldb = round_up(b->k, PACKED_K);
+	int ldb = round_up(b->k, PACKED_K), most = MATH_SCRATCH / a->k;
 	const float *B = (const float *)b->data + (size_t)n0 * (size_t)ldb + k0;
 	float *A = math_scratch();
-	assert((size_t)a->n * (size_t)a->k <= MATH_SCRATCH);
-	rows_copy(rows_f32(A, a->k), a->rows, a->n, a->k);
-	gemm_nt(c, ldc, A, a->k, B, ldb, a->n, n, a->k, 1, add);
+	assert(most > 0);
+	for (int i = 0; i < a->n; i += most) {
+		int rows = a->n - i < most ? a->n - i : most;
+		rows_copy(rows_f32(A, a->k), rows_at(a->rows, i, 0), rows, a->k);
+		gemm_nt(c + (size_t)i * (size_t)ldc, ldc, A, a->k, B, ldb, rows, n, a->k, 1, add);
+	}
 }
 
 /* ---- with one ---- */

@@ -227,6 +227,22 @@ test_branches_off_branches(void **state)
 	}
 }
 
+/* Heads as wide as they may be: a document's keys, turned, are more than a thread's scratch holds. */
+static void
+test_wide_heads(void **state)
+{
+	(void)state;
+	static const int n[] = {70};
+	struct problem p;
+	make(&p, n, 1, 1, 1, ATTN_HEAD_MAX, 0);
+	fill(&p);
+	check_forward(&p);
+	release_all();
+	fill(&p);
+	check_backward(&p);
+	release_all();
+}
+
 static void
 test_threads_do_not_matter(void **state)
 {
@@ -259,6 +275,7 @@ check_with(const struct bf16_kernel *k, void **state)
 	const struct bf16_kernel *best = bf16_kernel();
 	bf16_set_kernel(k);
 	test_shapes(state);
+	test_wide_heads(state);
 	test_prefixes(state);
 	test_branches_off_branches(state);
 	bf16_set_kernel(best);
@@ -288,6 +305,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_wide_heads),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_branches_off_branches),
 		cmocka_unit_test(test_threads_do_not_matter),
