@@ -22,11 +22,8 @@ kind_of(const char *path, const char *below)
 {
 	char *dir = path_join(path, below);
 	int found = -1;
-	for (int k = 0; k < KINDS && found < 0; k++) {
-		char *file = path_join(dir, kinds[k].file);
-		found = path_exists(file) ? k : -1;
-		free(file);
-	}
+	for (int k = 0; k < KINDS && found < 0; k++)
+		found = dir_has(dir, kinds[k].file) ? k : -1;
 	free(dir);
 	return found;
 }
@@ -55,10 +52,7 @@ dir_check(const char *path, enum dir_kind wanted, struct err *e)
 	if (!path_is_dir(path))
 		return err_set(e, ERR_NOINPUT, "'%s' %s; %s is wanted", path, path_exists(path) ? "is no directory" : "does not exist",
 			kinds[wanted].name);
-	char *file = path_join(path, kinds[wanted].file);
-	bool right = path_exists(file);
-	free(file);
-	if (right)
+	if (dir_has(path, kinds[wanted].file))
 		return 0;
 	int is = kind_of(path, "");
 	char *more = advice(path, is, wanted);

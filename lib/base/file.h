@@ -31,6 +31,7 @@ void map_forget(const void *at, size_t n);
  * tells why not, and nothing is left out or written over in silence. */
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
+bool dir_has(const char *dir, const char *name);  /* path_exists of a name in a directory */
 char *path_join(const char *dir, const char *name);  /* new; the caller frees */
 
 /* As realpath: the path without links, new, or NULL with errno when nothing is there. */

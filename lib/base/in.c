@@ -108,6 +108,15 @@ path_is_dir(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool
+dir_has(const char *dir, const char *name)
+{
+	char *path = path_join(dir, name);
+	bool there = path_exists(path);
+	free(path);
+	return there;
+}
+
 char *
 path_real(const char *path)
 {

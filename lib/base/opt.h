@@ -64,6 +64,9 @@ void opt_parse(const struct opt_spec *spec, int argc, char **argv, struct opt_li
 /* The effective settings as an object, in the table's order; a new reference. */
 json_t *opt_settings(const struct opt_spec *spec);
 
+/* The same without some of them, named up to a NULL: those that make no difference to the result. */
+json_t *opt_settings_but(const struct opt_spec *spec, const char *const *incidental);
+
 /* Adds an item to a list. */
 void opt_list_add(struct opt_list *l, const char *item);
 

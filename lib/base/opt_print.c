@@ -142,3 +142,12 @@ opt_settings(const struct opt_spec *spec)
 	}
 	return s;
 }
+
+json_t *
+opt_settings_but(const struct opt_spec *spec, const char *const *incidental)
+{
+	json_t *s = opt_settings(spec);
+	for (; *incidental; incidental++)
+		json_object_del(s, *incidental);
+	return s;
+}

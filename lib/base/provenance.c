@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -34,6 +35,17 @@ provenance_add(json_t *p, const char *what, const char *path, const char *finger
 		string_or_null(fingerprint));
 	json_array_append_new(json_object_get(p, "inputs"), one);
 	return one;
+}
+
+void
+provenance_add_file(json_t *p, const char *what, const char *path)
+{
+	char hash[HASH_HEX] = "";
+	struct err ignored;
+	struct stat st;
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && hash_file(path, hash, &ignored) < 0)
+		*hash = '\0';
+	provenance_add(p, what, path, hash);
 }
 
 int

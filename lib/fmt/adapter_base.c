@@ -4,7 +4,6 @@
 
 #include "base/file.h"
 #include "fmt/adapter.h"
-#include "fmt/manifest.h"
 
 static const char *
 noted_base(const struct adapter *a)

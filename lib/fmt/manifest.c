@@ -1,11 +1,8 @@
 #include "fmt/manifest.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -14,38 +11,7 @@ static const char manifest[] = MANIFEST;
 
 const char *const manifest_of_run[] = {"run.json", "metrics.jsonl", "results.csv", "predictions.jsonl", NULL};
 
-enum { BLOCK = 1 << 20, MANIFEST_MAX = 1 << 20 };
-
-/* ---- hashes ---- */
-
-static int
-update(XXH3_state_t *state, int fd)
-{
-	uint8_t *block = xmalloc(BLOCK);
-	ssize_t n;
-	while ((n = read(fd, block, BLOCK)) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0)
-			XXH3_128bits_update(state, block, (size_t)n);
-	free(block);
-	return (int)n;
-}
-
-/* Read, not mapped: a mapping of what was just written would count as memory of ours. */
-int
-hash_file(const char *path, char hex[HASH_HEX], struct err *e)
-{
-	XXH3_state_t *state = hash_state_new();
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = 0;
-	if (fd < 0)
-		rc = err_sys(e, errno == ENOENT ? ERR_NOINPUT : ERR_IO, "cannot open '%s'", path);
-	else if (update(state, fd) < 0)
-		rc = err_sys(e, ERR_IO, "cannot read '%s'", path);
-	hash_hex(XXH3_128bits_digest(state), hex);
-	if (fd >= 0)
-		close(fd);
-	free(state);
-	return rc;
-}
+enum { MANIFEST_MAX = 1 << 20 };
 
 static int
 hash_in(const char *dir, const char *name, char hex[HASH_HEX], struct err *e)
@@ -170,10 +136,7 @@ check_lines(const char *dir, const char *const *only, char *text, struct err *e)
 bool
 manifest_exists(const char *dir)
 {
-	char *path = path_join(dir, manifest);
-	bool there = path_exists(path);
-	free(path);
-	return there;
+	return dir_has(dir, manifest);
 }
 
 long

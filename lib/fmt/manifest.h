@@ -14,9 +14,6 @@
 /* The files of a run directory that its manifest names, those of them that there are; NULL behind them. */
 extern const char *const manifest_of_run[];
 
-/* The hash of a file's bytes: ERR_NOINPUT when it is missing. */
-int hash_file(const char *path, char hex[HASH_HEX], struct err *e);
-
 /* Writes the manifest of those files in `dir` that are not hidden, or, when `only` is not NULL, of those that it names (up
  * to a NULL). `known`, an object {name: hash} or NULL, has the hashes of files that were hashed while they were written; the
  * others are read. */

@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 #include "base/hash.h"
-#include "base/watch.h"
 #include "base/mem.h"
+#include "base/watch.h"
 
 enum st_dtype { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U8, ST_BOOL };
 

@@ -160,20 +160,11 @@ open_single(struct weights *w, struct err *e)
 	return 0;
 }
 
-static bool
-holds(const char *dir, const char *name)
-{
-	char *path = path_join(dir, name);
-	bool there = path_exists(path);
-	free(path);
-	return there;
-}
-
 /* Why there are no weights, in the words that help most. */
 static int
 no_weights(const char *dir, struct err *e)
 {
-	if (holds(dir, "pytorch_model.bin") || holds(dir, "pytorch_model.bin.index.json"))
+	if (dir_has(dir, "pytorch_model.bin") || dir_has(dir, "pytorch_model.bin.index.json"))
 		return err_set(e, ERR_NOINPUT,
 			"'%s' holds pytorch_model.bin only; convert it to safetensors first", dir);
 	if (dir_check(dir, DIR_MODEL, e) < 0)
@@ -188,9 +179,9 @@ weights_open(const char *model_dir, struct err *e)
 	w->dir = xstrdup(model_dir);
 	w->fingerprint = xcalloc(HASH_HEX, 1);
 	int rc;
-	if (holds(model_dir, single_name)) {
+	if (dir_has(model_dir, single_name)) {
 		rc = open_single(w, e);
-	} else if (holds(model_dir, index_name)) {
+	} else if (dir_has(model_dir, index_name)) {
 		char *index = path_join(model_dir, index_name);
 		rc = open_sharded(w, index, e);
 		free(index);

@@ -36,6 +36,14 @@ make_inputs() {
   export OMP_NUM_THREADS=1
 }
 
+# faults_begin: where a test works, with an empty directory, and the inputs that setup_file made
+faults_begin() {
+  cd "$BATS_TEST_TMPDIR" || return 1
+  mkdir empty
+  in=$BATS_FILE_TMPDIR/in
+  export OMP_NUM_THREADS=1
+}
+
 # faulty BEFORE OPTION... -- TOOL...: what came of it, to stdout
 faulty() {
   local options=()

@@ -11,10 +11,7 @@ setup_file() {
 
 setup() {
   faults_programs || skip "built with a sanitizer, and there is no other build"
-  cd "$BATS_TEST_TMPDIR" || return 1
-  mkdir empty
-  in=$BATS_FILE_TMPDIR/in
-  export OMP_NUM_THREADS=1
+  faults_begin
 }
 
 # The driver is held against programs that do wrong; `put x` writes a file.

@@ -110,15 +110,6 @@ same() {
   done
 }
 
-# unprivileged COMMAND...: root may write where it likes, unless that right is taken from it
-unprivileged() {
-  if [ "$(id -u)" -eq 0 ]; then
-    setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search "$@"
-  else
-    "$@"
-  fi
-}
-
 @test "surroundings: a directory that may not be written, and one that may not be read" {
   mkdir shut dark
   chmod 555 shut

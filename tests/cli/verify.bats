@@ -195,6 +195,11 @@ every_byte() {
   mkdir loop
   ln -s . loop/loop
   fails 65 "nothing that hone writes" "$verify" loop
+  # what cannot be looked into is not taken for empty
+  mkdir -m 0 shut
+  run unprivileged "$verify" shut
+  [ "$status" -eq 74 ]
+  [[ "$output" == *"cannot read 'shut': Permission denied"* ]]
   # an adapter of PEFT has a structure only
   mkdir peft
   cp "$made"/run/final/adapter_* peft

@@ -11,10 +11,7 @@ setup_file() {
 }
 
 setup() {
-  cd "$BATS_TEST_TMPDIR" || return 1
-  mkdir empty
-  in=$BATS_FILE_TMPDIR/in
-  export OMP_NUM_THREADS=1
+  faults_begin
 }
 
 @test "slow: faults of hone-tokenize" {

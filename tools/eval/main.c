@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/provenance.h"
 #include "eval.h"
-#include "fmt/manifest.h"
 #include "math/gemm.h"
 
 struct settings settings = {.label_score = "full", .dtype = "auto", .micro_tokens = 2048, .max_new_tokens = 128,
@@ -88,11 +87,8 @@ check(const struct opt_list *operands)
 json_t *
 lasting_settings(void)
 {
-	static const char *const incidental[] = {"model", "adapter", "predictions", "force", "json", "metrics"};
-	json_t *s = opt_settings(&spec);
-	for (size_t i = 0; i < sizeof incidental / sizeof *incidental; i++)
-		json_object_del(s, incidental[i]);
-	return s;
+	static const char *const incidental[] = {"model", "adapter", "predictions", "force", "json", "metrics", NULL};
+	return opt_settings_but(&spec, incidental);
 }
 
 static int
@@ -102,12 +98,8 @@ evaluate_one(struct subject *s, const struct opt_list *operands, struct err *e)
 		return dataset_evaluate(s, operands->item[0], e);
 	if (subject_open_rows(s, settings.metrics, e) < 0)
 		return -1;
-	char hash[HASH_HEX] = "";
-	struct err ignored;
-	if (strcmp(settings.metrics, "-") != 0 && hash_file(settings.metrics, hash, &ignored) < 0)
-		*hash = '\0';
 	s->provenance = provenance_new(lasting_settings());
-	provenance_add(s->provenance, "predictions", settings.metrics, hash);
+	provenance_add_file(s->provenance, "predictions", settings.metrics);
 	return 0;
 }
 

@@ -108,11 +108,8 @@ check_output(const struct merge_options *o, struct err *e)
 static json_t *
 lasting_settings(void)
 {
-	static const char *const incidental[] = {"model", "adapter", "output", "verify", "force"};
-	json_t *s = opt_settings(&spec);
-	for (size_t i = 0; i < sizeof incidental / sizeof *incidental; i++)
-		json_object_del(s, incidental[i]);
-	return s;
+	static const char *const incidental[] = {"model", "adapter", "output", "verify", "force", NULL};
+	return opt_settings_but(&spec, incidental);
 }
 
 static void

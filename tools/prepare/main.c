@@ -2,13 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/provenance.h"
-#include "fmt/manifest.h"
 #include "prepare.h"
 #include "text/unicode.h"
 
@@ -166,24 +164,13 @@ tell_outputs(const struct data *d)
 			(long long)json_integer_value(json_object_get(o, "rows")));
 }
 
-static void
-add_input(json_t *p, const char *what, const char *path)
-{
-	char hash[HASH_HEX] = "";
-	struct err ignored;
-	struct stat st;
-	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && hash_file(path, hash, &ignored) < 0)
-		*hash = '\0';
-	provenance_add(p, what, path, hash);
-}
-
 static json_t *
 provenance(const char *path)
 {
 	json_t *p = provenance_new(opt_settings(&spec));
-	add_input(p, "records", path);
+	provenance_add_file(p, "records", path);
 	if (opt.validation_file)
-		add_input(p, "validation", opt.validation_file);
+		provenance_add_file(p, "validation", opt.validation_file);
 	return p;
 }
 

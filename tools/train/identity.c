@@ -60,14 +60,15 @@ describe(const struct run *r)
 
 /* Settings that say where things are, when to stop, or how memory is used, or that act on what did not happen yet, or
  * what to accept: a run goes on when they change. */
+static const char *const incidental[] = {"model", "train", "validation", "output", "deadline", "dry-run",
+	"save-total-limit", "micro-tokens", "gradient-checkpointing", "suffix", "outlier-action", "allow-other-base",
+	"allow-other-tokenizer", NULL};
+
 static bool
 is_incidental(const char *key)
 {
-	static const char *const keys[] = {"model", "train", "validation", "output", "deadline", "dry-run",
-		"save-total-limit", "micro-tokens", "gradient-checkpointing", "suffix", "outlier-action",
-		"allow-other-base", "allow-other-tokenizer"};
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-		if (strcmp(keys[i], key) == 0)
+	for (const char *const *k = incidental; *k; k++)
+		if (strcmp(*k, key) == 0)
 			return true;
 	return false;
 }
@@ -155,30 +156,18 @@ identity_settle(struct run *r, struct err *e)
 
 /* ---- what its outputs tell ---- */
 
-/* Without what is incidental: a run that is moved, or gone on with elsewhere, ends with the same bytes. */
-static json_t *
-lasting_settings(void)
-{
-	json_t *all = opt_settings(&train_spec), *v;
-	const char *key;
-	void *next;
-	json_object_foreach_safe(all, next, key, v)
-		if (is_incidental(key))
-			json_object_del(all, key);
-	return all;
-}
-
 static void
 add_data(json_t *p, const char *what, const struct opt_list *paths, const struct dataset *d)
 {
 	provenance_add(p, what, paths->n == 1 ? paths->item[0] : NULL, dataset_fingerprint(d));
 }
 
+/* Without what is incidental: a run that is moved, or gone on with elsewhere, ends with the same bytes. */
 json_t *
 identity_provenance(const struct run *r)
 {
 	const struct settings *s = r->set;
-	json_t *p = provenance_new(lasting_settings());
+	json_t *p = provenance_new(opt_settings_but(&train_spec, incidental));
 	provenance_add(p, "base", r->model_dir, base_fingerprint(r));
 	if (tokenizer_of(r))
 		provenance_add(p, "tokenizer", NULL, tokenizer_of(r));

@@ -21,10 +21,7 @@ rundir_path(const struct run *r, const char *name)
 bool
 rundir_has(const struct run *r, const char *name)
 {
-	char *path = rundir_path(r, name);
-	bool yes = path_exists(path);
-	free(path);
-	return yes;
+	return dir_has(r->set->run, name);
 }
 
 /* One that was made for us, or by a run that was killed in the next moment. */

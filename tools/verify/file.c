@@ -9,7 +9,6 @@
 #include "eval/generations.h"
 #include "eval/predictions.h"
 #include "eval/row_seal.h"
-#include "fmt/manifest.h"
 #include "fmt/safetensors.h"
 #include "fmt/tokens.h"
 #include "verify.h"

@@ -1,5 +1,4 @@
 /* What is at a path, and below it. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,31 +15,22 @@ struct walk {
 	long found;
 };
 
-static bool
-holds(const char *dir, const char *name)
-{
-	char *path = path_join(dir, name);
-	bool there = path_exists(path);
-	free(path);
-	return there;
-}
-
 typedef int check_fn(struct thing *t, struct err *e);
 
 /* The check that a directory is for; NULL: it only holds others. */
 static check_fn *
 check_for(const char *dir)
 {
-	if (holds(dir, "dataset.json"))
+	if (dir_has(dir, "dataset.json"))
 		return verify_dataset;
-	if (holds(dir, "run.json"))
+	if (dir_has(dir, "run.json"))
 		return verify_run;
-	if (holds(dir, "state.json") || holds(dir, "optimizer.safetensors"))
+	if (dir_has(dir, "state.json") || dir_has(dir, "optimizer.safetensors"))
 		return verify_checkpoint;
-	if (holds(dir, "adapter_config.json"))
+	if (dir_has(dir, "adapter_config.json"))
 		return verify_adapter;
 	/* With a manifest it is one of ours, whatever is missing. */
-	return holds(dir, "config.json") || holds(dir, MANIFEST) ? verify_model : NULL;
+	return dir_has(dir, "config.json") || dir_has(dir, MANIFEST) ? verify_model : NULL;
 }
 
 /* What is checked, on its own and as a part of a run. */
@@ -62,50 +52,30 @@ check(struct walk *w, const char *path, const char *name, check_fn *f)
 	thing_release(&t);
 }
 
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Names in a directory that are not hidden, sorted, up to a NULL; new, as each is. */
-static char **
-list(const char *dir)
-{
-	char **names = NULL;
-	size_t n = 0, cap = 0;
-	DIR *d = opendir(dir);
-	for (struct dirent *ent; d && (ent = readdir(d));) {
-		if (ent->d_name[0] == '.')
-			continue;
-		GROW(names, cap, n + 2);
-		names[n++] = xstrdup(ent->d_name);
-	}
-	if (d)
-		closedir(d);
-	GROW(names, cap, n + 1);
-	names[n] = NULL;
-	qsort(names, n, sizeof *names, by_name);
-	return names;
-}
-
 static void walk_directory(struct walk *w, const char *dir, const char *name, int depth);
 
-/* The directories in a directory, and the files, too, unless these belong to what it is. */
+/* The directories in a directory, and the files, too, unless these belong to what it is; not what is hidden. */
 static void
 walk_children(struct walk *w, const char *dir, bool files, int depth)
 {
-	char **names = list(dir);
-	for (size_t i = 0; names[i]; i++) {
+	struct err e;
+	char **names = dir_names(dir, NULL, &e);
+	if (!names) {
+		e.code = ERR_IO;  /* it is there */
+		w->tell(w->ctx, &(struct thing){.path = dir, .kind = "directory"}, -1, &e);
+		w->found++;
+	}
+	for (size_t i = 0; names && names[i]; i++) {
 		char *path = path_join(dir, names[i]);
-		if (path_is_dir(path))
+		if (names[i][0] == '.')
+			;
+		else if (path_is_dir(path))
 			walk_directory(w, path, names[i], depth + 1);
 		else if (files)
 			check(w, path, names[i], verify_file);
 		free(path);
-		free(names[i]);
 	}
-	free(names);
+	names_free(names);
 }
 
 static void
