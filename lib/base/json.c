@@ -155,6 +155,13 @@ json_get_bool(const json_t *o, const char *key, bool *out, struct err *e)
 	return 0;
 }
 
+const char *
+json_text(const json_t *v)
+{
+	const char *s = json_string_value(v);
+	return s && strlen(s) == json_string_length(v) ? s : NULL;
+}
+
 int
 json_get_string(const json_t *o, const char *key, const char **out, struct err *e)
 {
@@ -163,9 +170,9 @@ json_get_string(const json_t *o, const char *key, const char **out, struct err *
 		return 0;
 	if (!json_is_string(v))
 		return wrong(key, "a string", e);
-	if (strlen(json_string_value(v)) != json_string_length(v))
+	if (!json_text(v))
 		return wrong(key, "a string without NUL", e);
-	*out = json_string_value(v);
+	*out = json_text(v);
 	return 0;
 }
 

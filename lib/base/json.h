@@ -34,6 +34,10 @@ int json_get_double(const json_t *o, const char *key, double *out, struct err *e
 int json_get_bool(const json_t *o, const char *key, bool *out, struct err *e);
 int json_get_string(const json_t *o, const char *key, const char **out, struct err *e);  /* points into o */
 
+/* The string that v is, or NULL where it is none or has a NUL within, so that its bytes up to NUL are all of it; points
+ * into v. */
+const char *json_text(const json_t *v);
+
 /* A number, or null when x is not finite, which JSON cannot say; a new reference. */
 json_t *json_number(double x);
 
