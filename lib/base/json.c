@@ -92,21 +92,25 @@ shortest_text(const json_t *o, size_t flags)
 	return text;
 }
 
+void
+json_put(struct out *out, const json_t *o, size_t flags, const char *end)
+{
+	char *text = shortest_text(o, flags);
+	out_puts(out, text);
+	out_puts(out, end);
+	free(text);
+}
+
 int
 json_write_file(const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e)
 {
+	struct out out;
 	if (!o)
 		return err_set(e, ERR_BUG, "'%s': cannot be written as JSON", path);
-	char *text = shortest_text(o, flags);
-	struct out out;
-	int rc = out_open(&out, path, force, e);
-	if (rc == 0) {
-		out_puts(&out, text);
-		out_puts(&out, end);
-		rc = out_commit(&out, e);
-	}
-	free(text);
-	return rc;
+	if (out_open(&out, path, force, e) < 0)
+		return -1;
+	json_put(&out, o, flags, end);
+	return out_commit(&out, e);
 }
 
 static int

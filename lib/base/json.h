@@ -8,6 +8,8 @@
 
 #include "base/err.h"
 
+struct out;
+
 /* Makes jansson end the process when memory is out, as base/mem.h does, so that what it returns can be NULL only for what a
  * text or a value is. Every tool does this first (opt_parse). */
 void json_use_xmalloc(void);
@@ -22,8 +24,11 @@ int json_read_optional(const char *path, size_t max, json_t **o, struct err *e);
 /* JSON text in memory; `name` is what errors call it. A new reference, or NULL. */
 json_t *json_read(const char *name, const char *text, size_t n, struct err *e);
 
-/* Writes o as a file of its own (base/file.h's rules), `end` behind it. `flags` are those of json_dumps; reals
- * are written with as few digits as read back to the same value. */
+/* Puts o's text into an output, `end` behind it. `flags` are those of json_dumps; reals are written with as few digits as
+ * read back to the same value. */
+void json_put(struct out *out, const json_t *o, size_t flags, const char *end);
+
+/* The same as a file of its own (base/file.h's rules). */
 int json_write_file(
 	const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e);
 
