@@ -56,6 +56,25 @@ same() {
   done < <(cd "$1" && find . -type f)
 }
 
+@test "surroundings: a file that is cut short while it is mapped" {
+  [ -z "${HONE_SANITIZER:-}" ] || skip "a sanitizer has a handler of its own"
+  mkfifo prompts
+  cp -r "$in/model" model
+  tool generate -m model -n 3 <prompts >out 2>err 3>&- &
+  exec 9>prompts
+  for ((i = 0; i < 500; i++)); do
+    ! grep -q model.safetensors "/proc/$!/maps" || break
+    sleep 0.02
+  done
+  truncate -s 4096 model/model.safetensors
+  echo '{"prompt": "what"}' >&9
+  exec 9>&-
+  wait "$!" || status=$?
+  cat out err
+  [ "$status" -eq 74 ]
+  [ "$(cat err)" = "hone-generate: cannot read 'model/model.safetensors' any more: it was cut short while it was in use, or its disk failed" ]
+}
+
 @test "surroundings: standard input, output, error, or all of them closed" {
   mkdir plain in out err every
   all plain >/dev/null 2>&1
