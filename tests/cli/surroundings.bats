@@ -151,6 +151,7 @@ same() {
 }
 
 @test "surroundings: files as large as the limit allows: 74, the old output stays, and nothing else" {
+  [ "${HONE_SANITIZER:-}" != tsan ] || skip "ThreadSanitizer keeps memory in a file"
   limited() {
     fails 74 "$1" bash -c 'trap "" XFSZ; ulimit -f 1; exec "$@"' sh "$hone_bin/hone-$2" -q "${@:3}"
     [ -z "$(find . -name '*.hone-*')" ]
@@ -185,7 +186,7 @@ same() {
   for what in tokenize prepare pack train merge eval report generate; do
     run nm -D --undefined-only "$hone_bin/hone-$what"
     [ "$status" -eq 0 ]
-    [[ "$output" == *fopen* || "$output" == *malloc* ]]
+    [[ -n "${HONE_SANITIZER:-}" || "$output" == *fopen* || "$output" == *malloc* ]]  # or within, as sanitizers have them
     [[ "$output" != *setlocale* && "$output" != *newlocale* && "$output" != *uselocale* ]]
   done
   mkdir plain comma locales

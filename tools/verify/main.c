@@ -31,23 +31,6 @@ static const struct opt_spec spec = {
 	.max_operands = -1,
 };
 
-/* ---- things ---- */
-
-void
-thing_release(struct thing *t)
-{
-	buf_release(&t->detail);
-	json_decref(t->provenance);
-	*t = (struct thing){0};
-}
-
-void
-thing_from(struct thing *t, const json_t *provenance)
-{
-	json_decref(t->provenance);
-	t->provenance = json_is_object(provenance) ? json_incref((json_t *)provenance) : NULL;
-}
-
 /* ---- telling ---- */
 
 /* What is missing or wrong within a thing is damage; a disk that cannot be read is not. */
