@@ -413,7 +413,7 @@ check_tokenizer(struct ingested *in, const char *path, const char *model_dir, bo
 		return 0;
 	struct tokenizer *t = tokenizer_open(model_dir, e);
 	if (!t)
-		return e->code == ERR_NOINPUT ? 0 : -1;
+		return e->code == ERR_NOINPUT && e->sys == 0 ? 0 : -1;  /* none; not one that cannot be opened */
 	snprintf(in->tokenizer, sizeof in->tokenizer, "%s", tokenizer_fingerprint(t));
 	tokenizer_free(t);
 	if (other || strcmp(in->tokenizer, made_with) == 0)

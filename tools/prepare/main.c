@@ -165,27 +165,32 @@ tell_outputs(const struct data *d)
 }
 
 static json_t *
-provenance(const char *path)
+provenance(const char *path, struct err *e)
 {
 	json_t *p = provenance_new(opt_settings(&spec));
-	provenance_add_file(p, "records", path);
-	if (opt.validation_file)
-		provenance_add_file(p, "validation", opt.validation_file);
-	return p;
+	if (provenance_add_file(p, "records", path, e) == 0 &&
+		(!opt.validation_file || provenance_add_file(p, "validation", opt.validation_file, e) == 0))
+		return p;
+	json_decref(p);
+	return NULL;
 }
 
 static int
 write_report(struct out *out, struct data *d, const char *path, int status, struct err *e)
 {
-	json_t *more = d->report.more, *name = json_string(path);
+	json_t *more = d->report.more, *name = json_string(path), *from = name ? provenance(path, e) : NULL;
 	if (!name)
 		return err_set(e, ERR_USAGE, "the file's name is not UTF-8, as the report must be");
+	if (!from) {
+		json_decref(name);
+		return -1;
+	}
 	json_object_set_new(more, "file", name);
 	json_object_set_new(more, "form", json_string(form_name(d->form)));
 	json_object_set_new(more, "classification", json_boolean(d->classification));
 	json_object_set_new(more, "rows_left", json_integer((json_int_t)data_left(d)));
 	json_object_set_new(more, "status", json_integer(status));
-	json_object_set_new(more, "provenance", provenance(path));
+	json_object_set_new(more, "provenance", from);
 	json_t *o = report_json(&d->report);
 	json_seal(o);
 	json_put(out, o, JSON_INDENT(2), "\n");
