@@ -163,7 +163,7 @@ all_half(const struct rows *r, int n)
 
 /* Calls f for each block of each row: row t, columns c .. c+n-1. */
 #define FOR_BLOCKS(T, F, f) \
-	_Pragma("omp parallel for schedule(dynamic, ROWS_A_TURN) if ((size_t)(T) * (size_t)(F) > PARALLEL_MIN)") \
+	_Pragma("omp parallel for schedule(static) if ((size_t)(T) * (size_t)(F) > PARALLEL_MIN)") \
 	for (int t = 0; t < (T); t++) \
 		for (int c = 0; c < (F); c += BLOCK) { \
 			int n = (F) - c < BLOCK ? (F) - c : BLOCK; \

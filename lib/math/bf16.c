@@ -46,6 +46,7 @@ struct product {
 /* What the threads of a product share. */
 struct shared {
 	struct share share[TEAM_MAX];
+	struct meeting meeting;
 	_Alignas(64) uint16_t b[SLAB_PANELS * (PANEL_ELEMENTS + 32 * DEPTH + 2 * WIDTH_MAX)];
 	_Alignas(64) float sums[SUMS];
 };
@@ -225,19 +226,11 @@ pack_slab(const struct slab *b, const struct worker *w)
 }
 
 static void
-meet(const struct worker *w)
-{
-	if (w->threads > 1) {
-#pragma omp barrier
-	}
-}
-
-static void
 multiply_slab(const struct slab *b, const struct worker *w)
 {
 	pack_slab(b, w);
 	share_begin(w->shared->share, w->thread, w->threads, piece_count(b));
-	meet(w);
+	share_meet(&w->shared->meeting, w->threads);
 	for (int u; (u = share_next(w->shared->share, w->thread, w->threads)) >= 0;) {
 		const struct piece piece = piece_at(b, u);
 		multiply_piece(b, w->own, &piece);
@@ -261,7 +254,7 @@ work(const struct worker *w)
 				b.kn = least(cut->depth, p->K - b.k0);
 				b.k_pad = parts(b.kn, p->kernel->k_unit) * p->kernel->k_unit;
 				if (again)
-					meet(w);
+					share_meet(&w->shared->meeting, w->threads);
 				multiply_slab(&b, w);
 			}
 	p->kernel->end(&w->own->state);
@@ -288,6 +281,7 @@ bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, in
 	bool alone = omp_in_parallel() || (double)M * N * K < SMALL;
 	int threads = alone ? 1 : least(math_threads(), TEAM_MAX);
 	struct shared *shared = thread_scratch(SCRATCH_PANELS, sizeof *shared);
+	shared->meeting = (struct meeting){0};
 	p.direct = can_be_direct(&a, p.kernel, K);
 	p.cut = cut_product(&p, threads);
 	if (threads == 1) {

@@ -138,7 +138,7 @@ entropy_row(struct rows logits, int i, float *nll, int32_t *best, int32_t target
 void
 cross_entropy(struct rows logits, float *nll, int32_t *best, const int32_t *target, const float *coef, int n, int V)
 {
-#pragma omp parallel for schedule(dynamic) if ((size_t)n * (size_t)V > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if ((size_t)n * (size_t)V > PARALLEL_MIN)
 	for (int i = 0; i < n; i++)
 		entropy_row(logits, i, nll + i, best + i, target[i], coef ? coef + i : NULL, V);
 }
@@ -147,7 +147,7 @@ void
 log_sum_exp(float *lse, int32_t *best, const float *logits, int n, int V)
 {
 	struct rows rows = rows_f32(logits, V);
-#pragma omp parallel for schedule(dynamic) if ((size_t)n * (size_t)V > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if ((size_t)n * (size_t)V > PARALLEL_MIN)
 	for (int i = 0; i < n; i++) {
 		float max = max_of_row(rows, i, V, &best[i]);
 		lse[i] = max + logf(sum_exp_of_row(rows, i, max, V));

@@ -159,7 +159,7 @@ void
 norm_forward(struct rows out, struct rows copy, struct norm_stat *stat, struct rows x, const struct norm *n, int T,
 	int groups, int C)
 {
-#pragma omp parallel for schedule(dynamic, ROWS_A_TURN) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
 		forward_row(out, copy, stat + (size_t)t * (size_t)groups, false, x, n, t, groups, C);
 }
@@ -167,7 +167,7 @@ norm_forward(struct rows out, struct rows copy, struct norm_stat *stat, struct r
 void
 norm_again(struct rows out, const struct norm_stat *stat, struct rows x, const struct norm *n, int T, int groups, int C)
 {
-#pragma omp parallel for schedule(dynamic, ROWS_A_TURN) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
 		forward_row(out, none, (struct norm_stat *)(uintptr_t)(stat + (size_t)t * (size_t)groups), true, x, n, t,
 			groups, C);
@@ -334,7 +334,7 @@ static void
 weight_gradient(const struct norm_grad *grad, struct rows dout, struct rows x, const struct norm_stat *stat, int T,
 	int groups, int C)
 {
-#pragma omp parallel for schedule(dynamic) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
 	for (int c = 0; c < C; c += COLUMNS)
 		columns_of(grad, &(struct columns){dout, x, stat, T, groups, C, c, C - c < COLUMNS ? C - c : COLUMNS});
 }
@@ -346,7 +346,7 @@ norm_backward(struct rows dx, float beta, const struct norm_grad *grad, const st
 	static const struct norm_also nothing;
 	if (grad->w || grad->b)
 		weight_gradient(grad, dout, x, stat, T, groups, C);
-#pragma omp parallel for schedule(dynamic, ROWS_A_TURN) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
 	for (int t = 0; t < T; t++)
 		backward_row(dx, beta, also ? also : &nothing, dout, x, n, stat + (size_t)t * (size_t)groups, t, groups, C);
 }

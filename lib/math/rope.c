@@ -129,7 +129,7 @@ void
 rope_apply(struct heads x, const float *cos_, const float *sin_, const int32_t *at, int T, int n, int rotary,
 	float sign)
 {
-#pragma omp parallel for schedule(dynamic, ROWS_A_TURN) if ((size_t)T * (size_t)n * (size_t)rotary > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)n * (size_t)rotary > PARALLEL_MIN)
 	for (int t = 0; t < T; t++) {
 		size_t first = (size_t)at[t] * (size_t)(rotary / 2);
 		row_ahead(x.rows, t + 1, 0, n * x.stride);

@@ -57,7 +57,7 @@ rows_copy(struct rows to, struct rows from, int T, int n)
 			copy_row(to, from, t, n);
 		return;
 	}
-#pragma omp parallel for schedule(dynamic, ROWS_A_TURN)
+#pragma omp parallel for schedule(static)
 	for (int t = 0; t < T; t++)
 		copy_row(to, from, t, n);
 }

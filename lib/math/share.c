@@ -1,5 +1,6 @@
 #include "math/share.h"
 
+#include <sched.h>
 #include <stdbool.h>
 
 static uint64_t
@@ -65,4 +66,29 @@ share_next(struct share *s, int thread, int threads)
 		piece = take(&s[victim], true);
 	}
 	return piece;
+}
+
+static void
+pause_briefly(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
+void
+share_meet(struct meeting *m, int threads)
+{
+	enum { SPINS = 2000 };
+	uint32_t past = atomic_load_explicit(&m->past, memory_order_relaxed);
+	if (atomic_fetch_add_explicit(&m->here, 1, memory_order_acq_rel) + 1 == (uint32_t)threads) {
+		atomic_store_explicit(&m->here, 0, memory_order_relaxed);
+		atomic_store_explicit(&m->past, past + 1, memory_order_release);
+		return;
+	}
+	for (int i = 0; atomic_load_explicit(&m->past, memory_order_acquire) == past; i++)
+		if (i < SPINS)
+			pause_briefly();
+		else
+			sched_yield();
 }

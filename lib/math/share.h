@@ -18,4 +18,13 @@ void share_begin(struct share *s, int thread, int threads, int n);
 /* The thread's next piece, or -1 when there is none left. All have begun, and know of it. */
 int share_next(struct share *s, int thread, int threads);
 
+/* Where threads wait for one another, zero before the first time. It is for short waits of some tens of microseconds, in
+ * which to sleep and be woken would cost more: they spin, and after that leave the processor to others between two looks. */
+struct meeting {
+	_Alignas(64) _Atomic uint32_t here, past;  /* threads that have come; meetings that are over */
+};
+
+/* Returns when all `threads` have called it. What each did before is visible to all. */
+void share_meet(struct meeting *m, int threads);
+
 #endif

@@ -23,9 +23,6 @@ enum { LANES = 16 };  /* partial sums kept apart: one AVX-512 register, two of A
 /* Work of fewer elements is not worth waking the other threads for. */
 enum { PARALLEL_MIN = 1 << 14 };
 
-/* Rows that a thread takes at a time: few enough that one whose processor is slow, or busy elsewhere, holds nobody up. */
-enum { ROWS_A_TURN = 16 };
-
 HONE_INLINE float
 lanes_sum(const float acc[LANES])
 {

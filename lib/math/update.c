@@ -36,7 +36,7 @@ adamw_span(float *p, float *m, float *v, const float *g, const struct adamw_upda
 void
 adamw_update(float *p, float *m, float *v, const float *g, size_t n, const struct adamw_update *u)
 {
-#pragma omp parallel for schedule(dynamic) if (n > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t at = 0; at < n; at += BLOCK)
 		adamw_span(p + at, m + at, v + at, g + at, u, block_length(at, n, BLOCK));
 }
@@ -65,7 +65,7 @@ adamw8_update(float *p, uint8_t *m, float *m_max, uint8_t *v, float *v_max, cons
 {
 	dynamic8_signed();  /* made before there are threads */
 	dynamic8_unsigned();
-#pragma omp parallel for schedule(dynamic) if (n > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t at = 0; at < n; at += BLOCK) {
 		size_t b = at / DYNAMIC8_BLOCK;
 		adamw8_span(p + at, m + at, m_max + b, v + at, v_max + b, g + at, u, block_length(at, n, BLOCK));
@@ -95,7 +95,7 @@ momentum_span(float *p, float *velocity, const float *g, const struct sgd_update
 void
 sgd_update(float *p, float *velocity, const float *g, size_t n, const struct sgd_update *u)
 {
-#pragma omp parallel for schedule(dynamic) if (n > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t at = 0; at < n; at += BLOCK) {
 		int k = block_length(at, n, BLOCK);
 		if (velocity)

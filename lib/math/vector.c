@@ -42,7 +42,7 @@ squares_block(const float *x, int n)
 void
 vec_zero(float *x, size_t n)
 {
-#pragma omp parallel for schedule(dynamic) if (n > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t b = 0; b < block_count(n); b++)
 		memset(x + b * BLOCK, 0, (size_t)block_length(n, b) * sizeof *x);
 }
@@ -54,7 +54,7 @@ vec_sum_squares(const float *x, size_t n)
 	enum { GROUPS = 64 };
 	double part[GROUPS] = {0};
 	size_t blocks = block_count(n), each = (blocks + GROUPS - 1) / GROUPS;
-#pragma omp parallel for schedule(dynamic) if (n > PARALLEL_MIN)
+#pragma omp parallel for schedule(static) if (n > PARALLEL_MIN)
 	for (size_t g = 0; g < GROUPS; g++)
 		for (size_t b = g * each; b < (g + 1) * each && b < blocks; b++)
 			part[g] += (double)squares_block(x + b * BLOCK, block_length(n, b));
@@ -137,16 +137,12 @@ rows_sum(float *out, struct rows x, int T, int C)
 }
 
 void
-rows_add_turned(struct rows out, struct rows x, int n, int r)
+add_turned(float *out, const float *x, int n, int r)
 {
 #pragma omp parallel for schedule(static) if ((size_t)n * (size_t)r > PARALLEL_MIN)
 	for (int i = 0; i < n; i++)
-		for (int j = 0; j < r; j++) {
-			float from, to, *at = row_begin(out, i, j, &to);
-			row_load(out, i, j, 1, &to);
-			*at += *row_load(x, j, i, 1, &from);
-			row_store(out, i, j, 1, at);
-		}
+		for (int j = 0; j < r; j++)
+			out[(size_t)i * (size_t)r + (size_t)j] += x[(size_t)j * (size_t)n + (size_t)i];
 }
 
 HONE_SIMD static void

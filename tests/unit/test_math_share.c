@@ -59,12 +59,13 @@ static void
 each_once(int n)
 {
 	struct share s[THREADS];
+	struct meeting m = {0};
 	int done[MOST] = {0};
 #pragma omp parallel num_threads(THREADS)
 	{
 		int thread = omp_get_thread_num(), threads = omp_get_num_threads();
 		share_begin(s, thread, threads, n);
-#pragma omp barrier
+		share_meet(&m, threads);
 		for (int piece; (piece = share_next(s, thread, threads)) >= 0;) {
 #pragma omp atomic
 			done[piece]++;
@@ -85,6 +86,28 @@ test_threads(void **state)
 	each_once(MOST);
 }
 
+/* What the others wrote before a meeting is there after it. */
+static void
+test_meetings(void **state)
+{
+	(void)state;
+	enum { TIMES = 2000 };
+	struct meeting m = {0};
+	int at[THREADS] = {0}, wrong = 0;
+#pragma omp parallel num_threads(THREADS) reduction(+ : wrong)
+	{
+		int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+		for (int i = 1; i <= TIMES; i++) {
+			at[thread] = i;
+			share_meet(&m, threads);
+			for (int t = 0; t < threads; t++)
+				wrong += at[t] != i;
+			share_meet(&m, threads);
+		}
+	}
+	assert_int_equal(wrong, 0);
+}
+
 int
 main(void)
 {
@@ -93,6 +116,7 @@ main(void)
 		cmocka_unit_test(test_from_the_back),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_meetings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
