@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "math/attention_bf16.h"
+#include "math/attention_rows.h"
 #include "math/gemm.h"
 #include "math/simd.h"
 
@@ -67,29 +68,6 @@ all_keys(const struct heads *x, const struct attn_doc *doc, int kh, int D, uint1
 }
 
 /* ---- forward ---- */
-
-/* P = exponentials of the visible scores, row times scale, against the maximum so far, zeros elsewhere; returns what sums
- * of before must be multiplied with. */
-HONE_SIMD static float
-softmax_chunk(uint16_t *P, float *row, float scale, int from, int to, int n, float *max, float *sum)
-{
-	attn_clear_outside(P, from, to, n);
-	if (from >= to)
-		return 1;
-	float most = scale * row_max(row + from, to - from), m = most > *max ? most : *max, acc[LANES] = {0};
-	int j = from;
-	for (; j + LANES <= to; j += LANES)
-		for (int l = 0; l < LANES; l++)
-			acc[l] += row[j + l] = exp_f32(scale * row[j + l] - m);
-	for (int l = 0; j < to; j++, l++)
-		acc[l] += row[j] = exp_f32(scale * row[j] - m);
-	for (j = from; j < to; j++)
-		P[j] = attn_rounded(row[j]);
-	float factor = exp_f32(*max - m);
-	*sum = *sum * factor + lanes_sum(acc);
-	*max = m;
-	return factor;
-}
 
 HONE_SIMD static void
 scale_row(float *x, float a, int n)
@@ -151,7 +129,7 @@ forward_block(const struct attn *a, float *lse, const struct attn_block *b, cons
 		for (int i = 0; i < b->n; i++) {
 			int from, to;
 			visible_in_chunk(b, s, i, c0, n, &from, &to);
-			float factor = softmax_chunk(rows_at(P.rows, i, 0).data, w->S + i * CHUNK, s->scale, from, to, n, &max[i],
+			float factor = attn_softmax_row(rows_at(P.rows, i, 0).data, w->S + i * CHUNK, s->scale, from, to, n, &max[i],
 				&total[i]);
 			if (c0 > first && factor != 1)
 				scale_row(w->sum + (size_t)i * (size_t)ld, factor, D);

@@ -36,21 +36,4 @@ struct arena attn_own_memory(float *memory, size_t each);
 int attn_parts(const struct attn_shape *s, int n_docs);
 void attn_part_heads(const struct attn_shape *s, int kh, int part, int parts, int *h0, int *h1);
 
-/* Clears what is left of a row of n outside [from, to). */
-HONE_INLINE void
-attn_clear_outside(uint16_t *row, int from, int to, int n)
-{
-	memset(row, 0, (size_t)from * sizeof *row);
-	memset(row + to, 0, (size_t)(n - to) * sizeof *row);
-}
-
-/* To bf16, of what is no NaN, or one that arithmetic made: less work than bf16_from_f32. */
-HONE_INLINE uint16_t
-attn_rounded(float f)
-{
-	uint32_t bits;
-	memcpy(&bits, &f, sizeof bits);
-	return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
 #endif

@@ -10,6 +10,7 @@
 #include <omp.h>
 
 #include "math/attention_bf16.h"
+#include "math/attention_rows.h"
 #include "math/gemm.h"
 
 enum {
@@ -133,21 +134,6 @@ keys_start(const struct side *x, int i0)
 
 /* ---- backward ---- */
 
-/* One key's row for queries that see it, [from, to) of n: probabilities, from products of queries and keys and the
- * log-sum-exp that forward kept, and gradients at these products, scale P (dP - delta); zeros for the others. */
-HONE_SIMD static void
-gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, const float *lse,
-	const float *delta, int from, int to, int n)
-{
-	attn_clear_outside(P, from, to, n);
-	attn_clear_outside(dS, from, to, n);
-	for (int i = from; i < to; i++) {
-		float p = exp_f32(scale * S[i] - lse[i]);
-		P[i] = attn_rounded(p);
-		dS[i] = attn_rounded(scale * p * (dP[i] - delta[i]));
-	}
-}
-
 /* P and dS of the block of keys from j0 on, for queries i0 .. i0+n-1, into columns from `at` on. */
 static void
 scores(struct packed_left P, struct packed_left dS, int at, const struct side *x, int j0, int i0, int n,
@@ -158,7 +144,7 @@ scores(struct packed_left P, struct packed_left dS, int at, const struct side *x
 	packed_product(w->dP, BLOCK, &v, &x->dout, i0, n, 0, false);
 	for (int j = 0; j < P.n; j++) {
 		int key = j0 + j - i0, from = least(n, key > 0 ? key : 0), to = least(n, key + x->window);
-		gradient_row(rows_at(P.rows, j, at).data, rows_at(dS.rows, j, at).data, w->S + j * BLOCK, w->dP + j * BLOCK,
+		attn_gradient_row(rows_at(P.rows, j, at).data, rows_at(dS.rows, j, at).data, w->S + j * BLOCK, w->dP + j * BLOCK,
 			x->scale, w->lse + i0, w->delta + i0, from, to < from ? from : to, n);
 	}
 }

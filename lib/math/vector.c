@@ -137,16 +137,12 @@ rows_sum(float *out, struct rows x, int T, int C)
 }
 
 void
-rows_add_turned(struct rows out, struct rows x, int n, int r)
+add_turned(float *out, const float *x, int n, int r)
 {
 #pragma omp parallel for schedule(static) if ((size_t)n * (size_t)r > PARALLEL_MIN)
 	for (int i = 0; i < n; i++)
-		for (int j = 0; j < r; j++) {
-			float from, to, *at = row_begin(out, i, j, &to);
-			row_load(out, i, j, 1, &to);
-			*at += *row_load(x, j, i, 1, &from);
-			row_store(out, i, j, 1, at);
-		}
+		for (int j = 0; j < r; j++)
+			out[(size_t)i * (size_t)r + (size_t)j] += x[(size_t)j * (size_t)n + (size_t)i];
 }
 
 HONE_SIMD static void

@@ -17,7 +17,7 @@ void rows_sum(float *out, struct rows x, int T, int C);              /* out[C] +
 void rows_scale(struct rows x, float by, int T, int C);              /* x[T,C] *= by */
 
 /* out[n,r] += x[r,n], turned. */
-void rows_add_turned(struct rows out, struct rows x, int n, int r);
+void add_turned(float *out, const float *x, int n, int r);
 
 /* out[T,C] = beta out + (gain[C] + offset) * x; gain NULL stands for zeros; out may be x. With beta 0, out need not be
  * initialised. And out[C] += sum over t of x[T,C] * y[T,C] / divisor[C]. */

@@ -162,7 +162,7 @@ adapters_backward(const struct projection *p, struct rows dy, int T, const struc
 		if (a->B.grad) {  /* turned: what is wide is better on the right side */
 			struct rows turned = rows_f32(pass->turned, l->out);
 			product_of(turned, operand_rows(rows_at(p->xA, 0, at), true), operand_rows(own, true), a->r, l->out, T, 1, 0);
-			rows_add_turned(rows_f32(a->B.grad, a->r), turned, l->out, a->r);
+			add_turned(a->B.grad, pass->turned, l->out, a->r);
 		}
 		at += a->r;
 	}
