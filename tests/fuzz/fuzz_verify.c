@@ -1,5 +1,5 @@
-/* hone-verify. The low bits of the first byte say of what: a file; an adapter with its provenance; a run with its logs and an
- * adapter. The third bit has the hashes set right first: the manifest, or the checksum of an object. */
+/* hone-verify. The low bits of the first byte say of what: a file; an adapter with its provenance; a run with its logs and
+ * an adapter. The third bit has the hashes set right first: the manifest, or the checksum of an object. */
 #include <sys/stat.h>
 
 #include "../../tools/verify/verify.h"
