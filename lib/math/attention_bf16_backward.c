@@ -87,12 +87,6 @@ take_keys(struct side *x, const struct attn *a, const struct attn_doc *doc, int 
 	x->k_turned = packed_left(w->k_turned, k, true, x->D, x->n);
 }
 
-HONE_SIMD static float
-dot(const float *a, const float *b, int n)
-{
-	return row_dot(a, b, n);
-}
-
 static void
 take_queries(struct side *x, const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *doc,
 	const struct attn_shape *s, int h, const struct scratch *w)
@@ -104,10 +98,9 @@ take_queries(struct side *x, const struct attn *d, const struct attn *a, const f
 	x->q_turned = packed_right(w->q_turned, q, true, x->D, x->n);
 	x->dout_turned = packed_right(w->dout_turned, dout, true, x->D, x->n);
 	x->dS = (struct packed_right){w->dS_right, x->n, GROUP};
-	float *buf = math_scratch();
 	for (int i = 0; i < x->n; i++) {
 		w->lse[i] = lse[(size_t)(doc->q + i) * (size_t)s->H + (size_t)h];
-		w->delta[i] = dot(row_load(dout, i, 0, x->D, buf), row_load(out, i, 0, x->D, buf + x->D), x->D);
+		w->delta[i] = attn_dot(rows_at(dout, i, 0).data, rows_at(out, i, 0).data, x->D);
 	}
 }
 
