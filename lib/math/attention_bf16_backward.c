@@ -87,12 +87,6 @@ take_keys(struct side *x, const struct attn *a, const struct attn_doc *doc, int 
 	x->k_turned = packed_left(w->k_turned, k, true, x->D, x->n);
 }
 
-HONE_SIMD static float
-dot(const float *a, const float *b, int n)
-{
-	return row_dot(a, b, n);
-}
-
 static void
 take_queries(struct side *x, const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *doc,
 	const struct attn_shape *s, int h, const struct scratch *w)
@@ -104,10 +98,9 @@ take_queries(struct side *x, const struct attn *d, const struct attn *a, const f
 	x->q_turned = packed_right(w->q_turned, q, true, x->D, x->n);
 	x->dout_turned = packed_right(w->dout_turned, dout, true, x->D, x->n);
 	x->dS = (struct packed_right){w->dS_right, x->n, GROUP};
-	float *buf = math_scratch();
 	for (int i = 0; i < x->n; i++) {
 		w->lse[i] = lse[(size_t)(doc->q + i) * (size_t)s->H + (size_t)h];
-		w->delta[i] = dot(row_load(dout, i, 0, x->D, buf), row_load(out, i, 0, x->D, buf + x->D), x->D);
+		w->delta[i] = attn_dot(rows_at(dout, i, 0).data, rows_at(out, i, 0).data, x->D);
 	}
 }
 
@@ -179,28 +172,6 @@ backward_queries(const struct side *x, int g0, const struct scratch *w)
 	}
 }
 
-/* to[n,D] out of from[D,n], ld from row to row. */
-HONE_SIMD static void
-turn_back(float *to, const float *from, int ld, int n, int D)
-{
-	enum { SIDE = 16 };
-	for (int j0 = 0; j0 < n; j0 += SIDE)
-		for (int c0 = 0; c0 < D; c0 += SIDE)
-			for (int j = j0; j < n && j < j0 + SIDE; j++)
-				for (int c = c0; c < D && c < c0 + SIDE; c++)
-					to[(size_t)j * (size_t)D + (size_t)c] = from[(size_t)c * (size_t)ld + (size_t)j];
-}
-
-static void
-store_queries(struct rows dq, const struct side *x, const struct scratch *w)
-{
-	for (int i = 0; i < x->n; i += BLOCK) {
-		int n = least(BLOCK, x->n - i);
-		turn_back(w->dk, w->dq + i, round_up(x->n, BLOCK), n, x->D);
-		rows_copy(rows_at(dq, i, 0), rows_f32(w->dk, x->D), n, x->D);
-	}
-}
-
 /* One query head's gradients at keys, [len,D], or values: in [T,H,D] twice, a document's heads one after the other. */
 static float *
 partial_of(float *partial, const struct attn_doc *doc, const struct attn_shape *s, int T, int h, bool values)
@@ -209,21 +180,43 @@ partial_of(float *partial, const struct attn_doc *doc, const struct attn_shape *
 	return partial + (values ? all : 0) + (size_t)doc->k * (size_t)s->H * D + (size_t)h * (size_t)doc->n * D;
 }
 
-static void
-backward_head(const struct side *x, float *dk, float *dv, const struct scratch *w)
+HONE_SIMD static void
+add(float *out, const float *x, int n)
 {
-	int ld = attn_padded(x->D);
+	for (int i = 0; i < n; i++)
+		out[i] += x[i];
+}
+
+/* n rows of a block's sums to [n,D], or added there. */
+static void
+put_rows(float *to, const float *sums, int n, int D, bool further)
+{
+	int ld = attn_padded(D);
+	for (int i = 0; i < n; i++, to += D, sums += ld)
+		if (further)
+			add(to, sums, D);
+		else
+			memcpy(to, sums, (size_t)D * sizeof *to);
+}
+
+/* dk and dv [len,D] are set, or added to. */
+static void
+backward_head(const struct side *x, float *dk, float *dv, bool further, const struct scratch *w)
+{
 	for (int g0 = 0; g0 < x->n; g0 += GROUP) {
 		for (int j0 = g0; j0 < least(x->n, g0 + GROUP); j0 += BLOCK) {
 			int n = least(BLOCK, x->n - j0);
+			size_t at = (size_t)j0 * (size_t)x->D;
 			backward_keys(x, j0, g0, w);
-			rows_copy(rows_f32(dk + (size_t)j0 * (size_t)x->D, x->D), rows_f32(w->dk, ld), n, x->D);
-			rows_copy(rows_f32(dv + (size_t)j0 * (size_t)x->D, x->D), rows_f32(w->dv, ld), n, x->D);
+			put_rows(dk + at, w->dk, n, x->D, further);
+			put_rows(dv + at, w->dv, n, x->D, further);
 		}
 		backward_queries(x, g0, w);
 	}
 }
 
+/* The heads of the first part are added up as they come; any other has a place of its own until all can be added in the
+ * order of the heads. */
 static void
 backward_part(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *doc,
 	const struct attn_shape *s, int kh, int h0, int h1, float *partial, int T, const struct scratch *w)
@@ -234,28 +227,26 @@ backward_part(const struct attn *d, const struct attn *a, const float *lse, cons
 	for (int h = h0; h < h1; h++) {
 		take_queries(&x, d, a, lse, doc, s, h, w);
 		packed_begin();
-		backward_head(&x, partial_of(partial, doc, s, T, h, false), partial_of(partial, doc, s, T, h, true), w);
+		bool first = h0 == kh * (s->H / s->K);
+		int place = first ? h0 : h;
+		backward_head(&x, partial_of(partial, doc, s, T, place, false), partial_of(partial, doc, s, T, place, true),
+			first && h > h0, w);
 		packed_end();
-		store_queries(attn_head_rows(&d->q, doc->q, h), &x, w);
+		packed_turn(attn_head_rows(&d->q, doc->q, h), rows_f32(w->dq, round_up(x.n, BLOCK)), x.n, x.D);
 	}
 }
 
-HONE_SIMD static void
-add(float *out, const float *x, int n)
-{
-	for (int i = 0; i < n; i++)
-		out[i] += x[i];
-}
-
-/* Gradients of a key head's keys or values, of rows j0 .. j0+n-1: the sum of those of its query heads. */
+/* Gradients of a key head's keys or values, of rows j0 .. j0+n-1: the sum of those of its query heads, of which the first
+ * part's are added up. */
 static void
 sum_heads(const struct heads *out, const struct attn_doc *doc, const struct attn_shape *s, int kh, int j0, int n,
-	float *partial, int T, bool values)
+	float *partial, int T, int parts, bool values)
 {
-	int group = s->H / s->K, D = s->D;
+	int group = s->H / s->K, D = s->D, h0, h1;
 	size_t at = (size_t)j0 * (size_t)D;
-	float *sum = partial_of(partial, doc, s, T, kh * group, values) + at;
-	for (int h = kh * group + 1; h < (kh + 1) * group; h++)
+	attn_part_heads(s, kh, 0, parts, &h0, &h1);
+	float *sum = partial_of(partial, doc, s, T, h0, values) + at;
+	for (int h = h1; h < (kh + 1) * group; h++)
 		add(sum, partial_of(partial, doc, s, T, h, values) + at, n * D);
 	rows_copy(attn_head_rows(out, doc->k + j0, kh), rows_f32(sum, D), n, D);
 }
@@ -284,7 +275,7 @@ attn_bf16_backward(const struct attn *d, const struct attn *a, const float *lse,
 		for (int kh = 0; kh < s->K; kh++)
 			for (int j0 = 0; j0 < docs[i].n; j0 += BLOCK) {
 				int n = least(BLOCK, docs[i].n - j0);
-				sum_heads(&d->k, &docs[i], s, kh, j0, n, scratch, T, false);
-				sum_heads(&d->v, &docs[i], s, kh, j0, n, scratch, T, true);
+				sum_heads(&d->k, &docs[i], s, kh, j0, n, scratch, T, parts, false);
+				sum_heads(&d->v, &docs[i], s, kh, j0, n, scratch, T, parts, true);
 			}
 }

@@ -76,3 +76,26 @@ attn_gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, fl
 	clear_outside(dS, from, to, n);
 	gradient_row(P, dS, S, dP, scale, lse, delta, from, to);
 }
+
+HONE_SIMD static float
+dot(const uint16_t *a, const uint16_t *b, int n)
+{
+	float acc[LANES] = {0};
+	int i = 0;
+	for (; i + LANES <= n; i += LANES)
+		for (int l = 0; l < LANES; l++)
+			acc[l] += bf16_to_f32(a[i + l]) * bf16_to_f32(b[i + l]);
+	for (int l = 0; i < n; i++, l++)
+		acc[l] += bf16_to_f32(a[i]) * bf16_to_f32(b[i]);
+	return lanes_sum(acc);
+}
+
+float
+attn_dot(const uint16_t *a, const uint16_t *b, int n)
+{
+#ifdef __x86_64__
+	if (bf16_kernel())
+		return attn_dot_avx512(a, b, n);
+#endif
+	return dot(a, b, n);
+}

@@ -17,9 +17,13 @@ float attn_softmax_row(uint16_t *P, float *S, float scale, int from, int to, int
 void attn_gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, const float *lse,
 	const float *delta, int from, int to, int n);
 
+/* The sum of a[i] b[i], of n bf16 each. */
+float attn_dot(const uint16_t *a, const uint16_t *b, int n);
+
 /* The same with AVX-512 and its bf16, where there is a kernel for products. */
 float attn_softmax_row_avx512(uint16_t *P, const float *S, float scale, int from, int to, int n, float *max, float *sum);
 void attn_gradient_row_avx512(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, const float *lse,
 	const float *delta, int from, int to, int n);
+float attn_dot_avx512(const uint16_t *a, const uint16_t *b, int n);
 
 #endif

@@ -105,4 +105,15 @@ attn_gradient_row_avx512(uint16_t *P, uint16_t *dS, const float *S, const float 
 	}
 }
 
+AVX512 float
+attn_dot_avx512(const uint16_t *a, const uint16_t *b, int n)
+{
+	__m512 sum = _mm512_setzero_ps();
+	for (int i = 0; i < n; i += 16) {
+		__mmask16 m = lanes16(n - i);
+		sum = _mm512_fmadd_ps(bf16_widen(_mm256_maskz_loadu_epi16(m, a + i)), bf16_widen(_mm256_maskz_loadu_epi16(m, b + i)), sum);
+	}
+	return _mm512_reduce_add_ps(sum);
+}
+
 #endif

@@ -26,11 +26,18 @@ round_row(uint16_t *to, const float *from, int n)
 	}
 }
 
+/* Whether it lies in memory as bf16. */
+static bool
+is_bf16(const struct operand *o)
+{
+	return !o->w && o->rows.type == NUM_BF16;
+}
+
 /* Stored rows r .. r+n-1 and columns c .. c+nc-1 as bf16: where they lie, or converted into scratch; n <= BLOCK. */
 static const uint16_t *
 fetch(const struct operand *o, int r, int n, int c, int nc, float *scratch, size_t *ld)
 {
-	if (!o->w && o->rows.type == NUM_BF16) {
+	if (is_bf16(o)) {
 		*ld = (size_t)o->rows.ld;
 		return rows_at(o->rows, r, c).data;
 	}
@@ -254,9 +261,10 @@ bf16_pack_a(uint16_t *to, size_t lda, const struct operand *a, int n0, int nn, i
 			rows_of_columns(to + k, lda, from, ld, nn, some, k_pad - k < BLOCK ? k_pad - k : BLOCK);
 		}
 	} else {
+		const int stretch = is_bf16(a) ? kn : STRETCH;
 		for (int i = 0; i < nn; i++)
-			for (int k = 0; k < kn; k += STRETCH) {
-				int some = kn - k < STRETCH ? kn - k : STRETCH;
+			for (int k = 0; k < kn; k += stretch) {
+				int some = kn - k < stretch ? kn - k : stretch;
 				const uint16_t *from = fetch(a, n0 + i, 1, k0 + k, some, scratch, &ld);
 				memcpy(to + (size_t)i * lda + k, from, (size_t)some * sizeof *to);
 			}

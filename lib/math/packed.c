@@ -83,10 +83,11 @@ product_fp32(float *c, int ldc, const struct packed_left *a, const struct packed
 
 #ifdef __x86_64__
 
+/* With zeros behind the rows up to k_pad. */
 static void
-left_bf16(struct packed_left *a, const struct operand *x)
+left_bf16(struct packed_left *a, const struct operand *x, int k_pad)
 {
-	bf16_pack_a(a->rows.data, (size_t)a->rows.ld, x, 0, a->n, a->n, 0, a->k, a->rows.ld, math_scratch());
+	bf16_pack_a(a->rows.data, (size_t)a->rows.ld, x, 0, a->n, a->n, 0, a->k, k_pad, math_scratch());
 }
 
 static void
@@ -121,8 +122,9 @@ product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct p
 
 /* There never is one. */
 static void
-left_bf16(struct packed_left *a, const struct operand *x)
+left_bf16(struct packed_left *a, const struct operand *x, int k_pad)
 {
+	(void)k_pad;
 	left_fp32(a, x);
 }
 
@@ -148,10 +150,25 @@ packed_left(void *memory, struct rows x, bool k_rows, int n, int k)
 	struct packed_left a = packed_left_rows(memory, n, k);
 	const struct operand from = operand_rows(x, k_rows);
 	if (bf16_kernel())
-		left_bf16(&a, &from);
+		left_bf16(&a, &from, a.rows.ld);
 	else
 		left_fp32(&a, &from);
 	return a;
+}
+
+/* As many rows at a time as are sure to find the scratch large enough. */
+void
+packed_turn(struct rows to, struct rows x, int n, int k)
+{
+	enum { ROWS = 1024 };
+	for (int i = 0; i < n; i += ROWS) {
+		struct packed_left turned = {rows_at(to, i, 0), n - i < ROWS ? n - i : ROWS, k};
+		const struct operand from = operand_rows(rows_at(x, 0, i), true);
+		if (bf16_kernel())
+			left_bf16(&turned, &from, k);
+		else
+			left_fp32(&turned, &from);
+	}
 }
 
 struct packed_right

@@ -30,6 +30,9 @@ size_t packed_right_size(int n, int k);
 struct packed_left packed_left(void *memory, struct rows x, bool k_rows, int n, int k);
 struct packed_right packed_right(void *memory, struct rows x, bool k_rows, int n, int k);
 
+/* to[n,k], of bf16, out of x[k,n], of either. */
+void packed_turn(struct rows to, struct rows x, int n, int k);
+
 /* A left side whose rows are still to be written, up to k; what is behind them is zero. */
 struct packed_left packed_left_rows(void *memory, int n, int k);
 
