@@ -35,7 +35,7 @@ whole() {
     fi
     setsid "$retrain" conf >/dev/null 2>err 3>&- &
     pid=$!
-    sleep "$(printf '0.%03d' "$((RANDOM % 900))")"
+    sleep "$(printf '0.%03d' "$((RANDOM % 400))")"
     kill -KILL -- "-$pid" 2>/dev/null || :
     status=0
     { wait "$pid"; } 2>/dev/null || status=$?
