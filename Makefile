@@ -171,7 +171,7 @@ $(B)/tests/helpers/interpose.so: tests/helpers/preload/interpose.c tests/helpers
 
 # A fuzz target is linked with libFuzzer where there is clang, else with a main that runs the inputs it is given. Targets of
 # tools take the objects of these.
-FUZZ_TOOLS = fuzz_checkpoint=train fuzz_merge=merge fuzz_report=report fuzz_prepare=prepare fuzz_subject=eval
+FUZZ_TOOLS = fuzz_checkpoint=train fuzz_merge=merge fuzz_report=report fuzz_prepare=prepare fuzz_subject=eval fuzz_verify=verify
 fuzz_tool = $(patsubst $(1)=%,%,$(filter $(1)=%,$(FUZZ_TOOLS)))
 fuzz_objects = $(if $(call fuzz_tool,$(1)),$(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/$(call fuzz_tool,$(1))/*.c))))
 $(B)/tests/fuzz/damage: $(B)/tests/fuzz/damage.o $(B)/tests/fuzz/fuzz.o $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard tools/train/*.c))) \
@@ -254,7 +254,7 @@ ANALYZED = $(CC) $(filter-out -fopenmp,$(ALL_CFLAGS)) -O1
 
 ## analyze: the sources through gcc's -fanalyzer
 analyze:
-	@tests/analyze.sh .analyzer-exceptions '$(ANALYZED)' $(filter-out tests/unit/% tests/fuzz/%,$(C_SRC))
+	@tests/analyze.sh .analyzer-exceptions '$(ANALYZED)' $(filter-out tests/unit/% tests/fuzz/% %/interpose.c,$(C_SRC))
 
 ## format: clang-format in place
 format:

@@ -16,6 +16,7 @@ err_set(struct err *e, int code, const char *fmt, ...)
 	va_list ap;
 	va_start(ap, fmt);
 	e->code = code;
+	e->sys = 0;
 	vsnprintf(e->msg, sizeof e->msg, fmt, ap);
 	va_end(ap);
 	return -1;
@@ -37,6 +38,7 @@ err_sys(struct err *e, int code, const char *fmt, ...)
 	va_list ap;
 	va_start(ap, fmt);
 	e->code = code_of(code, saved);
+	e->sys = saved;
 	vsnprintf(e->msg, sizeof e->msg, fmt, ap);
 	va_end(ap);
 	append(e, strlen(e->msg), ": ");

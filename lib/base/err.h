@@ -23,6 +23,7 @@ enum {
 struct err {
 	int code;
 	char msg[1024];  /* lower case, subject quoted, no full stop */
+	int sys;         /* the errno that err_sys told, or 0 */
 };
 
 /* Fills *e and returns -1, so that a caller can `return err_set(e, ERR_DATA, "...")`. */

@@ -11,10 +11,14 @@
 
 /* ---- input ---- */
 
+/* A descriptor of a file to be read, with further flags of open; a directory is refused. −1 is an error. */
+int file_open(const char *path, int flags, struct err *e);
+
 /* Appends a whole file of at most `max` bytes to b. */
 int file_read(const char *path, size_t max, struct buf *b, struct err *e);
 
-/* A regular file mapped read-only. */
+/* A regular file mapped read-only. When it is cut short, or its disk fails, while it is used, the process ends with ERR_IO
+ * and a message. */
 struct map {
 	const uint8_t *data;
 	size_t size;

@@ -1,10 +1,9 @@
-#define _DEFAULT_SOURCE  /* madvise, realpath */
+#define _DEFAULT_SOURCE  /* realpath */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +12,8 @@
 
 enum { IN_BUFFER = 1 << 18 };
 
-static int
-open_input(const char *path, int flags, struct err *e)
+int
+file_open(const char *path, int flags, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 	if (fd < 0)
@@ -49,48 +48,6 @@ file_read(const char *path, size_t max, struct buf *b, struct err *e)
 	if (n > 0)
 		return err_set(e, ERR_DATA, "'%s': larger than the %zu bytes that such a file may have", path, max);
 	return n < 0 ? -1 : 0;
-}
-
-int
-map_open(struct map *m, const char *path, struct err *e)
-{
-	int fd = open_input(path, O_NONBLOCK, e);  /* a pipe is refused, not waited for */
-	if (fd < 0)
-		return -1;
-	struct stat st;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return err_set(e, ERR_NOINPUT, "'%s' is not a regular file", path);
-	}
-	*m = (struct map){.size = (size_t)st.st_size};
-	if (m->size) {
-		void *p = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (p == MAP_FAILED) {
-			err_sys(e, ERR_IO, "cannot map '%s'", path);
-			close(fd);
-			return -1;
-		}
-		m->data = p;
-	}
-	close(fd);
-	return 0;
-}
-
-void
-map_close(struct map *m)
-{
-	if (m->data)
-		munmap((void *)m->data, m->size);
-	*m = (struct map){0};
-}
-
-void
-map_forget(const void *at, size_t n)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at_byte = (uintptr_t)at;
-	uintptr_t from = at_byte / page * page, to = (at_byte + n) / page * page;
-	if (from < to)
-		madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 bool
@@ -139,7 +96,7 @@ in_open(struct in *in, const char *path, struct err *e)
 	*in = (struct in){.fd = STDIN_FILENO, .name = path};
 	if (strcmp(path, "-") == 0)
 		in->name = "standard input";
-	else if ((in->fd = open_input(path, 0, e)) < 0)
+	else if ((in->fd = file_open(path, 0, e)) < 0)
 		return -1;
 	GROW(in->data, in->cap, IN_BUFFER);
 	return 0;

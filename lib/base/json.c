@@ -92,21 +92,25 @@ shortest_text(const json_t *o, size_t flags)
 	return text;
 }
 
+void
+json_put(struct out *out, const json_t *o, size_t flags, const char *end)
+{
+	char *text = shortest_text(o, flags);
+	out_puts(out, text);
+	out_puts(out, end);
+	free(text);
+}
+
 int
 json_write_file(const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e)
 {
+	struct out out;
 	if (!o)
 		return err_set(e, ERR_BUG, "'%s': cannot be written as JSON", path);
-	char *text = shortest_text(o, flags);
-	struct out out;
-	int rc = out_open(&out, path, force, e);
-	if (rc == 0) {
-		out_puts(&out, text);
-		out_puts(&out, end);
-		rc = out_commit(&out, e);
-	}
-	free(text);
-	return rc;
+	if (out_open(&out, path, force, e) < 0)
+		return -1;
+	json_put(&out, o, flags, end);
+	return out_commit(&out, e);
 }
 
 static int
@@ -155,6 +159,13 @@ json_get_bool(const json_t *o, const char *key, bool *out, struct err *e)
 	return 0;
 }
 
+const char *
+json_text(const json_t *v)
+{
+	const char *s = json_string_value(v);
+	return s && strlen(s) == json_string_length(v) ? s : NULL;
+}
+
 int
 json_get_string(const json_t *o, const char *key, const char **out, struct err *e)
 {
@@ -163,9 +174,9 @@ json_get_string(const json_t *o, const char *key, const char **out, struct err *
 		return 0;
 	if (!json_is_string(v))
 		return wrong(key, "a string", e);
-	if (strlen(json_string_value(v)) != json_string_length(v))
+	if (!json_text(v))
 		return wrong(key, "a string without NUL", e);
-	*out = json_string_value(v);
+	*out = json_text(v);
 	return 0;
 }
 

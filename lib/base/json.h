@@ -8,6 +8,8 @@
 
 #include "base/err.h"
 
+struct out;
+
 /* Makes jansson end the process when memory is out, as base/mem.h does, so that what it returns can be NULL only for what a
  * text or a value is. Every tool does this first (opt_parse). */
 void json_use_xmalloc(void);
@@ -22,8 +24,11 @@ int json_read_optional(const char *path, size_t max, json_t **o, struct err *e);
 /* JSON text in memory; `name` is what errors call it. A new reference, or NULL. */
 json_t *json_read(const char *name, const char *text, size_t n, struct err *e);
 
-/* Writes o as a file of its own (base/file.h's rules), `end` behind it. `flags` are those of json_dumps; reals
- * are written with as few digits as read back to the same value. */
+/* Puts o's text into an output, `end` behind it. `flags` are those of json_dumps; reals are written with as few digits as
+ * read back to the same value. */
+void json_put(struct out *out, const json_t *o, size_t flags, const char *end);
+
+/* The same as a file of its own (base/file.h's rules). */
 int json_write_file(
 	const char *path, bool force, const json_t *o, size_t flags, const char *end, struct err *e);
 
@@ -33,6 +38,10 @@ int json_get_int(const json_t *o, const char *key, int64_t min, int64_t max, int
 int json_get_double(const json_t *o, const char *key, double *out, struct err *e);
 int json_get_bool(const json_t *o, const char *key, bool *out, struct err *e);
 int json_get_string(const json_t *o, const char *key, const char **out, struct err *e);  /* points into o */
+
+/* The string that v is, or NULL where it is none or has a NUL within, so that its bytes up to NUL are all of it; points
+ * into v. */
+const char *json_text(const json_t *v);
 
 /* A number, or null when x is not finite, which JSON cannot say; a new reference. */
 json_t *json_number(double x);

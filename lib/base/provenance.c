@@ -1,5 +1,6 @@
 #include "base/provenance.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,15 +38,18 @@ provenance_add(json_t *p, const char *what, const char *path, const char *finger
 	return one;
 }
 
-void
-provenance_add_file(json_t *p, const char *what, const char *path)
+int
+provenance_add_file(json_t *p, const char *what, const char *path, struct err *e)
 {
 	char hash[HASH_HEX] = "";
-	struct err ignored;
 	struct stat st;
-	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && hash_file(path, hash, &ignored) < 0)
-		*hash = '\0';
+	bool there = stat(path, &st) == 0;
+	if (!there && errno != ENOENT && errno != ENOTDIR)  /* "-" is none */
+		return err_sys(e, ERR_IO, "cannot read '%s'", path);
+	if (there && S_ISREG(st.st_mode) && hash_file(path, hash, e) < 0)
+		return -1;
 	provenance_add(p, what, path, hash);
+	return 0;
 }
 
 int

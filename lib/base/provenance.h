@@ -26,8 +26,8 @@ json_t *provenance_new(json_t *settings);
 /* Adds an input; path and fingerprint may be NULL. Returns the entry, borrowed. */
 json_t *provenance_add(json_t *p, const char *what, const char *path, const char *fingerprint);
 
-/* Adds a file, with its hash where it is one that can be read a second time. */
-void provenance_add_file(json_t *p, const char *what, const char *path);
+/* Adds a file, with its hash where it is one that can be read a second time; that it cannot be read then is an error. */
+int provenance_add_file(json_t *p, const char *what, const char *path, struct err *e);
 
 /* Writes DIR/provenance.json. */
 int provenance_write(const json_t *p, const char *dir, struct err *e);

@@ -93,7 +93,7 @@ static int
 check_init(const json_t *v, struct err *e)
 {
 	static const char *const harmless[] = {"gaussian", "eva", "orthogonal"};
-	const char *s = json_string_value(v);
+	const char *s = json_text(v);
 	if (!v || json_is_null(v) || json_is_boolean(v))
 		return 0;
 	for (size_t i = 0; s && i < sizeof harmless / sizeof *harmless; i++)
@@ -121,14 +121,27 @@ check_kind(const json_t *root, struct err *e)
 }
 
 static bool
-is_list_of(const json_t *v, json_type type)
+is_integer(const json_t *v)
+{
+	return json_is_integer(v);
+}
+
+/* An empty name would be the end of every module's. */
+static bool
+is_name(const json_t *v)
+{
+	return json_text(v) && *json_text(v);
+}
+
+static bool
+is_list_of(const json_t *v, bool is_item(const json_t *))
 {
 	size_t i;
 	json_t *item;
 	if (!json_is_array(v))
 		return false;
 	json_array_foreach((json_t *)v, i, item)
-		if (json_typeof(item) != type)
+		if (!is_item(item))
 			return false;
 	return true;
 }
@@ -145,7 +158,7 @@ static int
 get_names(const json_t *root, const char *key, bool or_string, const json_t **out, struct err *e)
 {
 	*out = member(root, key);
-	if (!*out || is_list_of(*out, JSON_STRING) || (or_string && json_is_string(*out)))
+	if (!*out || is_list_of(*out, is_name) || (or_string && json_text(*out)))
 		return 0;
 	return err_set(e, ERR_CONFIG, "'%s' is not a list of names%s", key, or_string ? " or a string" : "");
 }
@@ -206,7 +219,7 @@ get_modules(struct adapter_config *c, struct err *e)
 		return -1;
 	c->layers_to_transform = member(c->root, "layers_to_transform");
 	if (c->layers_to_transform && !json_is_integer(c->layers_to_transform) &&
-		!is_list_of(c->layers_to_transform, JSON_INTEGER))
+		!is_list_of(c->layers_to_transform, is_integer))
 		return err_set(
 			e, ERR_CONFIG, "'layers_to_transform' is neither a number nor a list of numbers");
 	return 0;

@@ -58,8 +58,8 @@ check_metadata(const json_t *metadata, struct err *e)
 static int
 parse_dtype(const json_t *v, enum st_dtype *d, struct err *e)
 {
-	const char *name = json_string_value(v);
-	if (!name || json_string_length(v) != strlen(name))
+	const char *name = json_text(v);
+	if (!name)
 		return err_set(e, ERR_DATA, "'dtype' is missing or not a string");
 	if (st_dtype_parse(name, d) < 0)
 		return err_set(e, ERR_CONFIG, "dtype '%s' is not supported", name);

@@ -42,9 +42,8 @@ order_by_name(const void *va, const void *vb)
 static bool
 is_base_name(const json_t *v)
 {
-	const char *s = json_string_value(v);
-	return s && *s && strlen(s) == json_string_length(v) && !strchr(s, '/') && strcmp(s, ".") != 0 &&
-		strcmp(s, "..") != 0;
+	const char *s = json_text(v);
+	return s && *s && !strchr(s, '/') && strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
 }
 
 /* The distinct values of the weight map, sorted, as w's file names. */

@@ -142,7 +142,7 @@ is_sliding(const json_t *types, int layer, bool dflt, bool *out, struct err *e)
 	*out = dflt;
 	if (!json_is_array(types))
 		return 0;
-	const char *type = json_string_value(json_array_get(types, (size_t)layer));
+	const char *type = json_text(json_array_get(types, (size_t)layer));
 	if (!type || (strcmp(type, "full_attention") != 0 && strcmp(type, "sliding_attention") != 0))
 		return err_set(e, ERR_CONFIG, "'layer_types' has %s for layer %d (full_attention and sliding_attention are known)",
 			type ? type : "nothing", layer);

@@ -2,17 +2,16 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "text/unicode.h"
 
 const char *
 component_type(const json_t *j, const char *what, struct err *e)
 {
-	const json_t *type = json_object_get(j, "type");
-	if (!json_is_string(type) || strlen(json_string_value(type)) != json_string_length(type)) {
+	const char *type = json_text(json_object_get(j, "type"));
+	if (!type)
 		err_set(e, ERR_CONFIG, "'%s' is not an object with a 'type'", what);
-		return NULL;
-	}
-	return json_string_value(type);
+	return type;
 }
 
 int

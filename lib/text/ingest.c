@@ -1,8 +1,10 @@
 #include "text/ingest.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/provenance.h"
@@ -364,13 +366,24 @@ making_release(struct making *m)
 	free(m->to_held_out);
 }
 
+/* 1 or 0; what cannot be looked at is an error, not a file. */
+static int
+is_directory(const char *path, struct err *e)
+{
+	struct stat st;
+	if (stat(path, &st) == 0)
+		return S_ISDIR(st.st_mode);
+	return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(e, ERR_NOINPUT, "cannot open '%s'", path);
+}
+
 int
 ingest_open(struct ingested *in, const char *const *paths, size_t n, const char *model_dir, const struct ingest_options *opt,
 	struct err *e)
 {
 	*in = (struct ingested){0};
-	if (n == 1 && opt->held_out == 0 && path_is_dir(paths[0]))
-		return (in->dataset = dataset_open(paths[0], e)) ? 0 : -1;
+	int alone = n == 1 && opt->held_out == 0 ? is_directory(paths[0], e) : 0;
+	if (alone != 0)
+		return alone > 0 && (in->dataset = dataset_open(paths[0], e)) ? 0 : -1;
 	struct making m = {.opt = opt, .model_dir = model_dir, .n = n, .source = xcalloc(n, sizeof *m.source)};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < n; i++) {
@@ -413,7 +426,7 @@ check_tokenizer(struct ingested *in, const char *path, const char *model_dir, bo
 		return 0;
 	struct tokenizer *t = tokenizer_open(model_dir, e);
 	if (!t)
-		return e->code == ERR_NOINPUT ? 0 : -1;
+		return e->code == ERR_NOINPUT && e->sys == 0 ? 0 : -1;  /* none; not one that cannot be opened */
 	snprintf(in->tokenizer, sizeof in->tokenizer, "%s", tokenizer_fingerprint(t));
 	tokenizer_free(t);
 	if (other || strcmp(in->tokenizer, made_with) == 0)

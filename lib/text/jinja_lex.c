@@ -134,24 +134,25 @@ lex_raw(struct lexer *x)
 
 /* ---- inside a tag ---- */
 
-static int
+static uint32_t
 hex_value(char c)
 {
-	return isdigit((unsigned char)c) ? c - '0' : (tolower((unsigned char)c) - 'a') + 10;
+	return (uint32_t)(isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10);
 }
 
-/* \xhh, \uhhhh, \Uhhhhhhhh: the character; returns how many digits were taken. */
+/* \xhh, \uhhhh, \Uhhhhhhhh: the character; returns how many digits were taken, at most 8. */
 static size_t
 hex_escape(struct lexer *x, struct str s, size_t digits, struct strbuf *b)
 {
-	int32_t u = 0;
+	uint32_t u = 0;
 	for (size_t i = 0; i < digits; i++) {
-		if (i >= s.n || !isxdigit((unsigned char)s.p[i]) || u > 0xfffffff)
+		if (i >= s.n || !isxdigit((unsigned char)s.p[i]))
 			jinja_fail(x->c, "a string has a wrong escape");
 		u = u * 16 + hex_value(s.p[i]);
 	}
 	utf8proc_uint8_t bytes[4];
-	utf8proc_ssize_t n = utf8proc_codepoint_valid(u) ? utf8proc_encode_char(u, bytes) : 0;
+	bool is_char = u <= 0x10ffff && utf8proc_codepoint_valid((utf8proc_int32_t)u);
+	utf8proc_ssize_t n = is_char ? utf8proc_encode_char((utf8proc_int32_t)u, bytes) : 0;
 	if (n <= 0)
 		jinja_fail(x->c, "a string has an escape that is no character");
 	strbuf_add(b, (const char *)bytes, (size_t)n);

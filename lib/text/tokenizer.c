@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -152,6 +153,16 @@ load_directory(struct tokenizer *t, const char *dir, struct err *e)
 	return rc;
 }
 
+/* What cannot be looked at is not taken for a file. */
+static int
+load(struct tokenizer *t, const char *path, struct err *e)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return err_sys(e, ERR_NOINPUT, "cannot open '%s'", path);
+	return S_ISDIR(st.st_mode) ? load_directory(t, path, e) : load_file(t, path, NULL, e);
+}
+
 struct tokenizer *
 tokenizer_open(const char *path, struct err *e)
 {
@@ -159,7 +170,7 @@ tokenizer_open(const char *path, struct err *e)
 	uni_init();
 	t->vocab = &t->bpe.vocab;
 	t->bos = t->eos = -1;
-	if ((path_is_dir(path) ? load_directory(t, path, e) : load_file(t, path, NULL, e)) < 0) {
+	if (load(t, path, e) < 0) {
 		tokenizer_free(t);
 		return NULL;
 	}

@@ -39,16 +39,21 @@ one_wins() {
   rm -f err* out[0-9]
 }
 
+# some_win STATUSES: of these (a pattern of grep) are all statuses, and 0 is among them
+some_win() {
+  printf '%s ' "${statuses[@]}"
+  cat err* || :
+  [ -z "$(printf '%s\n' "${statuses[@]}" | grep -vx "$1")" ]
+  printf '%s\n' "${statuses[@]}" | grep -qx 0
+  rm -f err* out[0-9]
+}
+
 # one_trains STEPS: of several that train `run`, those that come while it is trained end with 75, and with 0 those that find
 # it finished; each step was made once
 one_trains() {
-  printf '%s ' "${statuses[@]}"
-  cat err* || :
-  [ -z "$(printf '%s\n' "${statuses[@]}" | grep -vx '0\|75')" ]
-  printf '%s\n' "${statuses[@]}" | grep -qx 0
+  some_win '0\|75'
   diff <(jq -r 'select(.event == "train").step' run/metrics.jsonl) <(seq "$1")
   [ -e run/final/adapter_config.json ]
-  rm -f err* out[0-9]
 }
 
 nothing_staged() {

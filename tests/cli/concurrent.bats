@@ -58,6 +58,19 @@ setup() {
   "$hone_bin/hone-pack" --verify data
 }
 
+@test "concurrent: hone-prepare leaves the data alone while another one writes its report" {
+  words
+  prepare() { "$hone_bin/hone-prepare" -q --format jsonl --validation 0.25 -o parts --report report.json rows.jsonl; }
+  exec 9>.report.json.hone-1
+  flock 9
+  fails 75 "'report.json' is being written by another process" prepare
+  [ ! -e parts.train.jsonl ]
+  exec 9>&-
+  prepare
+  "$hone_bin/hone-verify" -q report.json
+  nothing_staged
+}
+
 @test "concurrent: ten trainings, evaluations, merges and reports" {
   small_model
   ten "$hone_bin/hone-train" -q -m model -t rows.jsonl -o run --max-steps 3 --batch-size 8 --learning-rate 1e-3 -v rows.jsonl

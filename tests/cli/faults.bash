@@ -160,6 +160,29 @@ faults_generate() {
   faulty empty -o out.jsonl -s "$in/prompts.jsonl" -- hone-generate -m "$in/model" -n 3 -o out.jsonl
 }
 
+# hone-verify goes on with the next thing when one cannot be read, so that a disk that fails for good is told once for each:
+# of a run, which holds several, faults that come once. A name that cannot be looked at (stat) and is then found missing is
+# damage to it.
+faulty_verify() {
+  faulty empty -f memory,map,open,read,closeread,list -- hone-verify "$1"
+}
+
+faults_verify() {
+  faulty_verify "$in/run/final"
+}
+
+faults_verify_data() {
+  faulty_verify "$in/data"
+}
+
+faults_verify_file() {
+  faulty_verify "$in/tokens"
+}
+
+faults_verify_run() {
+  faulty empty -f map,open,list,closeread -- hone-verify "$in/run"
+}
+
 # ---- the pipelines: shell, and programs of others, so killed only ----
 
 faults_finetune() {

@@ -81,6 +81,11 @@ some=memory,create-EACCES,read-short-,write-ENOSPC-,write-short-,sync-EIO,rename
   for_each merge merge_force
 }
 
+@test "faults: hone-verify" {
+  faults_options=(-m 2)
+  for_each verify verify_data verify_run
+}
+
 @test "faults: hone-train" {
   faults_options=(-m 1 -f "$some")
   for_each train_lora train_full

@@ -200,6 +200,16 @@ every_byte() {
   run unprivileged "$verify" shut
   [ "$status" -eq 74 ]
   [[ "$output" == *"cannot read 'shut': Permission denied"* ]]
+  # what cannot be read is no damage, and is told of as by others; the rest is looked at
+  cp -r "$made/data" data
+  chmod 0 data/shard-*
+  run --separate-stderr unprivileged "$verify" data "$made/x.tok"
+  [ "$status" -eq 66 ]
+  [[ "$stderr" == *"cannot open 'data/shard-00000.hone.zst': Permission denied" ]]
+  [[ "$output" == "$made/x.tok: ok: "* ]]
+  # a report of hone-prepare that names what has no end
+  jq -n '{checks: [], outputs: [{file: "/dev/zero", rows: 1, xxh128: "0"}]}' >endless.json
+  timeout 20 "$verify" endless.json
   # an adapter of PEFT has a structure only
   mkdir peft
   cp "$made"/run/final/adapter_* peft

@@ -5,9 +5,9 @@
 # programs fuzz_TARGET (build/fuzz/tests/fuzz) and may have dict/ (of dicts.sh) and lib/, which is searched for libraries.
 # SEEDS has a folder for each target (tests/fuzz/corpus). What was found before is in OUT/corpus and is gone on from.
 #
-# OUT (build/fuzz/campaign) has at the end table.txt (target, executions, coverage, features, files of the corpus,
-# findings), findings/ (inputs, each with the report of its process), corpus.tar.gz (minimised), log/. Exit status 1 when
-# anything was found.
+# OUT (build/fuzz/campaign) has at the end table.txt (target, minutes of processor time, executions, coverage, features,
+# files of the corpus, findings), findings/ (inputs, each with the report of its process), corpus.tar.gz (minimised),
+# log/. Exit status 1 when anything was found.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 bin=build/fuzz/tests/fuzz seeds=$here/corpus out=build/fuzz/campaign
@@ -60,11 +60,12 @@ one() {
       [ -e "$file.txt" ] || grep -av '^#' "$log" | tail -n 80 >"$file.txt"
     done
   done
+  times >"$out/log/$target.$number.times"
 }
 
 # finish TARGET: its corpus minimised, and its line of the table
 finish() {
-  local target=$1 least=$out/least/$1 runs cov
+  local target=$1 least=$out/least/$1 runs cov minutes
   mkdir -p "$least"
   # shellcheck disable=SC2046
   "$bin/fuzz_$target" $(options_of "$target") -artifact_prefix="$out/log/$target-" -merge=1 "$least" "$out/corpus/$target" \
@@ -72,9 +73,10 @@ finish() {
   # shellcheck disable=SC2046
   "$bin/fuzz_$target" $(options_of "$target") -artifact_prefix="$out/log/$target-" -runs=0 "$least" >"$out/log/$target.cover" 2>&1
   cov=$(sed -n 's/.*INITED *cov: *\([0-9]*\) ft: *\([0-9]*\) .*/\1 \2/p' "$out/log/$target.cover" | tail -n 1)
-  runs=$(cat "$out/log/$target".[0-9]* | sed -n 's/^stat::number_of_executed_units: *//p' | awk '{ n += $1 } END { print n + 0 }')
+  runs=$(cat "$out/log/$target".[0-9]*.[0-9]* | sed -n 's/^stat::number_of_executed_units: *//p' | awk '{ n += $1 } END { print n + 0 }')
+  minutes=$(awk -F '[ms ]+' 'FNR == 2 { n += $1 + $3 + ($2 + $4) / 60 } END { printf "%.1f", n }' "$out/log/$target".*.times)
   # shellcheck disable=SC2086
-  printf '%-16s %12s %8s %9s %8s %9s\n' "$target" "$runs" ${cov:-? ?} "$(find "$least" -type f | wc -l)" \
+  printf '%-16s %8s %12s %8s %9s %8s %9s\n' "$target" "$minutes" "$runs" ${cov:-? ?} "$(find "$least" -type f | wc -l)" \
     "$(find "$out/findings" -name "$target-*" ! -name '*.txt' | wc -l)" >"$out/log/$target.row"
 }
 
@@ -105,13 +107,13 @@ done
 wait
 {
   echo "$spent seconds, $jobs processes at a time"
-  printf '%-16s %12s %8s %9s %8s %9s\n' target executions coverage features corpus findings
+  printf '%-16s %8s %12s %8s %9s %8s %9s\n' target minutes executions coverage features corpus findings
   for target; do
     cat "$out/log/$target.row"
   done
   for target; do
     cat "$out/log/$target.row"
-  done | awk '{ n += $2; f += $6 } END { printf "%-16s %12.0f %8s %9s %8s %9d\n", "all", n, "", "", "", f }'
+  done | awk '{ m += $2; n += $3; f += $7 } END { printf "%-16s %8.1f %12.0f %8s %9s %8s %9d\n", "all", m, n, "", "", "", f }'
 } >"$out/table.txt"
 tar -czf "$out/corpus.tar.gz" -C "$out/least" . && rm -rf "$out/least"
 cat "$out/table.txt"

@@ -28,7 +28,7 @@ add_json() {
 }
 
 words adapter lib/fmt/adapter*.c lib/fmt/safetensors.c
-words checkpoint tools/train/state.c tools/train/outliers.c tools/train/manifest.c
+words checkpoint tools/train/state.c tools/train/outliers.c lib/fmt/manifest.c
 words config lib/model/config*.c lib/model/family.c
 words dataset lib/fmt/dataset*.c
 words shard lib/fmt/dataset*.c
@@ -50,8 +50,9 @@ words tokenizer_json lib/text/tokenizer*.c lib/text/bpe_load.c lib/text/normaliz
   lib/text/postprocess.c lib/text/added.c lib/text/component.c
 words tokens lib/fmt/tokens*.c
 words weights lib/fmt/weights.c lib/fmt/safetensors.c
+words verify tools/verify/*.c lib/fmt/adapter*.c lib/fmt/manifest.c lib/eval/row_seal.c
 words options tests/fuzz/fuzz_options.c
-add_json adapter lora merge subject checkpoint config dataset shard generations ingest model predictions prepare record report safetensors \
+add_json verify adapter lora merge subject checkpoint config dataset shard generations ingest model predictions prepare record report safetensors \
   tokenizer_dir tokenizer_json tokens weights options fields source
 for word in '{%' '%}' '{{' '}}' '{#' '#}' '{%-' '-%}' ' | ' ' is ' ' in ' 'if ' 'elif ' 'else' 'endif' 'for ' 'endfor' 'set ' \
   'endset' 'macro ' 'endmacro' 'call ' 'endcall' 'filter ' 'endfilter' 'with ' 'endwith' 'raw' 'endraw' 'break' 'continue' \

@@ -313,6 +313,28 @@ seed subject generations "@$work/s" "@$out/generations/plain"
 printf '\1' >"$work/s"
 printf '%s' "$metrics" >>"$work/s"
 seed subject run "@$work/s" '{"step":2,"line":1,"label":"a","prediction":"b","scores":{"a":0.25,"b":0.75}}' '{"loss":1.5,"classification/accuracy":0.5}'
+provenance='{"tool":"hone-merge","version":"0.1.0","commit":"9","settings":{"output":"x","force":true},"inputs":[{"what":"base","path":"m","fingerprint":"5511"},{"what":"tokens","path":null,"fingerprint":null,"provenance":{"tool":"hone-tokenize","version":"0.1.0","commit":"9","inputs":[]}}]}'
+checks='{"checks":[],"outputs":[{"file":"/dev/null","rows":0,"xxh128":"0"},{"file":"gone","rows":1,"xxh128":"1"}],"provenance":'$provenance'}'
+figures='{"examples":2,"loss":1.5,"provenance":'$provenance'}'
+i=0
+for object in "$checks" "$figures" "$provenance"; do
+  i=$((i + 1))
+  seed verify "object-$i" $'\x04'"$object"
+done
+printf '<!doctype html>\n<p>x</p>\n' >"$work/page"
+printf '<!-- xxh128 of the lines above: %s -->\n' "$(xxh128sum <"$work/page" | cut -c1-32)" >>"$work/page"
+seed verify page "$(byte 0 "$work/page")"
+seed verify predictions "$(byte 0 "$out/predictions/plain")"
+for right in 5 1; do
+  hex $right >"$work/v"
+  printf '%s' "$provenance" >>"$work/v"
+  seed verify "adapter-$right" "@$work/v" "$lora" "@$work/lora.safetensors" $'0123456789abcdef0123456789abcdef  adapter_config.json\n'
+done
+for right in 6 2; do
+  hex $right >"$work/v"
+  printf '%s' "$run" >>"$work/v"
+  seed verify "run-$right" "@$work/v" "$metrics" "@$out/predictions/steps" "$provenance" "$lora" "@$work/lora.safetensors"
+done
 seed options words $'\x02--number 3 -f\n# remark\n--string "a b" --list=x -l y --no-flag --choice two rest'
 seed options config $'\x01{"number": 5, "flag": true, "list": ["a", "b"], "real": 0.5, "old_number": 3, "bytes": "4M", "choice": "one"}'
 if [ -n "${2:-}" ]; then

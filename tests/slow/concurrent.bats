@@ -28,6 +28,11 @@ setup() {
     cp words.jsonl rows.jsonl
     hold_stdin 10 "$hone_bin/hone-tokenize" -q -m config -o x.tok -
     one_wins 10
+    # hone-prepare replaces what is there, so that later ones may win, too. Each splits in its own way.
+    # shellcheck disable=SC2016
+    hold_stdin 10 bash -c '"$@" --validation "0.$(($$ % 60 + 10))"' - "$hone_bin/hone-prepare" -q --format jsonl -o parts --report parts.json -
+    some_win '0\|75'
+    cat parts.train.jsonl parts.valid.jsonl | jq -cS . | sort | cmp - <(jq -cS . rows.jsonl | sort)
     ten "$hone_bin/hone-train" -q -m model -t rows.jsonl -o run --max-steps 3 --batch-size 8 --learning-rate 1e-3
     one_trains 3
     ten "$hone_bin/hone-merge" -q -m model -a run/final -o merged
@@ -36,9 +41,32 @@ setup() {
     one_wins 10
     ten "$hone_bin/hone-report" -q -o page.html ready
     one_wins 10
-    "$hone_bin/hone-verify" -q data x.tok run merged predictions.jsonl page.html
+    "$hone_bin/hone-verify" -q data x.tok run merged predictions.jsonl page.html parts.json
     nothing_staged
-    rm -r data x.tok run merged predictions.jsonl page.html
+    rm -r data x.tok run merged predictions.jsonl page.html parts.*
+  done
+}
+
+# Those that come when the winner has trained go on to what is left to do, and meet it there.
+@test "concurrent: rounds of ten hone-finetune, and of ten nights of hone-retrain" {
+  export HONE_BIN=$hone_bin
+  pipelines=$BATS_TEST_DIRNAME/../../pipelines
+  mkdir box
+  printf '%s\n' "model = model" "data = box" "validation = rows.jsonl" "state = state" "rule = none" "replay = 0" \
+    "train = --n-epochs 1 --batch-size 8 --learning-rate 1e-3 -j 1" >conf
+  for ((round = 0; round < (rounds + 3) / 4; round++)); do
+    ten "$pipelines/hone-finetune" -q -m model -t rows.jsonl -o tuned --n-epochs 1 --batch-size 8 --learning-rate 1e-3
+    some_win "0\|73\|75"
+    "$hone_bin/hone-merge" -q -m model -a tuned/run/final -o tuned/model --verify
+    "$hone_bin/hone-verify" -q tuned/run tuned/model tuned/report.html
+    jq -c --arg n "$round" '.prompt += $n' rows.jsonl >"box/$round.jsonl"
+    ten "$pipelines/hone-retrain" conf
+    some_win "0\|75"
+    [ "$(grep -c event=promoted state/log)" -eq $((round + 1)) ]
+    "$hone_bin/hone-verify" -q state/current/run state/current/model
+    cmp <(cat box/* | jq -cS . | sort) <(jq -cS . state/learned | sort)
+    nothing_staged
+    rm -r tuned
   done
 }
 

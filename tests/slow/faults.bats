@@ -34,6 +34,10 @@ setup() {
   each 100 merge merge_force
 }
 
+@test "slow: faults of hone-verify" {
+  each 200 verify verify_data verify_file verify_run
+}
+
 @test "slow: hone-finetune, killed at its calls and those of all that it starts" {
   each 100 finetune
 }

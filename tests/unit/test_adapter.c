@@ -94,6 +94,11 @@ test_config_refused(void **state)
 	refused(LORA "\"lora_dropout\":1}", ERR_CONFIG, "'lora_dropout'");
 	refused(LORA "\"target_modules\":[1]}", ERR_CONFIG, "'target_modules'");
 	refused(LORA "\"modules_to_save\":\"lm_head\"}", ERR_CONFIG, "'modules_to_save'");
+	refused(LORA "\"modules_to_save\":[\"lm_head\",\"\"]}", ERR_CONFIG, "'modules_to_save'");
+	refused(LORA "\"modules_to_save\":[\"\\u0000d\"]}", ERR_CONFIG, "'modules_to_save'");
+	refused(LORA "\"target_modules\":[\"q_proj\\u0000\"]}", ERR_CONFIG, "'target_modules'");
+	refused(LORA "\"target_modules\":\".*q_proj\\u0000\"}", ERR_CONFIG, "'target_modules'");
+	refused(LORA "\"init_lora_weights\":\"gaussian\\u0000\"}", ERR_CONFIG, "'init_lora_weights'");
 	refused(LORA "\"rank_pattern\":[]}", ERR_CONFIG, "'rank_pattern'");
 	refused(LORA "\"rank_pattern\":{\"q\":0}}", ERR_CONFIG, "'rank_pattern': the value of 'q'");
 	refused(LORA "\"alpha_pattern\":{\"q\":\"x\"}}", ERR_CONFIG, "'alpha_pattern': the value of 'q'");

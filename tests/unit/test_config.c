@@ -154,6 +154,7 @@ test_gemma3(void **state)
 	refused(GEMMA3 ",\"final_logit_softcapping\":30.0}", "'final_logit_softcapping'");
 	refused(GEMMA3 ",\"use_bidirectional_attention\":true}", "'use_bidirectional_attention'");
 	refused(GEMMA3 ",\"layer_types\":[\"sliding_attention\"]}", "'layer_types' has nothing for layer 1");
+	refused(GEMMA3 ",\"layer_types\":[\"sliding_attention\\u0000\"]}", "'layer_types' has nothing for layer 0");
 	refused(GEMMA3 ",\"layer_types\":[\"chunked_attention\"]}", "'layer_types' has chunked_attention");
 }
 

@@ -79,6 +79,7 @@ test_expressions(void **state)
 			"1 q it no None |"},
 		{"{{ 'y' if t else 'n' }} {{ 'y' if f }}| {{ f or 'x' }} {{ t and 0 }}", "y | x 0"},
 		{"{{ {'a': [1, {'b': 2}]}.a[1].b }} {{ (1, 2) }} {{ (1,) }} {{ \"a\" 'b' }}", "2 (1, 2) (1,) ab"},
+		{"{{ '\\U0001f600\\U0010FFFF' }}", "\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf"},
 		{"{{ '\\x41\\u4f60\\101\\t|\\q\\'' }}", "A\xe4\xbd\xa0"
 			"A\t|\\q'"},
 		{"{{ [1e22, 1.5e-7, 100.0, 0.1] }} {{ [q, n, t] }}",
@@ -186,6 +187,10 @@ test_errors(void **state)
 		{"{{ l|nope }}", ERR_DATA, "the filter 'nope' is not supported"},
 		{"{{ l.append(1) }}", ERR_DATA, "'append' is undefined and cannot be called"},
 		{"{{ 1 // 0 }}", ERR_DATA, "division by zero"},
+		{"{{ '\\U8e79082e' }}", ERR_CONFIG, "an escape that is no character"},
+		{"{{ '\\U00110000' }}", ERR_CONFIG, "an escape that is no character"},
+		{"{{ '\\ud800' }}", ERR_CONFIG, "an escape that is no character"},
+		{"{{ '\\U0001f60' }}", ERR_CONFIG, "a wrong escape"},
 		{"{{ 2.5|round(zz) }}", ERR_DATA, "'round' wants a number of digits, not undefined"},
 		{"{{ 9223372036854775807 + 1 }}", ERR_DATA, "too large"},
 		{"{% for a in 7 %}{% endfor %}", ERR_DATA, "cannot iterate over integer"},

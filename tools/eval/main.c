@@ -99,8 +99,7 @@ evaluate_one(struct subject *s, const struct opt_list *operands, struct err *e)
 	if (subject_open_rows(s, settings.metrics, e) < 0)
 		return -1;
 	s->provenance = provenance_new(lasting_settings());
-	provenance_add_file(s->provenance, "predictions", settings.metrics);
-	return 0;
+	return provenance_add_file(s->provenance, "predictions", settings.metrics, e);
 }
 
 static void

@@ -165,31 +165,54 @@ tell_outputs(const struct data *d)
 }
 
 static json_t *
-provenance(const char *path)
+provenance(const char *path, struct err *e)
 {
 	json_t *p = provenance_new(opt_settings(&spec));
-	provenance_add_file(p, "records", path);
-	if (opt.validation_file)
-		provenance_add_file(p, "validation", opt.validation_file);
-	return p;
+	if (provenance_add_file(p, "records", path, e) == 0 &&
+		(!opt.validation_file || provenance_add_file(p, "validation", opt.validation_file, e) == 0))
+		return p;
+	json_decref(p);
+	return NULL;
 }
 
 static int
-write_report(struct data *d, const char *path, int status, struct err *e)
+write_report(struct out *out, struct data *d, const char *path, int status, struct err *e)
 {
-	json_t *more = d->report.more, *name = json_string(path);
+	json_t *more = d->report.more, *name = json_string(path), *from = name ? provenance(path, e) : NULL;
 	if (!name)
 		return err_set(e, ERR_USAGE, "the file's name is not UTF-8, as the report must be");
+	if (!from) {
+		json_decref(name);
+		return -1;
+	}
 	json_object_set_new(more, "file", name);
 	json_object_set_new(more, "form", json_string(form_name(d->form)));
 	json_object_set_new(more, "classification", json_boolean(d->classification));
 	json_object_set_new(more, "rows_left", json_integer((json_int_t)data_left(d)));
 	json_object_set_new(more, "status", json_integer(status));
-	json_object_set_new(more, "provenance", provenance(path));
+	json_object_set_new(more, "provenance", from);
 	json_t *o = report_json(&d->report);
 	json_seal(o);
-	int rc = json_write_file(opt.report, true, o, JSON_INDENT(2), "\n", e);
+	json_put(out, o, JSON_INDENT(2), "\n");
 	json_decref(o);
+	return 0;
+}
+
+/* The report tells the hashes of the parts, so it is held from before they are written until after. */
+static int
+write_all(const struct parts *p, struct data *d, const char *path, int status, struct err *e)
+{
+	struct out report;
+	if (opt.report && out_open(&report, opt.report, true, e) < 0)
+		return -1;
+	int rc = status == 0 && !opt.check ? parts_write(p, d, e) : 0;
+	if (!opt.report)
+		return rc;
+	if (rc == 0)
+		rc = write_report(&report, d, path, status, e);
+	if (rc == 0)
+		return out_commit(&report, e);
+	out_abort(&report);
 	return rc;
 }
 
@@ -215,13 +238,11 @@ main(int argc, char **argv)
 	int status = most == LEVEL_ERROR ? ERR_DATA : opt.check && most == LEVEL_REPAIRED ? ERR_NO : 0;
 	const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
 	tell(&d, name);
-	if (status == 0 && !opt.check && parts_write(&parts, &d, &e) < 0)
+	if (write_all(&parts, &d, path, status, &e) < 0)
 		die(&e);
 	tell_outputs(&d);
 	if (status == ERR_NO)
 		log_note("something has to be changed");
-	if (opt.report && write_report(&d, path, status, &e) < 0)
-		die(&e);
 	if (status == ERR_DATA) {
 		report_first_error(&d.report, name, &e);
 		die(&e);

@@ -90,9 +90,12 @@ parts_init(struct parts *p, const char *input, const struct options *opt, struct
 	p->path[0] = xasprintf("%s.%s.jsonl", prefix, both ? "train" : "prepared");
 	p->path[1] = both ? xasprintf("%s.valid.jsonl", prefix) : NULL;
 	free(prefix);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		if (refuse_input(p->path[i], input, opt, e) < 0)
 			return -1;
+		if (opt->report && p->path[i] && strcmp(opt->report, p->path[i]) == 0)
+			return err_set(e, ERR_CANTCREAT, "'%s' cannot be data and report; --report names another file", opt->report);
+	}
 	return refuse_input(opt->report, input, opt, e);
 }
 

@@ -80,37 +80,47 @@ struct stream {
 
 /* Hashing the files takes a hundredth of the time that tokenising does. */
 static json_t *
-provenance(const struct stream *s)
+provenance(const struct stream *s, struct err *e)
 {
 	json_t *p = provenance_new(opt_settings(&spec));
 	provenance_add(p, "tokenizer", model, tokenizer_fingerprint(s->records->tokenizer));
 	for (size_t i = 0; i < s->files->n; i++)
-		provenance_add_file(p, "records", s->files->item[i]);
+		if (provenance_add_file(p, "records", s->files->item[i], e) < 0) {
+			json_decref(p);
+			return NULL;
+		}
 	return p;
 }
 
 static json_t *
-make_header(const struct stream *s)
+make_header(const struct stream *s, struct err *e)
 {
+	json_t *from = provenance(s, e);
+	if (!from)
+		return NULL;
 	const struct tokenizer *t = s->records->tokenizer;
 	const char *name = record_format_is_chat(s->records->format) ? s->records->template->name : NULL;
 	json_t *source = json_array();
 	for (size_t i = 0; i < s->files->n; i++)
 		json_array_append_new(source, json_string(s->files->item[i]));
-	return json_pack("{s:s, s:I, s:o, s:o, s:s?, s:s, s:o*}", "tokenizer", tokenizer_fingerprint(t),
+	json_t *header = json_pack("{s:s, s:I, s:o, s:o, s:s?, s:s, s:o}", "tokenizer", tokenizer_fingerprint(t),
 		"vocab_size", (json_int_t)tokenizer_vocab_size(t), "eos_token_id",
 		tokenizer_eos(t) >= 0 ? json_integer(tokenizer_eos(t)) : json_null(), "source", source,
 		"template", name, "format", record_format_name(s->records->format), "provenance",
-		provenance(s));
+		from);
+	if (!header)
+		err_set(e, ERR_USAGE, "a file's name is not UTF-8");
+	return header;
 }
 
-static void
-start_stream(struct stream *s)
+static int
+start_stream(struct stream *s, struct err *e)
 {
-	s->header = make_header(s);
+	s->header = make_header(s, e);
 	if (!s->header)
-		die(&(struct err){ERR_USAGE, "a file's name is not UTF-8"});
+		return -1;
 	s->writer = tokens_create(&s->out, s->header, jsonl);
+	return 0;
 }
 
 static int
@@ -120,8 +130,8 @@ write_example(void *arg, const struct example *x, const struct records_counts *s
 	if (s->show) {
 		show_example(s->show, x, so_far->file, so_far->records);
 	} else {
-		if (!s->writer)
-			start_stream(s);
+		if (!s->writer && start_stream(s, e) < 0)
+			return -1;
 		tokens_write(s->writer, x);
 	}
 	progress_share(&s->progress, so_far->records, s->bytes ? (double)so_far->bytes / (double)s->bytes : 0);
@@ -226,6 +236,8 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 	int rc = records_tokenize(
 		files->item, files->n, opt, strcmp(on_error, "skip") == 0, opt_threads, &sink, &counts, &e);
 	progress_end(&s.progress);
+	if (rc >= 0 && !show && !s.writer)
+		rc = start_stream(&s, &e);
 	if (rc < 0) {
 		if (s.writer)
 			tokens_abort(s.writer);
@@ -233,8 +245,6 @@ tokenize(struct record_options *opt, const struct opt_list *files)
 		die(&e);
 	}
 	show_free(s.show);
-	if (!show && !s.writer)
-		start_stream(&s);
 	if (!show)
 		tokens_finish(s.writer, &written);
 	if (out_commit(&s.out, &e) < 0)

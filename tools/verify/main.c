@@ -1,4 +1,5 @@
 /* hone-verify: whether what hone has written is still what it was, and where it is from. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,30 +31,14 @@ static const struct opt_spec spec = {
 	.max_operands = -1,
 };
 
-/* ---- things ---- */
-
-void
-thing_release(struct thing *t)
-{
-	buf_release(&t->detail);
-	json_decref(t->provenance);
-	*t = (struct thing){0};
-}
-
-void
-thing_from(struct thing *t, const json_t *provenance)
-{
-	json_decref(t->provenance);
-	t->provenance = json_is_object(provenance) ? json_incref((json_t *)provenance) : NULL;
-}
-
 /* ---- telling ---- */
 
 /* What is missing or wrong within a thing is damage; a disk that cannot be read is not. */
 static bool
 is_damage(const struct err *e)
 {
-	return e->code == ERR_DATA || e->code == ERR_NO || e->code == ERR_CONFIG || e->code == ERR_NOINPUT;
+	bool missing = e->code == ERR_NOINPUT && (e->sys == 0 || e->sys == ENOENT || e->sys == ENOTDIR || e->sys == ELOOP);
+	return missing || e->code == ERR_DATA || e->code == ERR_NO || e->code == ERR_CONFIG;
 }
 
 static void
@@ -61,8 +46,8 @@ print_json(const struct thing *t, int rc, const struct err *e)
 {
 	json_t *path = json_string(t->path);
 	json_t *o = json_pack("{s:o, s:s, s:b, s:I, s:s?, s:s?, s:O?}", "path", path ? path : json_null(), "kind", t->kind, "ok",
-		rc == 0, "hashes", (json_int_t)t->hashes, "detail", t->detail.data, "damage", rc < 0 ? e->msg : NULL, "provenance",
-		t->provenance);
+		rc == 0, "hashes", (json_int_t)t->hashes, "detail", t->detail.data, "damage", rc < 0 ? e->msg : NULL,
+		"provenance", t->provenance);
 	char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
 	puts(text ? text : "{\"ok\":false}");
 	free(text);
@@ -89,14 +74,20 @@ static void
 tell(void *ctx, const struct thing *t, int rc, struct err *e)
 {
 	int *status = ctx;
+	if (rc < 0 && !is_damage(e)) {
+		fprintf(stderr, "%s: %s\n", log_tool, e->msg);
+		if (*status == 0)
+			*status = e->code;
+		return;
+	}
 	if (json)
 		print_json(t, rc, e);
 	else
 		print_text(t, rc, e);
 	if (show && !json && t->provenance && (rc < 0 || log_level > 0))
 		show_provenance(t->provenance);
-	if (rc < 0 && *status != ERR_DATA)
-		*status = is_damage(e) ? ERR_DATA : e->code;
+	if (rc < 0)
+		*status = ERR_DATA;
 }
 
 static void

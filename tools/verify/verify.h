@@ -18,6 +18,8 @@ struct thing {
 	json_t *provenance;  /* as in base/provenance.h; NULL when it tells nothing */
 };
 
+/* ---- walk.c: things ---- */
+
 void thing_release(struct thing *t);
 
 /* Takes a provenance, which may be NULL, into the thing; borrows it. */

@@ -8,6 +8,25 @@
 
 enum { DEPTH_MAX = 16 };  /* of directories within each other: a symbolic link may lead in a circle */
 
+/* ---- things ---- */
+
+void
+thing_release(struct thing *t)
+{
+	buf_release(&t->detail);
+	json_decref(t->provenance);
+	*t = (struct thing){0};
+}
+
+void
+thing_from(struct thing *t, const json_t *provenance)
+{
+	json_decref(t->provenance);
+	t->provenance = json_is_object(provenance) ? json_incref((json_t *)provenance) : NULL;
+}
+
+/* ---- the walk ---- */
+
 struct walk {
 	verify_fn *tell;
 	void *ctx;
