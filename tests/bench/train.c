@@ -101,7 +101,8 @@ multiply(const struct product *p, enum num type, const struct onednn *d, void *a
 		(p->tb ? gemm_nt : gemm_nn)(c, p->N, a, lda, b, ldb, p->M, p->N, p->K, 1, 0);
 }
 
-/* The quickest of three. */
+/* The mean of three, after one that is not counted: on a machine whose speed changes from one moment to the next, the best
+ * of them would be held against the mean of a whole step. */
 static void
 time_product(struct alone *sum, const struct product *p, enum num type, double times)
 {
@@ -109,14 +110,14 @@ time_product(struct alone *sum, const struct product *p, enum num type, double t
 	char *memory = xcalloc(a + b + c, num_size(type));
 	void *A = memory, *B = memory + a * num_size(type), *C = memory + (a + b) * num_size(type);
 	struct onednn *d = type == NUM_BF16 ? onednn_open(A, B, C, p->M, p->N, p->K, p->ta, p->tb) : NULL;
-	double best = INFINITY;
-	for (int i = 0; i < 4; i++) {
-		double start = clock_seconds();
+	enum { TIMES = 3 };
+	double start = 0;
+	for (int i = 0; i <= TIMES; i++) {
+		if (i == 1)
+			start = clock_seconds();
 		multiply(p, type, d, A, B, C);
-		if (i > 0)
-			best = fmin(best, clock_seconds() - start);
 	}
-	sum->seconds += times * best;
+	sum->seconds += times * (clock_seconds() - start) / TIMES;
 	sum->flops += times * 2 * (double)p->M * p->N * p->K;
 	sum->library = d ? "oneDNN" : type == NUM_BF16 ? "hone" : "OpenBLAS";
 	if (d)
