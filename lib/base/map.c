@@ -130,11 +130,27 @@ map_close(struct map *m)
 	*m = (struct map){0};
 }
 
+/* Where the noted mapping begins that holds an address; the address itself when there is none. */
+static uintptr_t
+mapping_of(uintptr_t where)
+{
+	for (int i = 0; i < SLOTS; i++) {
+		uintptr_t at = atomic_load(&slots[i].at);
+		if (at > CLAIMED && where >= at && where - at < atomic_load(&slots[i].size))
+			return at;
+	}
+	return where;
+}
+
+/* A page that is asked for brings those around it, as far as the kernel keeps them together; so what was forgotten just
+ * before is in again, and must be forgotten with what follows it. */
 void
 map_forget(const void *at, size_t n)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at_byte = (uintptr_t)at;
-	uintptr_t from = at_byte / page * page, to = (at_byte + n) / page * page;
+	enum { TOGETHER = 2 << 20 };
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = mapping_of((uintptr_t)at);
+	uintptr_t from = (uintptr_t)at / TOGETHER * TOGETHER, to = ((uintptr_t)at + n) / page * page;
+	from = from > begin ? from : begin / page * page;
 	if (from < to)
 		madvise((void *)from, to - from, MADV_DONTNEED);
 }
