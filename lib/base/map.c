@@ -34,18 +34,27 @@ say(const char *text)
 		return;  /* nobody to tell that */
 }
 
+/* The slot of the mapping that holds an address, or NULL. */
+static struct slot *
+slot_of(uintptr_t where)
+{
+	for (int i = 0; i < SLOTS; i++) {
+		uintptr_t at = atomic_load(&slots[i].at);
+		if (at > CLAIMED && where >= at && where - at < atomic_load(&slots[i].size))
+			return &slots[i];
+	}
+	return NULL;
+}
+
 static void
 on_bus(int number, siginfo_t *info, void *context)
 {
 	(void)context;
-	uintptr_t where = (uintptr_t)info->si_addr;
-	for (int i = 0; i < SLOTS; i++) {
-		uintptr_t at = atomic_load(&slots[i].at);
-		if (at <= CLAIMED || where < at || where - at >= atomic_load(&slots[i].size))
-			continue;
+	struct slot *slot = slot_of((uintptr_t)info->si_addr);
+	if (slot) {
 		say(log_tool);
 		say(": cannot read '");
-		say(atomic_load(&slots[i].path));
+		say(atomic_load(&slot->path));
 		say("' any more: it was cut short while it was in use, or its disk failed\n");
 		_exit(ERR_IO);
 	}
@@ -130,25 +139,14 @@ map_close(struct map *m)
 	*m = (struct map){0};
 }
 
-/* Where the noted mapping begins that holds an address; the address itself when there is none. */
-static uintptr_t
-mapping_of(uintptr_t where)
-{
-	for (int i = 0; i < SLOTS; i++) {
-		uintptr_t at = atomic_load(&slots[i].at);
-		if (at > CLAIMED && where >= at && where - at < atomic_load(&slots[i].size))
-			return at;
-	}
-	return where;
-}
-
 /* A page that is asked for brings those around it, as far as the kernel keeps them together; so what was forgotten just
  * before is in again, and must be forgotten with what follows it. */
 void
 map_forget(const void *at, size_t n)
 {
 	enum { TOGETHER = 2 << 20 };
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = mapping_of((uintptr_t)at);
+	const struct slot *slot = slot_of((uintptr_t)at);
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = slot ? atomic_load(&slot->at) : (uintptr_t)at;
 	uintptr_t from = (uintptr_t)at / TOGETHER * TOGETHER, to = ((uintptr_t)at + n) / page * page;
 	from = from > begin ? from : begin / page * page;
 	if (from < to)
