@@ -27,8 +27,8 @@ struct map {
 int map_open(struct map *m, const char *path, struct err *e);
 void map_close(struct map *m);
 
-/* Gives back the memory of a mapping from `at`, and what lies up to 2 MiB before it, up to the page of at + n, which is
- * left as what follows may be in it. Pages are read anew when they are needed. */
+/* Gives back the memory of at[n] in a mapping, and up to 2 MiB before and behind it, which the kernel may have brought in with
+ * it. Pages are read anew when they are needed. */
 void map_forget(const void *at, size_t n);
 
 /* A name that cannot be looked at for another reason than that nothing is there counts as there: what is done with it then

@@ -139,16 +139,21 @@ map_close(struct map *m)
 	*m = (struct map){0};
 }
 
-/* A page that is asked for brings those around it, as far as the kernel keeps them together; so what was forgotten just
- * before is in again, and must be forgotten with what follows it. */
+/* The kernel keeps up to 2 MiB of a file together, and one byte that is asked for maps all of it, also what another thread has
+ * forgotten. Of a mapping that is not noted nothing but the pages of at[n] is known to be its own. */
 void
 map_forget(const void *at, size_t n)
 {
 	enum { TOGETHER = 2 << 20 };
 	const struct slot *slot = slot_of((uintptr_t)at);
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = slot ? atomic_load(&slot->at) : (uintptr_t)at;
-	uintptr_t from = (uintptr_t)at / TOGETHER * TOGETHER, to = ((uintptr_t)at + n) / page * page;
-	from = from > begin ? from : begin / page * page;
-	if (from < to)
-		madvise((void *)from, to - from, MADV_DONTNEED);
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = (uintptr_t)at / page * page, end = ((uintptr_t)at + n) / page * page;
+	if (slot) {
+		uintptr_t map = atomic_load(&slot->at), size = atomic_load(&slot->size), from = (uintptr_t)at - map;
+		begin = map + from / TOGETHER * TOGETHER;
+		end = map + (from + n + TOGETHER - 1) / TOGETHER * TOGETHER;
+		end = end < map + size ? end : map + size;
+	}
+	if (begin < end)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
