@@ -9,6 +9,8 @@ enum {
 	STRETCH = 256, /* converted at a time, where a conversion is needed */
 };
 
+_Static_assert((PACK_COLUMNS + 64) * 3 * BLOCK / 2 <= PACK_SCRATCH, "scratch is enough");
+
 size_t
 bf16_pack_scratch(int nn)
 {
@@ -211,9 +213,10 @@ clear_gaps(uint16_t *to, const struct operand *b, int n, int k0, int kn, int k_p
 }
 
 void
-bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
+bf16_pack_b(void *packed, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
 	float *scratch)
 {
+	uint16_t *to = packed;
 	if (!b->part) {
 		pack_whole(to, panel, b, n0, nn, k0, kn, k_pad, scratch);
 		return;
@@ -250,9 +253,10 @@ rows_of_columns(uint16_t *to, size_t lda, const uint16_t *from, size_t ld, int n
 }
 
 AVX512 void
-bf16_pack_a(uint16_t *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
+bf16_pack_a(void *packed, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
 	float *scratch)
 {
+	uint16_t *to = packed;
 	size_t ld;
 	if (a->k_rows) {
 		for (int k = 0; k < kn; k += BLOCK) {

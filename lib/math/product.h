@@ -1,6 +1,6 @@
 /* Products of activations and weights: what a linear layer y = x W^T computes forward and backward.
  *
- * T rows; W [out,in] in any form of math/matrix.h. Rows of fp32 are multiplied in fp32 (OpenBLAS); where a row is bf16, on
+ * T rows; W [out,in] in any form of math/matrix.h. Rows of fp32 are multiplied in fp32; where a row is bf16, on
  * either side, in bf16 with fp32 accumulation. The order of every sum follows from the shapes, never from the number of
  * threads. */
 #ifndef HONE_MATH_PRODUCT_H
