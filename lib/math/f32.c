@@ -1,6 +1,8 @@
 /* Which kernel is used for products in fp32, and what is done without one. */
 #include "math/f32.h"
 
+#include <assert.h>
+
 #include "math/f32_kernel.h"
 #include "math/gemm.h"
 #include "math/tiled.h"
@@ -24,6 +26,12 @@ f32_set_kernel(const struct tile_kernel *k)
 {
 	kernel = k;
 	chosen = true;
+}
+
+bool
+f32_takes_parts(void)
+{
+	return f32_kernel();
 }
 
 const char *
@@ -56,6 +64,7 @@ expand_and_multiply(struct rows c, const struct operand *a, const struct operand
 static void
 product_blas(struct rows c, const struct operand *a, const struct operand *b, int M, int N, int K, float alpha, float beta)
 {
+	assert(!b->part);
 	enum { N_STEP = 64 };  /* columns of the result a thread takes at a time; wide enough for BLAS */
 	if (K == 0 || (!b->w && b->rows.type == NUM_F32)) {
 		(a->k_rows ? gemm_tn : b->k_rows ? gemm_nn : gemm_nt)(c.data, c.ld, a->rows.data, a->rows.ld, b->rows.data, b->rows.ld,

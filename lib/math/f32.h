@@ -7,9 +7,12 @@
 
 #include "math/operand.h"
 
-/* C[M,N] = beta C + alpha A[M,K] B[N,K]^T, of which A is rows of fp32 and neither has parts; C is fp32. With beta 0, C
- * need not be initialised. */
+/* C[M,N] = beta C + alpha A[M,K] B[N,K]^T, of which A and C are rows of fp32. With beta 0, C need not be initialised.
+ * Only B may have parts, and only where f32_takes_parts. */
 void f32_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta);
+
+/* Whether there is a kernel, and not only BLAS. */
+bool f32_takes_parts(void);
 
 /* The instructions in use: "avx512", "avx2" or "blas". */
 const char *f32_isa(void);

@@ -2,8 +2,6 @@
 
 #ifdef __x86_64__
 
-#include <assert.h>
-
 #include "math/tile_kernel.h"
 
 enum { BLOCK = 16 };  /* rows that are expanded at a time; how deep, where k lies along them */
@@ -58,13 +56,13 @@ void
 f32_pack_b(void *packed, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch)
 {
 	float *to = packed;
-	assert(!b->part && k_pad == kn);
-	if (!b->k_rows) {
-		for (int n = 0; n < nn; n += PANEL, to += panel)
-			panel_of_rows(to, b, n0 + n, nn - n < PANEL ? nn - n : PANEL, k0, kn, scratch);
-		return;
+	for (int n = 0; n < nn; n += PANEL) {
+		float *at = to + (size_t)(n / PANEL) * panel;
+		if (!b->k_rows)
+			panel_of_rows(at, b, n0 + n, nn - n < PANEL ? nn - n : PANEL, k0, kn, scratch);
+		f32_clear(at + (size_t)kn * PANEL, PANEL, 0, k_pad - kn);
 	}
-	for (int k = 0; k < kn; k += BLOCK) {
+	for (int k = 0; k < kn && b->k_rows; k += BLOCK) {
 		size_t ld;
 		int some = kn - k < BLOCK ? kn - k : BLOCK;
 		const float *from = fetch(b, k0 + k, some, n0, nn, scratch, &ld);

@@ -70,6 +70,12 @@ void
 product_of(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {
 	enum work before = work_switch(WORK_PRODUCTS);
-	bf16_product(c, a, b, M, N, K, alpha, beta);
+	(a.rows.type == NUM_BF16 ? bf16_product : f32_product)(c, a, b, M, N, K, alpha, beta);
 	work_switch(before);
+}
+
+bool
+product_takes_parts(enum num type)
+{
+	return type == NUM_BF16 || f32_takes_parts();
 }

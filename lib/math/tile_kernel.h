@@ -53,7 +53,7 @@ struct tile_kernel {
 	void (*end)(struct tile_state *s);    /* after its last; all is stored */
 
 	/* Bring rows n0 .. n0+nn-1 of A, and columns of B, for k0 .. k0+kn-1 into the order in which `tile` reads them, with
-	 * zeros up to k_pad, n_pad rows and whole panels. */
+	 * zeros up to k_pad (even where k_unit is), n_pad rows and whole panels. Neither has parts. */
 	void (*pack_a)(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
 		float *scratch);
 	void (*pack_b)(void *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);

@@ -265,6 +265,51 @@ piece_count(const struct slab *b)
 	return parts(b->mm, b->p->cut.chunk) * parts(b->nn, b->p->cut.width);
 }
 
+/* Zeros where no part is, in one panel of the columns n .. n+15 of B. */
+static void
+clear_gaps(const struct slab *b, char *to, int n)
+{
+	const size_t row = PANEL * b->p->size;
+	const struct operand *x = &b->p->b;
+	int at = 0;
+	for (int i = 0; i < x->parts; i++) {
+		struct operand_part p;
+		if (!operand_part_within(&x->part[i], n, 1, b->k0, b->kn, &p))
+			continue;
+		memset(to + (size_t)at * row, 0, (size_t)(p.k0 - b->k0 - at) * row);
+		at = p.k0 - b->k0 + round_up(p.k, 2);
+	}
+	if (at < b->k_pad)
+		memset(to + (size_t)at * row, 0, (size_t)(b->k_pad - at) * row);
+}
+
+/* Columns n .. n+nn-1 of the slab out of B's parts. */
+static void
+pack_parts(const struct slab *b, int n, int nn, float *scratch)
+{
+	const struct operand *x = &b->p->b;
+	for (int i = n; i < n + nn; i += PANEL)
+		clear_gaps(b, panel_at(b, i), b->n0 + i);
+	for (int i = 0; i < x->parts; i++) {
+		const struct operand_part *whole = &x->part[i];
+		struct operand_part p;
+		if (!operand_part_within(whole, b->n0 + n, nn, b->k0, b->kn, &p))
+			continue;
+		char *to = (char *)panel_at(b, p.n0 - b->n0) + (size_t)(p.k0 - b->k0) * PANEL * b->p->size;
+		b->p->kernel->pack_b(to, panel_step(b), &p.x, p.n0 - whole->n0, p.n, p.k0 - whole->k0, p.k, round_up(p.k, 2), scratch);
+	}
+}
+
+static void
+pack_columns(const struct slab *b, int n, int nn, float *scratch)
+{
+	const struct product *p = b->p;
+	if (p->b.part)
+		pack_parts(b, n, nn, scratch);
+	else
+		p->kernel->pack_b(panel_at(b, n), panel_step(b), &p->b, b->n0 + n, nn, b->k0, b->kn, b->k_pad, scratch);
+}
+
 /* A thread's columns of the slab: about those that it will begin with. */
 static void
 pack_slab(const struct slab *b, const struct worker *w)
@@ -272,8 +317,7 @@ pack_slab(const struct slab *b, const struct worker *w)
 	long long panels = parts(b->nn, PANEL);
 	int end = least((int)(panels * (w->thread + 1) / w->threads) * PANEL, b->nn);
 	for (int n = (int)(panels * w->thread / w->threads) * PANEL; n < end; n += WIDTH_MAX)
-		b->p->kernel->pack_b(panel_at(b, n), panel_step(b), &b->p->b, b->n0 + n, least(WIDTH_MAX, end - n), b->k0, b->kn,
-			b->k_pad, w->own->pack);
+		pack_columns(b, n, least(WIDTH_MAX, end - n), w->own->pack);
 }
 
 static void
