@@ -265,60 +265,90 @@ piece_count(const struct slab *b)
 	return parts(b->mm, b->p->cut.chunk) * parts(b->nn, b->p->cut.width);
 }
 
-/* Zeros where no part is, in one panel of the columns n .. n+15 of B. */
+/* ---- packing a slab ---- */
+
+/* Columns n .. n+nn-1 of a slab, and k .. k+kn-1 of its depth, both counted from where it begins; zeros up to k_pad. */
+struct block {
+	int n, nn, k, kn, k_pad;
+};
+
+/* Zeros where no part is, in one panel of a block. */
 static void
-clear_gaps(const struct slab *b, char *to, int n)
+clear_gaps(const struct slab *b, const struct block *x, int n)
 {
 	const size_t row = PANEL * b->p->size;
-	const struct operand *x = &b->p->b;
+	const struct operand *o = &b->p->b;
+	char *to = (char *)panel_at(b, n) + (size_t)x->k * row;
 	int at = 0;
-	for (int i = 0; i < x->parts; i++) {
+	for (int i = 0; i < o->parts; i++) {
 		struct operand_part p;
-		if (!operand_part_within(&x->part[i], n, 1, b->k0, b->kn, &p))
+		if (!operand_part_within(&o->part[i], b->n0 + n, 1, b->k0 + x->k, x->kn, &p))
 			continue;
-		memset(to + (size_t)at * row, 0, (size_t)(p.k0 - b->k0 - at) * row);
-		at = p.k0 - b->k0 + round_up(p.k, 2);
+		int begin = p.k0 - b->k0 - x->k;
+		memset(to + (size_t)at * row, 0, (size_t)(begin - at) * row);
+		at = begin + round_up(p.k, 2);
 	}
-	if (at < b->k_pad)
-		memset(to + (size_t)at * row, 0, (size_t)(b->k_pad - at) * row);
-}
-
-/* Columns n .. n+nn-1 of the slab out of B's parts. */
-static void
-pack_parts(const struct slab *b, int n, int nn, float *scratch)
-{
-	const struct operand *x = &b->p->b;
-	for (int i = n; i < n + nn; i += PANEL)
-		clear_gaps(b, panel_at(b, i), b->n0 + i);
-	for (int i = 0; i < x->parts; i++) {
-		const struct operand_part *whole = &x->part[i];
-		struct operand_part p;
-		if (!operand_part_within(whole, b->n0 + n, nn, b->k0, b->kn, &p))
-			continue;
-		char *to = (char *)panel_at(b, p.n0 - b->n0) + (size_t)(p.k0 - b->k0) * PANEL * b->p->size;
-		b->p->kernel->pack_b(to, panel_step(b), &p.x, p.n0 - whole->n0, p.n, p.k0 - whole->k0, p.k, round_up(p.k, 2), scratch);
-	}
+	if (at < x->k_pad)
+		memset(to + (size_t)at * row, 0, (size_t)(x->k_pad - at) * row);
 }
 
 static void
-pack_columns(const struct slab *b, int n, int nn, float *scratch)
+pack_operand(const struct slab *b, const struct operand *o, int n0, int k0, const struct block *x, float *scratch)
 {
-	const struct product *p = b->p;
-	if (p->b.part)
-		pack_parts(b, n, nn, scratch);
-	else
-		p->kernel->pack_b(panel_at(b, n), panel_step(b), &p->b, b->n0 + n, nn, b->k0, b->kn, b->k_pad, scratch);
+	char *to = (char *)panel_at(b, x->n) + (size_t)x->k * PANEL * b->p->size;
+	b->p->kernel->pack_b(to, panel_step(b), o, n0, x->nn, k0, x->kn, x->k_pad, scratch);
 }
 
-/* A thread's columns of the slab: about those that it will begin with. */
+static void
+pack_block(const struct slab *b, const struct block *x, float *scratch)
+{
+	const struct operand *o = &b->p->b;
+	if (!o->part) {
+		pack_operand(b, o, b->n0 + x->n, b->k0 + x->k, x, scratch);
+		return;
+	}
+	for (int n = x->n; n < x->n + x->nn; n += PANEL)
+		clear_gaps(b, x, n);
+	for (int i = 0; i < o->parts; i++) {
+		const struct operand_part *whole = &o->part[i];
+		struct operand_part p;
+		if (!operand_part_within(whole, b->n0 + x->n, x->nn, b->k0 + x->k, x->kn, &p))
+			continue;
+		const struct block within = {p.n0 - b->n0, p.n, p.k0 - b->k0, p.k, round_up(p.k, 2)};
+		pack_operand(b, &p.x, p.n0 - whole->n0, p.k0 - whole->k0, &within, scratch);
+	}
+}
+
+/* Columns n .. n+nn-1 from k to `end`: where that is the end of the depth, with the zeros behind it. */
+static struct block
+block_of(const struct slab *b, int n, int nn, int k, int end)
+{
+	return (struct block){n, nn, k, end - k, (end == b->kn ? b->k_pad : end) - k};
+}
+
+/* A thread's share, in the order in which B lies in memory: some k of all columns, or some columns' stretches of k. What is
+ * apart in memory is pages apart, and a thread's first look at a page costs more than what it reads there. */
 static void
 pack_slab(const struct slab *b, const struct worker *w)
 {
-	long long panels = parts(b->nn, PANEL);
-	int end = least((int)(panels * (w->thread + 1) / w->threads) * PANEL, b->nn);
-	for (int n = (int)(panels * w->thread / w->threads) * PANEL; n < end; n += WIDTH_MAX)
-		pack_columns(b, n, least(WIDTH_MAX, end - n), w->own->pack);
+	enum { ROWS = 8, STRETCHES = 4, UNIT = 32 };
+	const struct operand *o = &b->p->b;
+	bool k_rows = o->part ? o->part->x.k_rows : o->k_rows;
+	int stretch = k_rows ? ROWS : round_up(parts(b->kn, STRETCHES), UNIT), stretches = parts(b->kn, stretch);
+	long long units = k_rows ? stretches : (long long)stretches * parts(b->nn, PANEL);
+	int u = (int)(units * w->thread / w->threads), end = (int)(units * (w->thread + 1) / w->threads);
+	for (int n = 0; n < b->nn && k_rows && u < end; n += WIDTH_MAX) {
+		const struct block x = block_of(b, n, least(WIDTH_MAX, b->nn - n), u * stretch, least(end * stretch, b->kn));
+		pack_block(b, &x, w->own->pack);
+	}
+	for (; u < end && !k_rows; u++) {
+		int n = u / stretches * PANEL, k = u % stretches * stretch;
+		const struct block x = block_of(b, n, least(PANEL, b->nn - n), k, least(k + stretch, b->kn));
+		pack_block(b, &x, w->own->pack);
+	}
 }
+
+/* ---- all of it ---- */
 
 static void
 multiply_slab(const struct slab *b, const struct worker *w)
