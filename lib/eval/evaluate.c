@@ -13,7 +13,8 @@ struct run {
 	struct micro micro;
 	float *lse;                     /* [rows] of the micro-batch that are asked of */
 	int32_t *best;
-	double *log_p;                  /* [examples][nodes + K] */
+	double *log_p;                  /* [examples][per_example]: by node, and behind them by label */
+	size_t per_example;             /* nodes + K; 0 without labels */
 	double *score;                  /* [K] of one example */
 	size_t lse_cap, best_cap, log_p_cap;
 	double loss, weight;
@@ -72,7 +73,7 @@ eval_max_length(const struct dataset *d, const struct eval_options *o)
 static double *
 log_p_of(const struct run *r, size_t example)
 {
-	return r->log_p + example * (size_t)(r->micro.trie->n + r->micro.trie->K);
+	return r->log_p + example * r->per_example;
 }
 
 static void
@@ -177,8 +178,7 @@ run_micro(struct run *r, struct eval_result *out)
 	micro_sort(m);
 	GROW(r->lse, r->lse_cap, (size_t)m->n_rows);
 	GROW(r->best, r->best_cap, (size_t)m->n_rows);
-	if (m->trie)
-		GROW(r->log_p, r->log_p_cap, m->n_examples * (size_t)(m->trie->n + m->trie->K));
+	GROW(r->log_p, r->log_p_cap, m->n_examples * r->per_example);
 	if (m->n_rows) {
 		struct batch b = batch_view(&m->batch);
 		model_forward(r->m, &b);
@@ -209,11 +209,13 @@ add_example(struct run *r, const struct example *x, struct eval_result *out)
 static void
 begin(struct run *r)
 {
-	r->micro = (struct micro){.trie = trie_of(r->o), .eos = r->o->eos, .apart = model_length_matters(r->m),
-		.rows = r->o->micro_tokens};
+	const struct label_trie *trie = trie_of(r->o);
+	r->micro = (struct micro){.trie = trie, .eos = r->o->eos, .apart = model_length_matters(r->m), .rows = r->o->micro_tokens};
 	micro_init(&r->micro);
-	if (r->micro.trie)
-		r->score = xcalloc((size_t)r->micro.trie->K, sizeof *r->score);
+	if (!trie)
+		return;
+	r->per_example = (size_t)(trie->n + trie->K);
+	r->score = xcalloc((size_t)trie->K, sizeof *r->score);
 }
 
 static void
