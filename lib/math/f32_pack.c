@@ -1,6 +1,7 @@
-#include "math/f32_pack.h"
-
+/* Packing for the kernels of math/f32_kernel.h. */
 #ifdef __x86_64__
+
+#include "math/f32_pack.h"
 
 #include "math/tile_kernel.h"
 

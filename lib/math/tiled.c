@@ -24,6 +24,9 @@ enum {
 	TEAM_MAX = 256,
 };
 
+/* A slab's, of which one panel has its gaps besides. */
+enum { SLAB_BYTES = SLAB_PANELS * PANEL_BYTES + WIDTH_MAX / PANEL * GAP };
+
 struct cut {
 	int depth, width;
 	int slab;    /* columns of a slab: whole panels */
@@ -46,7 +49,7 @@ struct product {
 struct shared {
 	struct share share[TEAM_MAX];
 	struct meeting meeting;
-	_Alignas(64) unsigned char b[SLAB_PANELS * (PANEL_BYTES + TILE_COLUMNS * DEPTH_BYTES + WIDTH_MAX / PANEL * GAP)];
+	_Alignas(64) unsigned char b[SLAB_BYTES];
 	_Alignas(64) float sums[SUMS];
 };
 
@@ -97,7 +100,7 @@ static bool
 rows_collide(int rows, size_t apart)
 {
 	size_t step = apart & -apart;  /* the largest power of two that divides it */
-	return step >= 4096 || (size_t)rows * step > 8 * 4096;
+	return (size_t)rows * (step < 4096 ? step : 4096) > 8 * 4096;
 }
 
 static bool
@@ -122,6 +125,13 @@ panel_width(const struct product *p, int depth, int threads)
 	return width;
 }
 
+/* A panel of 16 columns and what lies behind it. */
+static int
+panel_bytes(const struct product *p, int depth)
+{
+	return depth * PANEL * (int)p->size + GAP;
+}
+
 static struct cut
 cut_product(const struct product *p, int threads)
 {
@@ -132,9 +142,10 @@ cut_product(const struct product *p, int threads)
 		deepest = least(deepest, panel / p->N < 512 ? 512 : panel / p->N);
 	c.depth = even_piece(p->K, deepest, p->kernel->k_unit);
 	c.width = panel_width(p, c.depth, threads);
-	int panels = parts(p->N, c.width), most = least(threads, SLAB_PANELS) * panel / (c.depth * c.width);
+	int panels = parts(p->N, c.width), most = least(threads, SLAB_PANELS) * PANEL_BYTES / (c.width / PANEL * panel_bytes(p, c.depth));
 	panels = most < 1 ? 1 : parts(panels, parts(panels, most));
 	c.slab = panels * c.width;
+	assert(c.slab / PANEL * panel_bytes(p, c.depth) <= SLAB_BYTES);
 	int tiles = least(CHUNK / unit, parts(p->M, unit));
 	while (tiles > 1 && panels * parts(p->M, tiles * unit) < PIECES * threads)
 		tiles /= 2;

@@ -214,6 +214,19 @@ test_cuts(void **state)
 			}
 }
 
+/* So many columns of so little depth that what lies between panels is as much as they are. */
+static void
+test_wide(void **state)
+{
+	(void)state;
+	for (int k = 0; k < n_kernels; k++) {
+		if (kernels[k] && kernels[k]->k_unit > 2)
+			continue;  /* it has no so little depth */
+		set_kernel(k);
+		check_product(&(struct product_case){2, 2700001, 1, 0, false, true, NUM_BF16, NUM_BF16, NUM_BF16, 1, 0});
+	}
+}
+
 /* A product of nothing leaves beta C; of no rows, nothing happens. */
 static void
 test_empty(void **state)
@@ -350,6 +363,7 @@ main(void)
 		cmocka_unit_test(test_packing),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_wide),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_not_finite),
 		cmocka_unit_test(test_matrices),
