@@ -35,8 +35,13 @@ void map_forget(const void *at, size_t n);
  * tells why not, and nothing is left out or written over in silence. */
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
+bool path_is_file(const char *path);  /* a regular one */
 bool dir_has(const char *dir, const char *name);  /* path_exists of a name in a directory */
 char *path_join(const char *dir, const char *name);  /* new; the caller frees */
+
+/* Which name the thread could not look at in one of these for another reason than that nothing is there: the first since it
+ * last asked, −1 and *e; 0: none. For who has to tell a name that is missing from one that could not be looked at. */
+int path_unseen(struct err *e);
 
 /* As realpath: the path without links, new, or NULL with errno when nothing is there. */
 char *path_real(const char *path);

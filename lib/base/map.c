@@ -105,7 +105,9 @@ static int
 map_file(struct map *m, int fd, const char *path, struct err *e)
 {
 	struct stat st;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, ERR_IO, "cannot look at '%s'", path);
+	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_NOINPUT, "'%s' is not a regular file", path);
 	*m = (struct map){.size = (size_t)st.st_size};
 	if (!m->size)
