@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/plain.h"
 
 /* ---- who is told of ---- */
 
@@ -75,16 +76,19 @@ guard(void)
 static void
 note(const void *data, size_t size, const char *path)
 {
+	struct buf plain = {0};
 	guard();
+	buf_plain(&plain, path);
 	for (int i = 0; i < SLOTS; i++) {
 		uintptr_t none = 0;
 		if (!atomic_compare_exchange_strong(&slots[i].at, &none, CLAIMED))
 			continue;
 		atomic_store(&slots[i].size, size);
-		atomic_store(&slots[i].path, xstrdup(path));
+		atomic_store(&slots[i].path, plain.data);
 		atomic_store(&slots[i].at, (uintptr_t)data);
 		return;
 	}
+	buf_release(&plain);
 }
 
 static void
