@@ -27,6 +27,10 @@ struct map {
 int map_open(struct map *m, const char *path, struct err *e);
 void map_close(struct map *m);
 
+/* Reads of all pages of at[n], for who has let the kernel read them and got EFAULT, which has not said of what file: when it
+ * is one that was cut short, the process ends here, as told above. */
+void map_touch(const void *at, size_t n);
+
 /* Gives back the memory of at[n] in a mapping, and up to 2 MiB before and behind it, which the kernel may have brought in with
  * it. Pages are read anew when they are needed. */
 void map_forget(const void *at, size_t n);

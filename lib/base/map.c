@@ -4,6 +4,7 @@
 #define _DEFAULT_SOURCE  /* madvise, MAP_FAILED */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -65,12 +66,19 @@ on_bus(int number, siginfo_t *info, void *context)
 
 /* Unless somebody else waits for the signal, as sanitizers do. */
 static void
-guard(void)
+begin_guard(void)
 {
 	struct sigaction now, action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
 	sigemptyset(&action.sa_mask);
 	if (sigaction(SIGBUS, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL)
 		sigaction(SIGBUS, &action, NULL);
+}
+
+static void
+guard(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, begin_guard);
 }
 
 static void
@@ -143,6 +151,17 @@ map_close(struct map *m)
 		munmap((void *)m->data, m->size);
 	}
 	*m = (struct map){0};
+}
+
+void
+map_touch(const void *at, size_t n)
+{
+	enum { PAGE_MIN = 4096 };
+	const volatile uint8_t *p = at;
+	for (size_t i = 0; i < n; i += PAGE_MIN)
+		(void)p[i];
+	if (n)
+		(void)p[n - 1];
 }
 
 /* The kernel keeps up to 2 MiB of a file together, and one byte that is asked for maps all of it, also what another thread has
