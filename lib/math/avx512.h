@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "math/bf16_kernel.h"
+#include "math/tile_kernel.h"
 
 #define AVX512_FEATURES "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16"
 #define AVX512 __attribute__((target(AVX512_FEATURES)))

@@ -1,293 +1,42 @@
+/* Which kernel is used for products in bf16. */
 #include "math/bf16.h"
 
-#include <assert.h>
-#include <omp.h>
-
+#include "base/isa.h"
 #include "math/bf16_kernel.h"
-#include "math/bf16_pack.h"
-#include "math/gemm.h"
-#include "math/scratch.h"
-#include "math/share.h"
+#include "math/tiled.h"
 
-/* How a product is cut. A slab of B is packed once, by all threads together, and multiplied with rows of A in pieces,
- * each a chunk of rows by a panel of the slab that stays in the second-level cache while the rows pass by. Where k is cut,
- * too, sums are put aside between two depths. That changes no bit of the result: they are fp32, as in the registers. But
- * it takes time, and so k is cut only where panels would get too narrow. */
-enum {
-	PANEL_ELEMENTS = 640 << 10,    /* most of depth x width */
-	SLAB_PANELS = 8,               /* of such size in a slab, and no more than one a thread */
-	DEPTH = 2048,                  /* most of k at a time, so that width does not get small */
-	WIDTH = 256,                   /* width where N has that much for each thread */
-	WIDTH_MAX = 1024,
-	CHUNK = 128,                   /* most rows of A at a time */
-	PIECES = 8,                    /* for each thread, where there are rows enough: the last to be done should be short */
-	SUMS = 2 << 20,                /* put aside between two depths, most */
-	SMALL = 1 << 18,               /* multiply-adds not worth waking other threads for */
-	TEAM_MAX = 256,
-};
+static const struct tile_kernel *kernel;
+static bool chosen;
 
-struct cut {
-	int depth, width;
-	int slab;    /* columns of a slab: whole panels */
-	int chunk;   /* rows */
-	int rows;    /* whole chunks for which sums can be put aside; M where that is not needed */
-};
-
-struct product {
-	const struct bf16_kernel *kernel;
-	struct rows c;
-	struct operand a, b;
-	int M, N, K;
-	float alpha, beta;
-	bool direct;  /* A is read where it lies */
-	struct cut cut;
-};
-
-/* What the threads of a product share. */
-struct shared {
-	struct share share[TEAM_MAX];
-	struct meeting meeting;
-	_Alignas(64) uint16_t b[SLAB_PANELS * (PANEL_ELEMENTS + 32 * DEPTH + 2 * WIDTH_MAX)];
-	_Alignas(64) float sums[SUMS];
-};
-
-/* A thread's own. */
-struct own {
-	struct tile_state state;
-	_Alignas(64) uint16_t a[CHUNK * (DEPTH + 32)];
-	_Alignas(64) float pack[];
-};
-
-/* One of those at work on a product. */
-struct worker {
-	const struct product *p;
-	struct shared *shared;
-	struct own *own;
-	int thread, threads;
-};
-
-static int
-least(int a, int b)
+const struct tile_kernel *
+bf16_kernel(void)
 {
-	return a < b ? a : b;
+#ifdef __x86_64__
+	static const struct tile_kernel *const kernels[] = {[ISA_AVX512_BF16] = &bf16_avx512, [ISA_AMX] = &bf16_amx};
+	if (!chosen)
+		bf16_set_kernel(kernels[isa_best()]);
+#endif
+	return kernel;
 }
 
-static int
-parts(int n, int of)
+void
+bf16_set_kernel(const struct tile_kernel *k)
 {
-	return (n + of - 1) / of;
+	kernel = k;
+	chosen = true;
 }
 
-/* Pieces of a multiple of `unit` that cover n, as many as pieces of `most` would be, about equal. */
-static int
-even_piece(int n, int most, int unit)
+const char *
+bf16_isa(void)
 {
-	return parts(parts(n, parts(n, most)), unit) * unit;
-}
-
-/* Rows that lie a multiple of 2 KiB apart meet in the same few sets of the first-level cache. */
-static bool
-can_be_direct(const struct operand *a, const struct bf16_kernel *k, int K)
-{
-	return !a->w && a->rows.type == NUM_BF16 && !a->k_rows && K % k->k_unit == 0 && a->rows.ld % 1024 != 0;
-}
-
-/* An A that must be packed is packed again for every panel of B, so there should be few panels; an A that is only read
- * should be shared out so that each thread has a panel of its own. */
-static int
-panel_width(const struct product *p, int depth, int threads)
-{
-	enum { UNIT = TILE_COLUMNS };
-	int tiles = parts(p->M, p->kernel->rows), widest = least(PANEL_ELEMENTS / depth / UNIT * UNIT, WIDTH_MAX);
-	int share = parts(p->N, threads), width = !p->direct ? p->N : share < WIDTH ? WIDTH : share;
-	width = even_piece(p->N, least(width, widest), UNIT);
-	while (width > UNIT && parts(p->N, width) * tiles < 2 * threads)
-		width = parts(width / 2, UNIT) * UNIT;
-	return width;
-}
-
-static struct cut
-cut_product(const struct product *p, int threads)
-{
-	struct cut c;
-	const int unit = p->kernel->rows;
-	int deepest = DEPTH;
-	if (!p->direct && PANEL_ELEMENTS / p->N < DEPTH)
-		deepest = PANEL_ELEMENTS / p->N < 512 ? 512 : PANEL_ELEMENTS / p->N;
-	c.depth = even_piece(p->K, deepest, p->kernel->k_unit);
-	c.width = panel_width(p, c.depth, threads);
-	int panels = parts(p->N, c.width), most = least(threads, SLAB_PANELS) * PANEL_ELEMENTS / (c.depth * c.width);
-	panels = most < 1 ? 1 : parts(panels, parts(panels, most));
-	c.slab = panels * c.width;
-	int tiles = least(CHUNK / unit, parts(p->M, unit));
-	while (tiles > 1 && panels * parts(p->M, tiles * unit) < PIECES * threads)
-		tiles /= 2;
-	c.chunk = tiles * unit;
-	c.rows = c.depth < p->K ? least(p->M, SUMS / c.slab / c.chunk * c.chunk) : p->M;
-	return c;
-}
-
-/* The part of a product that a packed slab of B is good for. */
-struct slab {
-	const struct product *p;
-	const uint16_t *b;
-	float *sums;
-	int m0, mm, n0, nn, k0, kn, k_pad;
-};
-
-/* From one panel of 16 columns to the next: a line more than it takes, lest they all meet in the same sets. */
-static size_t
-panel_step(const struct slab *b)
-{
-	return (size_t)b->k_pad * PANEL + 2 * PANEL;
-}
-
-/* Asks for a share of the next tile's rows of A while this one is computed. */
-static void
-prefetch(const struct slab *b, const uint16_t *a, size_t lda, int rows, int share, int shares)
-{
-	for (int i = rows * share / shares; i < rows * (share + 1) / shares; i++)
-		for (int k = 0; k < b->kn; k += 32)
-			__builtin_prefetch(a + (size_t)i * lda + k, 0, 2);
-}
-
-/* A piece: rows m .. m+rows-1 by columns n .. n+columns-1 of a slab. */
-struct piece {
-	int m, rows, n, columns;
-	int more;  /* rows of A that will probably be next */
-};
-
-/* A tile's rows, i .. i+rows-1 of a piece, against all of its columns. `next`: rows of A that will be read after these,
- * or none. */
-static void
-tile_row(const struct slab *b, struct tile_state *s, const struct piece *piece, const uint16_t *a, size_t lda, int i, int next)
-{
-	const struct product *p = b->p;
-	const int rows = least(p->kernel->rows, piece->rows - i);
-	struct tile_job t = {.a = a, .lda = lda, .panel = panel_step(b), .k = b->k_pad};
-	float *sums = b->sums + (p->cut.depth < p->K ? (size_t)(piece->m + i - b->m0) * (size_t)p->cut.slab : 0);
-	t.ld_partial = (size_t)p->cut.slab;
-	t.first = b->k0 == 0;
-	t.last = b->k0 + b->kn == p->K;
-	t.out = (struct tile_out){.rows = rows, .alpha = p->alpha, .beta = p->beta};
-	for (int n = 0; n < piece->columns; n += TILE_COLUMNS) {
-		t.b = b->b + (size_t)((piece->n + n) / PANEL) * t.panel;
-		t.partial = sums + piece->n + n;
-		t.out.columns = least(TILE_COLUMNS, piece->columns - n);
-		t.out.c = rows_at(p->c, piece->m + i, b->n0 + piece->n + n);
-		p->kernel->tile(s, &t);
-		if (next)
-			prefetch(b, a + (size_t)rows * lda, lda, next, n, piece->columns);
-	}
-}
-
-static void
-multiply_piece(const struct slab *b, struct own *own, const struct piece *piece)
-{
-	const struct product *p = b->p;
-	const int rows = p->kernel->rows;
-	bool direct = p->direct && !(p->kernel->whole_tiles && piece->rows % 16 != 0);
-	size_t lda = direct ? (size_t)p->a.rows.ld : (size_t)p->cut.depth + 32;
-	const uint16_t *a = direct ? rows_at(p->a.rows, piece->m, b->k0).data : own->a;
-	if (!direct)
-		bf16_pack_a(own->a, lda, &p->a, piece->m, piece->rows, parts(piece->rows, 16) * 16, b->k0, b->kn, b->k_pad, own->pack);
-	for (int i = 0; i < piece->rows; i += rows) {
-		int after = direct ? piece->rows - i - rows + piece->more : 0;
-		tile_row(b, &own->state, piece, a + (size_t)i * lda, lda, i, after < 0 ? 0 : least(rows, after));
-	}
-}
-
-/* Piece number u of a slab: chunk after chunk of a panel, and panel after panel. */
-static struct piece
-piece_at(const struct slab *b, int u)
-{
-	const struct cut *cut = &b->p->cut;
-	int chunks = parts(b->mm, cut->chunk), m = u % chunks * cut->chunk, n = u / chunks * cut->width;
-	struct piece piece = {b->m0 + m, least(cut->chunk, b->mm - m), n, least(cut->width, b->nn - n), 0};
-	piece.more = b->mm - m - piece.rows;
-	return piece;
-}
-
-static int
-piece_count(const struct slab *b)
-{
-	return parts(b->mm, b->p->cut.chunk) * parts(b->nn, b->p->cut.width);
-}
-
-/* A thread's columns of the slab: about those that it will begin with. */
-static void
-pack_slab(const struct slab *b, const struct worker *w)
-{
-	long long panels = parts(b->nn, PANEL);
-	int end = least((int)(panels * (w->thread + 1) / w->threads) * PANEL, b->nn);
-	for (int n = (int)(panels * w->thread / w->threads) * PANEL; n < end; n += WIDTH_MAX)
-		bf16_pack_b(w->shared->b + (size_t)(n / PANEL) * panel_step(b), panel_step(b), &b->p->b, b->n0 + n,
-			least(WIDTH_MAX, end - n), b->k0, b->kn, b->k_pad, w->own->pack);
-}
-
-static void
-multiply_slab(const struct slab *b, const struct worker *w)
-{
-	pack_slab(b, w);
-	share_begin(w->shared->share, w->thread, w->threads, piece_count(b));
-	share_meet(&w->shared->meeting, w->threads);
-	for (int u; (u = share_next(w->shared->share, w->thread, w->threads)) >= 0;) {
-		const struct piece piece = piece_at(b, u);
-		multiply_piece(b, w->own, &piece);
-	}
-}
-
-/* Slab after slab: another is packed when all have done with the one before. */
-static void
-work(const struct worker *w)
-{
-	const struct product *p = w->p;
-	const struct cut *cut = &p->cut;
-	struct slab b = {.p = p, .b = w->shared->b, .sums = w->shared->sums};
-	bool again = false;
-	p->kernel->begin(&w->own->state);
-	for (b.m0 = 0; b.m0 < p->M; b.m0 += cut->rows)
-		for (b.n0 = 0; b.n0 < p->N; b.n0 += cut->slab)
-			for (b.k0 = 0; b.k0 < p->K; b.k0 += cut->depth, again = true) {
-				b.mm = least(cut->rows, p->M - b.m0);
-				b.nn = least(cut->slab, p->N - b.n0);
-				b.kn = least(cut->depth, p->K - b.k0);
-				b.k_pad = parts(b.kn, p->kernel->k_unit) * p->kernel->k_unit;
-				if (again)
-					share_meet(&w->shared->meeting, w->threads);
-				multiply_slab(&b, w);
-			}
-	p->kernel->end(&w->own->state);
-}
-
-static void
-take_part(const struct product *p, struct shared *shared, int thread, int threads)
-{
-	struct own *own = thread_scratch(SCRATCH_TILES, sizeof(struct own) + bf16_pack_scratch(WIDTH_MAX) * sizeof(float));
-	work(&(struct worker){p, shared, own, thread, threads});
+	return bf16_kernel() ? bf16_kernel()->name : isa_name(ISA_FP32);
 }
 
 void
 bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {
-	struct product p = {bf16_kernel(), c, a, b, M, N, K, alpha, beta};
-	assert(!a.part);
-	if (M == 0 || N == 0)
-		return;
-	if (!p.kernel || K == 0) {
+	if (bf16_kernel() && K > 0)
+		tiled_product(bf16_kernel(), c, a, b, M, N, K, alpha, beta);
+	else
 		bf16_product_fp32(c, a, b, M, N, K, alpha, beta);
-		return;
-	}
-	bool alone = omp_in_parallel() || (double)M * N * K < SMALL;
-	int threads = alone ? 1 : least(math_threads(), TEAM_MAX);
-	struct shared *shared = thread_scratch(SCRATCH_PANELS, sizeof *shared);
-	shared->meeting = (struct meeting){0};
-	p.direct = can_be_direct(&a, p.kernel, K);
-	p.cut = cut_product(&p, threads);
-	if (threads == 1) {
-		take_part(&p, shared, 0, 1);
-		return;
-	}
-#pragma omp parallel num_threads(threads)
-	take_part(&p, shared, omp_get_thread_num(), omp_get_num_threads());
 }

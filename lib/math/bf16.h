@@ -1,12 +1,8 @@
 /* Products in bf16 with fp32 accumulation, on the best instructions that the processor has: AMX tiles, AVX-512's
  * vdpbf16ps, or else fp32 products of what was rounded to bf16.
  *
- * B is cut into slabs of columns, which the threads pack together on the way, from whatever form B is stored in: at 512
- * rows of A and more, that costs a few per cent, and no packed copy of a weight is ever kept. Its panels fit the
- * second-level cache. A is read where it lies when it is bf16 with k along its rows, and packed otherwise.
- *
- * Every element of C is one chain of sums over k, the same wherever its tile lies: the result does not depend on the
- * number of threads to the bit. */
+ * With instructions (math/tiled.h) every element of C is one chain of sums over k, the same wherever its tile lies: the
+ * result does not depend on the number of threads to the bit. */
 #ifndef HONE_MATH_BF16_H
 #define HONE_MATH_BF16_H
 

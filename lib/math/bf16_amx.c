@@ -13,6 +13,7 @@
 #if defined __x86_64__
 
 #include "math/avx512.h"
+#include "math/bf16_pack.h"
 
 #ifndef TILES_EMULATED
 
@@ -85,7 +86,7 @@ store_sums(float *to, size_t ld, bool two_rows, bool two_columns)
 AMX_INLINE void
 multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
 {
-	const uint16_t *a0 = t->a, *a1 = t->a + 16 * t->lda, *b0 = t->b, *b1 = t->b + t->panel;
+	const uint16_t *a0 = t->a, *a1 = a0 + 16 * t->lda, *b0 = t->b, *b1 = b0 + t->panel;
 	const size_t stride = t->lda * sizeof *a0, b_step = STEP * PANEL;
 	int steps = t->k / STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
 	tile_load(4, a0, stride);
@@ -171,6 +172,18 @@ end(struct tile_state *s)
 	tile_release();
 }
 
-const struct bf16_kernel AMX_KERNEL = {"amx", TILE_ROWS_MAX, STEP, true, begin, run, end};
+const struct tile_kernel AMX_KERNEL = {
+	.name = "amx",
+	.type = NUM_BF16,
+	.rows = TILE_ROWS_MAX,
+	.k_unit = STEP,
+	.depth = BF16_DEPTH,
+	.whole_tiles = true,
+	.begin = begin,
+	.tile = run,
+	.end = end,
+	.pack_a = bf16_pack_a,
+	.pack_b = bf16_pack_b,
+};
 
 #endif

@@ -4,6 +4,7 @@
 #ifdef __x86_64__
 
 #include "math/avx512.h"
+#include "math/bf16_pack.h"
 
 enum { ROWS = 14 };
 
@@ -20,7 +21,7 @@ AVX512_INLINE void
 tile(const struct tile_job *t, const int rows, const int panels)
 {
 	__m512 c[ROWS][2];
-	const uint16_t *a = t->a, *b0 = t->b, *b1 = t->b + t->panel;
+	const uint16_t *a = t->a, *b0 = t->b, *b1 = b0 + t->panel;
 	size_t lda = t->lda;
 #pragma GCC unroll 14
 	for (int i = 0; i < rows; i++) {
@@ -73,7 +74,7 @@ run(struct tile_state *s, const struct tile_job *whole)
 			rows = 1, narrow ? tile(&t, 1, 1) : tile(&t, 1, 2);
 		t.out.rows -= rows;
 		t.out.c = rows_at(t.out.c, rows, 0);
-		t.a += (size_t)rows * t.lda;
+		t.a = (const uint16_t *)t.a + (size_t)rows * t.lda;
 		t.partial += (size_t)rows * t.ld_partial;
 	}
 }
@@ -84,6 +85,17 @@ nothing(struct tile_state *s)
 	(void)s;
 }
 
-const struct bf16_kernel bf16_avx512 = {"avx512bf16", ROWS, 2, false, nothing, run, nothing};
+const struct tile_kernel bf16_avx512 = {
+	.name = "avx512bf16",
+	.type = NUM_BF16,
+	.rows = ROWS,
+	.k_unit = 2,
+	.depth = BF16_DEPTH,
+	.begin = nothing,
+	.tile = run,
+	.end = nothing,
+	.pack_a = bf16_pack_a,
+	.pack_b = bf16_pack_b,
+};
 
 #endif

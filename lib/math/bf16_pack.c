@@ -9,6 +9,8 @@ enum {
 	STRETCH = 256, /* converted at a time, where a conversion is needed */
 };
 
+_Static_assert((PACK_COLUMNS + 64) * 3 * BLOCK / 2 <= PACK_SCRATCH, "scratch is enough");
+
 size_t
 bf16_pack_scratch(int nn)
 {
@@ -170,10 +172,10 @@ panels_of_columns(uint16_t *to, size_t panel, const uint16_t *from, size_t ld, i
 	}
 }
 
-AVX512 static void
-pack_whole(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
-	float *scratch)
+AVX512 void
+bf16_pack_b(void *packed, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch)
 {
+	uint16_t *to = packed;
 	size_t ld;
 	if (b->k_rows) {
 		for (int k = 0; k < kn; k += BLOCK) {
@@ -193,40 +195,6 @@ pack_whole(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, 
 			const uint16_t *from = fetch(b, n0 + n, rows, k0 + k, some, scratch, &ld);
 			panel_of_rows(to + (size_t)k * PANEL, from, ld, rows, some, k + some < kn ? some : k_pad - k);
 		}
-}
-
-/* Zeros where no part is, in one panel of columns n .. n+15. */
-static void
-clear_gaps(uint16_t *to, const struct operand *b, int n, int k0, int kn, int k_pad)
-{
-	int at = 0;
-	for (int i = 0; i < b->parts; i++) {
-		struct operand_part p;
-		if (!operand_part_within(&b->part[i], n, 1, k0, kn, &p))
-			continue;
-		memset(to + (size_t)at * PANEL, 0, (size_t)(p.k0 - k0 - at) * PANEL * sizeof *to);
-		at = p.k0 - k0 + (p.k + 1) / 2 * 2;
-	}
-	memset(to + (size_t)at * PANEL, 0, (size_t)(k_pad - at) * PANEL * sizeof *to);
-}
-
-void
-bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
-	float *scratch)
-{
-	if (!b->part) {
-		pack_whole(to, panel, b, n0, nn, k0, kn, k_pad, scratch);
-		return;
-	}
-	for (int n = 0; n < nn; n += PANEL)
-		clear_gaps(to + (size_t)(n / PANEL) * panel, b, n0 + n, k0, kn, k_pad);
-	for (int i = 0; i < b->parts; i++) {
-		struct operand_part p;
-		const struct operand_part *whole = &b->part[i];
-		if (operand_part_within(whole, n0, nn, k0, kn, &p))
-			pack_whole(to + (size_t)((p.n0 - n0) / PANEL) * panel + (size_t)(p.k0 - k0) * PANEL, panel, &p.x,
-				p.n0 - whole->n0, p.n, p.k0 - whole->k0, p.k, (p.k + 1) / 2 * 2, scratch);
-	}
 }
 
 /* nn rows of A from rows along k: 8 at a time. */
@@ -250,9 +218,10 @@ rows_of_columns(uint16_t *to, size_t lda, const uint16_t *from, size_t ld, int n
 }
 
 AVX512 void
-bf16_pack_a(uint16_t *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
+bf16_pack_a(void *packed, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
 	float *scratch)
 {
+	uint16_t *to = packed;
 	size_t ld;
 	if (a->k_rows) {
 		for (int k = 0; k < kn; k += BLOCK) {

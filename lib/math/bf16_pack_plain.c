@@ -46,19 +46,19 @@ bf16_pack_scratch(int nn)
 }
 
 void
-bf16_pack_b(uint16_t *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
+bf16_pack_b(void *packed, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
 	float *scratch)
 {
 	(void)scratch;
-	bf16_pack_b_plain(to, panel, b, n0, nn, k0, kn, k_pad);
+	bf16_pack_b_plain(packed, panel, b, n0, nn, k0, kn, k_pad);
 }
 
 void
-bf16_pack_a(uint16_t *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
+bf16_pack_a(void *packed, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
 	float *scratch)
 {
 	(void)scratch;
-	bf16_pack_a_plain(to, lda, a, n0, nn, n_pad, k0, kn, k_pad);
+	bf16_pack_a_plain(packed, lda, a, n0, nn, n_pad, k0, kn, k_pad);
 }
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "math/bf16_kernel.h"
 #include "math/blas_start.h"
+#include "math/f32.h"
 #include "math/scratch.h"
 
 static int threads = 1;
@@ -217,8 +218,8 @@ math_backend(void)
 {
 	static char name[128];
 	const char *config = openblas_get_config();
-	snprintf(name, sizeof name, "%.*s %s; bf16 on %s",
-		(int)strcspn(strstr(config, "OpenBLAS ") ? config + 9 : config, " ") + 9, config, openblas_get_corename(),
+	snprintf(name, sizeof name, "%.*s %s; fp32 on %s, bf16 on %s",
+		(int)strcspn(strstr(config, "OpenBLAS ") ? config + 9 : config, " ") + 9, config, openblas_get_corename(), f32_isa(),
 		bf16_isa());
 	return name;
 }

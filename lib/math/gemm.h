@@ -1,4 +1,5 @@
-/* Matrix products in fp32, row-major. The only user of BLAS.
+/* Matrix products in fp32, row-major, by BLAS, of which this is the only user: what is small, as in attention, and all where
+ * math/f32.h has no kernel.
  *
  * The two letters say how A and B lie in memory: n as written, t transposed. `ld` is the distance between
  * rows in elements. C = alpha * op(A) op(B) + beta * C; with beta 0, C need not be initialised. */
@@ -39,7 +40,7 @@ void math_start(char **argv);
 /* What "float32", "bfloat16" or "auto" asks to compute in; auto is bf16 where the processor has instructions for it. */
 enum num math_compute(const char *dtype);
 
-/* "OpenBLAS 0.3.21 SkylakeX; bf16 on amx": what the products run on. Static memory. */
+/* "OpenBLAS 0.3.21 SkylakeX; fp32 on avx512, bf16 on amx": what the products run on. Static memory. */
 const char *math_backend(void);
 
 #endif

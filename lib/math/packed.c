@@ -98,7 +98,7 @@ right_bf16(uint16_t *to, size_t panel, const struct operand *x, int n, int k)
 
 /* The kernel's way of going on with sums that were put aside does it: C is where they are. */
 static void
-product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct packed_left *a,
+product_bf16(const struct tile_kernel *kernel, float *c, int ldc, const struct packed_left *a,
 	const struct packed_right *b, int n0, int n, int k0, bool add)
 {
 	struct tile_state state;
@@ -135,7 +135,7 @@ right_bf16(uint16_t *to, size_t panel, const struct operand *x, int n, int k)
 }
 
 static void
-product_bf16(const struct bf16_kernel *kernel, float *c, int ldc, const struct packed_left *a,
+product_bf16(const struct tile_kernel *kernel, float *c, int ldc, const struct packed_left *a,
 	const struct packed_right *b, int n0, int n, int k0, bool add)
 {
 	(void)kernel;
@@ -194,7 +194,7 @@ packed_right_part(const struct packed_right *b, struct rows x, bool k_rows, int 
 void
 packed_begin(void)
 {
-	const struct bf16_kernel *kernel = bf16_kernel();
+	const struct tile_kernel *kernel = bf16_kernel();
 	struct tile_state state;
 	if (kernel)
 		kernel->begin(&state);
@@ -203,7 +203,7 @@ packed_begin(void)
 void
 packed_end(void)
 {
-	const struct bf16_kernel *kernel = bf16_kernel();
+	const struct tile_kernel *kernel = bf16_kernel();
 	struct tile_state state;
 	state.stored = state.out.rows = 0;
 	if (kernel)
@@ -214,7 +214,7 @@ void
 packed_product(float *c, int ldc, const struct packed_left *a, const struct packed_right *b, int n0, int n, int k0,
 	bool add)
 {
-	const struct bf16_kernel *kernel = bf16_kernel();
+	const struct tile_kernel *kernel = bf16_kernel();
 	assert(n0 % PACKED_N == 0 && k0 % PACKED_K == 0 && n0 + n <= b->n);
 	if (kernel)
 		product_bf16(kernel, c, ldc, a, b, n0, n, k0, add);

@@ -1,6 +1,6 @@
 /* Products of activations and weights: what a linear layer y = x W^T computes forward and backward.
  *
- * T rows; W [out,in] in any form of math/matrix.h. Rows of fp32 are multiplied in fp32 (OpenBLAS); where a row is bf16, on
+ * T rows; W [out,in] in any form of math/matrix.h. Rows of fp32 are multiplied in fp32; where a row is bf16, on
  * either side, in bf16 with fp32 accumulation. The order of every sum follows from the shapes, never from the number of
  * threads. */
 #ifndef HONE_MATH_PRODUCT_H
@@ -19,8 +19,10 @@ void product_backward(struct rows dx, struct rows dy, const struct matrix *w, in
 /* dw += alpha dy^T x, stored as W is: [out,in], or [in,out] when `transposed`. */
 void product_weight(float *dw, bool transposed, struct rows dy, struct rows x, int T, int out, int in, float alpha);
 
-/* C[M,N] = beta C + alpha A[M,K] B[N,K]^T in bf16, whatever the sides lie in; only B may have parts. */
+/* C[M,N] = beta C + alpha A[M,K] B[N,K]^T in the type of A's rows, whatever B lies in; C in fp32 where that is. Only B may have
+ * parts, where product_takes_parts. */
 void product_of(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta);
+bool product_takes_parts(enum num type);
 
 enum { PRODUCT_FEW_ROWS = 4 };  /* up to so many rows, the first two above read each weight once, as it is stored */
 

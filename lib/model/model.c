@@ -191,7 +191,7 @@ take_workspace(struct model *m, struct arena *a)
 	if (w->keep == KEEP_NOTHING)
 		return;
 	take_pass(m, a);
-	w->dx = take_rows(a, NUM_F32, T, c->C);
+	w->dx = take_rows(a, NUM_F32, T, w->type == NUM_F32 ? c->C + w->room : c->C);
 	w->dy = w->type == NUM_F32 ? w->dx : take_roomy(a, w, c->C);
 	w->dxn = take_roomy(a, w, c->C);
 	w->row_key = ARENA_TAKE(a, uint64_t, R);
@@ -210,7 +210,7 @@ model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep kee
 	m->work = (struct workspace){.T = T, .max_len = max_len, .cache_rows = cache_rows, .keep = keep,
 		.type = m->compute};
 	m->work.head_rows = head_rows(&m->config, m->compute, T);
-	m->work.room = m->compute == NUM_BF16 ? projection_room(most_ranks(m)) : 0;
+	m->work.room = projection_room(most_ranks(m));
 	for (int pass = 0; pass < 2; pass++) {
 		take_layers(m, &m->work_memory);
 		take_workspace(m, &m->work_memory);
@@ -331,7 +331,7 @@ model_loss(struct model *m, const struct batch *b, float coef_scale, float *nll,
 	struct workspace *w = &m->work;
 	enum work before = work_switch(WORK_LOSS);
 	if (coef_scale != 0)
-		vec_zero(w->dx.data, (size_t)b->T * (size_t)m->config.C);
+		vec_zero(w->dx.data, (size_t)b->T * (size_t)w->dx.ld);
 	for (int at = 0; at < b->n_targets; at += w->head_rows) {
 		int n = b->n_targets - at < w->head_rows ? b->n_targets - at : w->head_rows;
 		head_forward(m, w->logits, b->target_row + at, n);

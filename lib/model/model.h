@@ -87,7 +87,7 @@ struct model {
 		struct rotary rotary[MAX_ROPES];
 		struct rows x;                /* [T,C] the residual stream, on which each layer adds in place */
 		struct rows dx;               /* [T,C] its gradient */
-		struct rows dy;               /* [T,C] the same as products take it: dx itself, or in bf16 what it was last */
+		struct rows dy;               /* [T,C] the same as products take it, with room: dx itself, or in bf16 what it was last */
 		struct rows xn, dxn;          /* [T,C] a norm's output and its gradient */
 		struct rows hidden, dhidden;  /* [head_rows,C] rows that go to the head */
 		struct rows hidden_x, dhidden_x;  /* [head_rows,C] the same before the final norm */

@@ -56,7 +56,7 @@ can_fuse(const struct projection *p)
 void
 projection_take(struct projection *p, struct arena *a, enum num type, int T, struct rows *shared)
 {
-	p->fused = type == NUM_BF16 && can_fuse(p);
+	p->fused = product_takes_parts(type) && can_fuse(p);
 	p->rank = 0;
 	for (int i = 0; i < p->n; i++) {
 		struct linear *l = &p->first[i];
@@ -97,6 +97,13 @@ stacked(const struct projection *p, bool gradient)
 	return (struct rows){0};
 }
 
+/* How many columns of the room products sum over: in bf16 whole steps, with zeros on the right side. */
+static int
+room_of(const struct projection *p, enum num type)
+{
+	return type == NUM_BF16 ? projection_room(p->rank) : p->rank;
+}
+
 static float
 scale_of(const struct projection *p)
 {
@@ -125,7 +132,7 @@ fused_forward(const struct projection *p, struct rows y, struct rows x, int T, f
 		part[parts++] = (struct operand_part){column, l->out, at, l->lora->r, operand_rows(B, false)};
 		at += l->lora->r;
 	}
-	product_of(y, operand_rows(x, false), operand_parts(part, parts), T, outs, in + projection_room(p->rank), 1, beta);
+	product_of(y, operand_rows(x, false), operand_parts(part, parts), T, outs, in + room_of(p, x.type), 1, beta);
 	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
 		if (p->first[i].b)
 			rows_add_row(rows_at(y, 0, column), p->first[i].b->value, T, p->first[i].out);
@@ -180,7 +187,7 @@ fused_backward(const struct projection *p, struct rows dx, struct rows dy, int T
 		part[parts++] = (struct operand_part){0, in, outs, p->rank, operand_rows(stacked(p, false), true)};
 	}
 	if (dx.data)
-		product_of(dx, operand_rows(dy, false), operand_parts(part, parts), T, in, outs + projection_room(p->rank), 1, 0);
+		product_of(dx, operand_rows(dy, false), operand_parts(part, parts), T, in, outs + room_of(p, dy.type), 1, 0);
 }
 
 /* What layer i finds of the pass when they come one after the other: dxA beside those of the layers before. */

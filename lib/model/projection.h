@@ -1,7 +1,7 @@
 /* Linear layers that read the same rows and write their columns of one result side by side: queries, keys and values;
  * gate and up; or one layer by itself.
  *
- * In bf16, with whole vectors in every dimension and plain adapters of one scale, they are computed as one product, the
+ * With whole vectors in every dimension, plain adapters of one scale, and products that take parts, they are computed as one product, the
  * adapters' part included. The rows that go in are followed by room for x A^T, so that [x | x A^T] times [W | B]^T is
  * the result, and the gradients that come back by room for dy B, so that [dy | dy B] times [W ; A] is that at x. What is
  * added up is so in fp32, and nothing is read and rounded in between. Otherwise it is one layer after the other. */

@@ -153,11 +153,11 @@ static void
 open_onednn(struct job *j)
 {
 	if (j->kind == FORWARD)
-		j->dnn = onednn_open(j->x, j->w, j->y, j->T, j->out, j->in, false, true);
+		j->dnn = onednn_open(NUM_BF16, j->x, j->w, j->y, j->T, j->out, j->in, false, true);
 	else if (j->kind == BACKWARD)
-		j->dnn = onednn_open(j->y, j->w, j->x, j->T, j->in, j->out, false, false);
+		j->dnn = onednn_open(NUM_BF16, j->y, j->w, j->x, j->T, j->in, j->out, false, false);
 	else
-		j->dnn = onednn_open(j->y, j->x, j->w, j->out, j->in, j->T, true, false);
+		j->dnn = onednn_open(NUM_BF16, j->y, j->x, j->w, j->out, j->in, j->T, true, false);
 }
 
 static void

@@ -1,10 +1,12 @@
-/* oneDNN's product of bf16 matrices, if its header (of version 2) was there when this was built; the Makefile links it
+/* oneDNN's product of matrices in bf16 or fp32, if its header (of version 2) was there when this was built; the Makefile links it
  * then. The right side is packed as oneDNN wants it before the clock starts. */
 #ifndef HONE_BENCH_PRODUCTS_ONEDNN_H
 #define HONE_BENCH_PRODUCTS_ONEDNN_H
 
 #include <stdbool.h>
 #include <stdlib.h>
+
+#include "math/rows.h"
 
 struct onednn;
 
@@ -51,21 +53,22 @@ onednn_pack(struct onednn *d)
 	dnnl_primitive_desc_destroy(pd);
 }
 
-/* C[M,N] = op(A) op(B), all bf16; ta: A is stored [K,M], tb: B is stored [N,K]. */
+/* C[M,N] = op(A) op(B), all of one type; ta: A is stored [K,M], tb: B is stored [N,K]. */
 static struct onednn *
-onednn_open(const void *a, const void *b, const void *c, int M, int N, int K, bool ta, bool tb)
+onednn_open(enum num type, const void *a, const void *b, const void *c, int M, int N, int K, bool ta, bool tb)
 {
 	struct onednn *d = calloc(1, sizeof *d);
 	dnnl_memory_desc_t ma, mb, any, mc;
 	dnnl_matmul_desc_t desc;
 	dnnl_primitive_desc_t pd;
+	const dnnl_data_type_t t = type == NUM_BF16 ? dnnl_bf16 : dnnl_f32;
 	const dnnl_dims_t da = {M, K}, db = {K, N}, dc = {M, N};
 	onednn_must(dnnl_engine_create(&d->engine, dnnl_cpu, 0));
 	onednn_must(dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags));
-	dnnl_memory_desc_init_by_tag(&ma, 2, da, dnnl_bf16, ta ? dnnl_ba : dnnl_ab);
-	dnnl_memory_desc_init_by_tag(&mb, 2, db, dnnl_bf16, tb ? dnnl_ba : dnnl_ab);
-	dnnl_memory_desc_init_by_tag(&any, 2, db, dnnl_bf16, dnnl_format_tag_any);
-	dnnl_memory_desc_init_by_tag(&mc, 2, dc, dnnl_bf16, dnnl_ab);
+	dnnl_memory_desc_init_by_tag(&ma, 2, da, t, ta ? dnnl_ba : dnnl_ab);
+	dnnl_memory_desc_init_by_tag(&mb, 2, db, t, tb ? dnnl_ba : dnnl_ab);
+	dnnl_memory_desc_init_by_tag(&any, 2, db, t, dnnl_format_tag_any);
+	dnnl_memory_desc_init_by_tag(&mc, 2, dc, t, dnnl_ab);
 	onednn_must(dnnl_matmul_desc_init(&desc, &ma, &any, NULL, &mc));
 	onednn_must(dnnl_primitive_desc_create(&pd, &desc, NULL, d->engine, NULL));
 	onednn_must(dnnl_primitive_create(&d->matmul, pd));
@@ -102,9 +105,9 @@ onednn_close(struct onednn *d)
 #else
 
 static struct onednn *
-onednn_open(const void *a, const void *b, const void *c, int M, int N, int K, bool ta, bool tb)
+onednn_open(enum num type, const void *a, const void *b, const void *c, int M, int N, int K, bool ta, bool tb)
 {
-	(void)a, (void)b, (void)c, (void)M, (void)N, (void)K, (void)ta, (void)tb;
+	(void)type, (void)a, (void)b, (void)c, (void)M, (void)N, (void)K, (void)ta, (void)tb;
 	return NULL;
 }
 

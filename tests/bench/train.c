@@ -4,8 +4,7 @@
  *
  * DIR as tests/bench/make_model.sh makes it; TARGETS 0: all. Prints one JSON object. The first step is not counted.
  * FLOP/s count the base's products alone (2 a multiply-add), and `share` is the part of a step that these would take by
- * themselves in the library named: oneDNN where it is installed, with its weights packed beforehand, otherwise hone's own
- * in bf16, OpenBLAS in fp32. */
+ * themselves in the library named: oneDNN where it is installed, with its weights packed beforehand, otherwise hone. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,8 +15,9 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/worktime.h"
+#include "math/bf16.h"
+#include "math/f32.h"
 #include "math/gemm.h"
-#include "math/product.h"
 #include "model/batch.h"
 #include "model/lora.h"
 #include "model/optimizer.h"
@@ -89,16 +89,12 @@ struct alone {
 static void
 multiply(const struct product *p, enum num type, const struct onednn *d, void *a, void *b, void *c)
 {
-	int lda = p->ta ? p->M : p->K, ldb = p->tb ? p->K : p->N;
+	struct rows A = {a, p->ta ? p->M : p->K, type}, B = {b, p->tb ? p->K : p->N, type};
 	if (d)
 		onednn_run(d);
-	else if (type == NUM_BF16)
-		product_of((struct rows){c, p->N, type}, operand_rows((struct rows){a, lda, type}, p->ta),
-			operand_rows((struct rows){b, ldb, type}, !p->tb), p->M, p->N, p->K, 1, 0);
-	else if (p->ta)
-		gemm_tn(c, p->N, a, lda, b, ldb, p->M, p->N, p->K, 1, 0);
 	else
-		(p->tb ? gemm_nt : gemm_nn)(c, p->N, a, lda, b, ldb, p->M, p->N, p->K, 1, 0);
+		(type == NUM_BF16 ? bf16_product : f32_product)((struct rows){c, p->N, type}, operand_rows(A, p->ta),
+			operand_rows(B, !p->tb), p->M, p->N, p->K, 1, 0);
 }
 
 /* The mean of three, after one that is not counted: on a machine whose speed changes from one moment to the next, the best
@@ -109,7 +105,7 @@ time_product(struct alone *sum, const struct product *p, enum num type, double t
 	size_t a = (size_t)p->M * (size_t)p->K, b = (size_t)p->N * (size_t)p->K, c = (size_t)p->M * (size_t)p->N;
 	char *memory = xcalloc(a + b + c, num_size(type));
 	void *A = memory, *B = memory + a * num_size(type), *C = memory + (a + b) * num_size(type);
-	struct onednn *d = type == NUM_BF16 ? onednn_open(A, B, C, p->M, p->N, p->K, p->ta, p->tb) : NULL;
+	struct onednn *d = onednn_open(type, A, B, C, p->M, p->N, p->K, p->ta, p->tb);
 	enum { TIMES = 3 };
 	double start = 0;
 	for (int i = 0; i <= TIMES; i++) {
@@ -119,7 +115,7 @@ time_product(struct alone *sum, const struct product *p, enum num type, double t
 	}
 	sum->seconds += times * (clock_seconds() - start) / TIMES;
 	sum->flops += times * 2 * (double)p->M * p->N * p->K;
-	sum->library = d ? "oneDNN" : type == NUM_BF16 ? "hone" : "OpenBLAS";
+	sum->library = d ? "oneDNN" : "hone";
 	if (d)
 		onednn_close(d);
 	free(memory);

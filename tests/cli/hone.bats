@@ -52,14 +52,14 @@ listed() {
 
 @test "hone: --version names commit, compiler, libraries and kernels" {
   local name isa
-  isa=$("$hone_bin/hone-train" --version | sed -n 's/^kernels: OpenBLAS [0-9.]* [A-Za-z0-9]*; bf16 on //p')
+  isa=$("$hone_bin/hone-train" --version | sed -n 's/^kernels: OpenBLAS [0-9.]* [A-Za-z0-9]*; fp32 on [a-z0-9]*, bf16 on //p')
   [[ $isa =~ ^(amx|avx512bf16|fp32)$ ]]
   for name in hone hone-prepare hone-tokenize hone-pack hone-train hone-eval hone-report hone-merge hone-generate; do
     run "$hone_bin/$name" --version
     [ "$status" -eq 0 ]
     [[ ${lines[0]} =~ ^$name\ [0-9.]+\ \(commit\ ([0-9a-f]{12}|unknown),\ (gcc|clang\ [A-Za-z]+\ Clang)\ [0-9.]+ ]]
     [[ ${lines[1]} =~ ^libraries:\ jansson\ [0-9.]+,\ PCRE2\ [0-9.]+,\ utf8proc\ [0-9.]+,\ xxHash\ [0-9.]+,\ zlib\ [0-9.]+,\ zstd\ [0-9.]+$ ]]
-    [[ ${lines[2]} =~ ^kernels:\ (OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ )?bf16\ on\ $isa$ ]]
+    [[ ${lines[2]} =~ ^kernels:\ (OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ fp32\ on\ (avx512|avx2|blas),\ )?bf16\ on\ $isa$ ]]
     [ "${#lines[@]}" -eq 3 ]
     run env HONE_ISA=fp32 "$hone_bin/$name" --version
     [[ ${lines[2]} == *"bf16 on fp32" ]]

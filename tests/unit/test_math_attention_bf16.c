@@ -10,7 +10,7 @@
 
 #include "math/bf16_amx.c"
 
-extern const struct bf16_kernel bf16_amx_emulated;
+extern const struct tile_kernel bf16_amx_emulated;
 #else
 #include "math/bf16_kernel.h"
 #endif
@@ -270,9 +270,9 @@ test_threads_do_not_matter(void **state)
 
 /* The same with another kernel, or without the processor's instructions for bf16. */
 static void
-check_with(const struct bf16_kernel *k, void **state)
+check_with(const struct tile_kernel *k, void **state)
 {
-	const struct bf16_kernel *best = bf16_kernel();
+	const struct tile_kernel *best = bf16_kernel();
 	bf16_set_kernel(k);
 	test_shapes(state);
 	test_wide_heads(state);

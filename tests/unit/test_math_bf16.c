@@ -11,19 +11,19 @@
 
 #include "math/bf16_amx.c"
 
-extern const struct bf16_kernel bf16_amx_emulated;
+extern const struct tile_kernel bf16_amx_emulated;
 #else
 #include "math/bf16_kernel.h"
 #endif
 
 /* The kernels that can run here, the fallback (NULL) among them. */
-static const struct bf16_kernel *kernels[4];
+static const struct tile_kernel *kernels[4];
 static int n_kernels;
 
 static void
 find_kernels(void)
 {
-	const struct bf16_kernel *best = bf16_kernel();
+	const struct tile_kernel *best = bf16_kernel();
 	kernels[n_kernels++] = NULL;
 #ifdef __x86_64__
 	if (best) {

@@ -1,9 +1,9 @@
-/* Layers side by side computed as one product against the same layers one after the other, in bf16: results, gradients
- * of what goes in, of A, B, matrices and biases. */
+/* Layers side by side computed as one product against the same layers one after the other, in bf16 and in fp32: results,
+ * gradients of what goes in, of A, B, matrices and biases. */
 #include "numeric.h"
 
-#include "math/bf16_kernel.h"
 #include "math/gemm.h"
+#include "math/product.h"
 #include "model/projection.h"
 
 enum { T = 37, IN = 96, MAX_OUT = 160, OUTS = 256, ROOM = 64 };
@@ -30,7 +30,8 @@ struct layers {
 	struct projection p;
 	struct arena memory;
 	struct linear_pass pass;
-	uint16_t *x, *y, *dy, *dx;
+	enum num type;
+	struct rows x, y, dy, dx;  /* with room */
 	float *A, *dA;
 };
 
@@ -67,20 +68,13 @@ make_linear(struct layers *s, const struct setup *set, int i, float *A, float *d
 		random_floats((size_t)(l->out * r), 1, seed + 6));
 }
 
-static uint16_t *
-halves(size_t n, double scale, uint64_t seed)
-{
-	float *x = random_floats(n, scale, seed);
-	uint16_t *h = hold(xreallocarray(NULL, n, sizeof *h));
-	for (size_t i = 0; i < n; i++)
-		h[i] = bf16_from_f32(x[i]);
-	return h;
-}
-
+/* T rows of so many columns. */
 static struct rows
-rows(uint16_t *x, int columns)
+random_rows(enum num type, int columns, uint64_t seed)
 {
-	return (struct rows){x, columns + ROOM, NUM_BF16};
+	struct rows r = {hold(xcalloc((size_t)(T * columns), sizeof(float))), columns, type};
+	rows_copy(r, rows_f32(random_floats((size_t)(T * columns), 1, seed), columns), T, columns);
+	return r;
 }
 
 static int
@@ -94,22 +88,22 @@ outs(const struct setup *set)
 
 /* The same numbers every time it is called. */
 static void
-make(struct layers *s, const struct setup *set)
+make(struct layers *s, const struct setup *set, enum num type)
 {
 	int at = 0;
-	*s = (struct layers){.p = {.first = s->l, .n = set->n}};
+	*s = (struct layers){.p = {.first = s->l, .n = set->n}, .type = type};
 	s->A = random_floats(MAX_PROJECTED * 40 * IN, 0.3, 7);
 	s->dA = random_floats(MAX_PROJECTED * 40 * IN, 1, 8);
 	for (int i = 0; i < set->n; at += set->rank[i++] * IN)
 		make_linear(s, set, i, s->A + at, s->dA + at);
-	s->x = halves((size_t)(T * (IN + ROOM)), 1, 1);
-	s->dy = halves((size_t)(T * (OUTS + ROOM)), 1, 2);
-	s->y = halves((size_t)(T * (OUTS + ROOM)), 1, 3);
-	s->dx = halves((size_t)(T * (IN + ROOM)), 1, 4);
-	s->pass.dxA = rows(halves((size_t)(T * (40 + ROOM)), 1, 5), 40);
+	s->x = random_rows(type, IN + ROOM, 1);
+	s->dy = random_rows(type, OUTS + ROOM, 2);
+	s->y = random_rows(type, OUTS + ROOM, 3);
+	s->dx = random_rows(type, IN + ROOM, 4);
+	s->pass.dxA = random_rows(type, 40 + ROOM, 5);
 	s->pass.turned = random_floats(40 * MAX_OUT, 1, 6);
 	for (int pass = 0; pass < 2; pass++) {
-		projection_take(&s->p, &s->memory, NUM_BF16, T, NULL);
+		projection_take(&s->p, &s->memory, type, T, NULL);
 		if (pass == 0)
 			arena_make(&s->memory);
 	}
@@ -118,10 +112,9 @@ make(struct layers *s, const struct setup *set)
 static void
 run(struct layers *s, const struct setup *set)
 {
-	struct rows dx = set->no_dx ? (struct rows){0} : rows(s->dx, IN);
-	projection_forward(&s->p, rows(s->y, outs(set)), rows(s->x, IN), T, 0, &s->pass);
-	projection_backward(&s->p, dx, rows(s->dy, outs(set)), T, &s->pass);
-	projection_weights(&s->p, rows(s->dy, outs(set)), rows(s->x, IN), T, &s->pass);
+	projection_forward(&s->p, s->y, s->x, T, 0, &s->pass);
+	projection_backward(&s->p, set->no_dx ? (struct rows){0} : s->dx, s->dy, T, &s->pass);
+	projection_weights(&s->p, s->dy, s->x, T, &s->pass);
 }
 
 /* Relative, in the Euclidean norm. */
@@ -137,47 +130,53 @@ assert_close(const float *a, const float *b, size_t n, double band)
 }
 
 static void
-assert_rows_close(uint16_t *a, uint16_t *b, int columns, double band)
+assert_rows_close(struct rows a, struct rows b, int columns, double band)
 {
 	float *x = hold(xreallocarray(NULL, (size_t)(T * columns), sizeof *x)), *y = copy_floats(x, (size_t)(T * columns));
-	rows_copy(rows_f32(x, columns), rows(a, columns), T, columns);
-	rows_copy(rows_f32(y, columns), rows(b, columns), T, columns);
+	rows_copy(rows_f32(x, columns), a, T, columns);
+	rows_copy(rows_f32(y, columns), b, T, columns);
 	assert_close(x, y, (size_t)(T * columns), band);
 }
 
-/* One after the other, a result is rounded again for each thing that is added: some units of 2^-9 apart. */
+/* One after the other, a result is rounded again for each thing that is added: in bf16 some units of 2^-9 apart. */
+static void
+check_fused(const struct setup *set, enum num type)
+{
+	const double units = type == NUM_BF16 ? 1 : 1e-4;
+	struct layers one, apart;
+	make(&one, set, type);
+	make(&apart, set, type);
+	assert_true(one.p.fused);
+	apart.p.fused = false;
+	for (int j = 0; j < set->n; j++)
+		if (apart.l[j].lora)
+			apart.l[j].lora->xA = random_rows(type, apart.l[j].lora->r, 9);
+	run(&one, set);
+	run(&apart, set);
+	assert_rows_close(one.y, apart.y, outs(set), 0.01 * units);
+	assert_rows_close(one.dx, apart.dx, IN, 0.01 * units);
+	assert_close(one.dA, apart.dA, MAX_PROJECTED * 40 * IN, 0.005 * units);
+	for (int j = 0; j < set->n; j++) {
+		size_t n = (size_t)(set->out[j] * IN);
+		if (set->rank[j])
+			assert_close(one.lora[j].B.grad, apart.lora[j].B.grad, (size_t)(set->out[j] * set->rank[j]), 0.005 * units);
+		if (set->train_base) {
+			assert_close(one.w[j].grad, apart.w[j].grad, n, 1e-5);
+			assert_close(one.b[j].grad, apart.b[j].grad, (size_t)set->out[j], 1e-5);
+		}
+	}
+	arena_release(&one.memory);
+	arena_release(&apart.memory);
+	release_all();
+}
+
 static void
 test_fused(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof setups / sizeof *setups; i++) {
-		const struct setup *set = &setups[i];
-		struct layers one, apart;
-		make(&one, set);
-		make(&apart, set);
-		assert_true(one.p.fused);
-		apart.p.fused = false;
-		for (int j = 0; j < set->n; j++)
-			if (apart.l[j].lora)
-				apart.l[j].lora->xA = (struct rows){halves((size_t)(T * 40), 1, 9), apart.l[j].lora->r, NUM_BF16};
-		run(&one, set);
-		run(&apart, set);
-		assert_rows_close(one.y, apart.y, outs(set), 0.01);
-		assert_rows_close(one.dx, apart.dx, IN, 0.01);
-		assert_close(one.dA, apart.dA, MAX_PROJECTED * 40 * IN, 0.005);
-		for (int j = 0; j < set->n; j++) {
-			size_t n = (size_t)(set->out[j] * IN);
-			if (set->rank[j])
-				assert_close(one.lora[j].B.grad, apart.lora[j].B.grad, (size_t)(set->out[j] * set->rank[j]), 0.005);
-			if (set->train_base) {
-				assert_close(one.w[j].grad, apart.w[j].grad, n, 1e-5);
-				assert_close(one.b[j].grad, apart.b[j].grad, (size_t)set->out[j], 1e-5);
-			}
-		}
-		arena_release(&one.memory);
-		arena_release(&apart.memory);
-		release_all();
-	}
+	for (int type = NUM_F32; type <= NUM_BF16; type++)
+		for (size_t i = 0; i < sizeof setups / sizeof *setups && product_takes_parts((enum num)type); i++)
+			check_fused(&setups[i], (enum num)type);
 }
 
 /* Adapters of two scales, odd ranks, dropout, or a layer that is no multiple of a vector: one after the other. */
@@ -185,9 +184,9 @@ static void
 test_not_fused(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct layers s;
-		make(&s, &setups[0]);
+		make(&s, &setups[0], NUM_BF16);
 		if (i == 0)
 			s.lora[1].scale = 0.25f;
 		if (i == 1)
@@ -197,7 +196,7 @@ test_not_fused(void **state)
 		if (i == 3)
 			s.l[0].out = 60;
 		struct arena count = {0};
-		projection_take(&s.p, &count, i == 4 ? NUM_F32 : NUM_BF16, T, NULL);
+		projection_take(&s.p, &count, NUM_BF16, T, NULL);
 		assert_false(s.p.fused);
 		arena_release(&s.memory);
 		release_all();

@@ -1,0 +1,62 @@
+/* What the engine of math/tiled.h asks of a set of instructions. Internal to lib/math, and to its tests. */
+#ifndef HONE_MATH_TILE_KERNEL_H
+#define HONE_MATH_TILE_KERNEL_H
+
+#include "math/operand.h"
+
+enum {
+	PANEL = 16,           /* columns of B packed side by side: a vector of fp32, or two; one row of a tile */
+	TILE_COLUMNS = 32,    /* columns of C computed at a time: two panels */
+	TILE_ROWS_MAX = 32,
+	PACK_COLUMNS = 1024,  /* rows or columns that are packed in one call, most, */
+	PACK_SCRATCH = 52 << 10, /* and floats of scratch for it */
+};
+
+/* Where rows x columns sums go: C = beta C + alpha sum. */
+struct tile_out {
+	struct rows c;
+	int rows, columns;  /* at most TILE_ROWS_MAX, TILE_COLUMNS */
+	float alpha, beta;
+};
+
+/* A tile of C over a stretch of k, of operands as the kernel packs them. */
+struct tile_job {
+	const void *a, *b;
+	bool packed_a;             /* as pack_a leaves it, or as it lies: rows of k elements */
+	size_t lda, panel;         /* elements from one row of A to the next, and from one panel of B to the next */
+	int k;                     /* a multiple of the kernel's k_unit */
+	/* The sums start from zero or from `partial`, and go there or, at the end of k, to `out`. */
+	float *partial;            /* [rows][ld_partial] */
+	size_t ld_partial;
+	bool first, last;
+	struct tile_out out;
+};
+
+/* What a thread keeps between tiles. */
+struct tile_state {
+	_Alignas(64) float sum[2][TILE_ROWS_MAX * TILE_COLUMNS];
+	struct tile_out out;  /* of the sums that are not yet stored */
+	int at;               /* which of the two holds them, */
+	int stored;           /* and how many of their rows are stored */
+};
+
+struct tile_kernel {
+	const char *name;
+	enum num type;         /* of both operands, packed */
+	int rows;              /* of a tile of C */
+	int k_unit;            /* k is padded with zeros to a multiple of this */
+	int depth;             /* most of k at a time, so that panels do not get narrow */
+	bool whole_tiles;      /* reads all `rows` of a, also those beyond M */
+	bool adds;             /* C, of fp32, takes up the sums of each depth: every job is first and last */
+	void (*begin)(struct tile_state *s);  /* before a thread's first tile */
+	void (*tile)(struct tile_state *s, const struct tile_job *t);
+	void (*end)(struct tile_state *s);    /* after its last; all is stored */
+
+	/* Bring rows n0 .. n0+nn-1 of A, and columns of B, for k0 .. k0+kn-1 into the order in which `tile` reads them, with
+	 * zeros up to k_pad (even where k_unit is), n_pad rows and whole panels. Neither has parts. */
+	void (*pack_a)(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
+		float *scratch);
+	void (*pack_b)(void *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);
+};
+
+#endif
