@@ -17,7 +17,9 @@ bool
 dir_replaced(int hold, const char *dir, struct err *e)
 {
 	struct stat then, now;
-	if (hold < 0 || fstat(hold, &then) < 0 || stat(dir, &now) < 0 || (then.st_dev == now.st_dev && then.st_ino == now.st_ino))
+	if (hold < 0 || fstat(hold, &then) < 0 || stat(dir, &now) < 0)
+		return false;
+	if (then.st_dev == now.st_dev && then.st_ino == now.st_ino)
 		return false;
 	err_set(e, ERR_TEMPFAIL, "'%s' was replaced while it was read", dir);
 	return true;

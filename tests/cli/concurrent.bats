@@ -121,22 +121,32 @@ of_second() {
   done
   # the letters a and b have changed places
   jq '.model.vocab |= (.a as $a | .a = .b | .b = $a)' config/tokenizer.json >2/tokenizer.json
-  evaluate() { "$hone_bin/hone-eval" -q -m live rows.jsonl; }
-  replaced config.json evaluate
-  of_second evaluate
   tokenize() { "$hone_bin/hone-tokenize" -q --jsonl -m live rows.jsonl; }
   replaced tokenizer.json tokenize
   of_second tokenize
   continue_ids() { "$hone_bin/hone-generate" -q --json -n 6 -m live "a bad baa"; }
-  replaced tokenizer.json continue_ids
-  of_second continue_ids
-  # a merge does not begin again
+  for file in config.json tokenizer.json; do
+    replaced "$file" continue_ids
+    of_second continue_ids
+  done
+  # others do not begin again
   "$hone_bin/hone-train" -q -m 1 -t rows.jsonl -o run --max-steps 1 --batch-size 8 --learning-rate 1e-3
+  refused() {
+    [ "$status" -eq 75 ]
+    [ "$(cat err)" = "hone-$1: 'live' was replaced while it was read" ]
+    [ ! -s out ]
+    nothing_staged
+  }
   replaced config.json "$hone_bin/hone-merge" -q -m live -a run/final -o merged
-  [ "$status" -eq 75 ]
-  [ "$(cat err)" = "hone-merge: 'live' was replaced while it was read" ]
+  refused merge
   [ ! -e merged ]
-  nothing_staged
+  for file in config.json tokenizer.json; do
+    replaced "$file" "$hone_bin/hone-eval" -q -m live rows.jsonl
+    refused eval
+  done
+  replaced tokenizer.json "$hone_bin/hone-train" -q -m live -t rows.jsonl -o other --max-steps 1 --learning-rate 1e-3
+  refused train
+  [ ! -e other/run.json ]
 }
 
 @test "concurrent: an adapter, and a dataset, that are replaced while they are opened are opened anew" {
@@ -146,9 +156,11 @@ of_second() {
     mv made/final "$i"
     rm -r made
   done
-  evaluate() { "$hone_bin/hone-eval" -q -m model -a live rows.jsonl; }
-  replaced adapter_config.json evaluate
-  of_second evaluate
+  merge() { "$hone_bin/hone-merge" -q -m model -a live -o merged && tail -c +9 merged/model.safetensors && rm -r merged; }
+  replaced adapter_config.json merge
+  of_second merge
+  replaced adapter_config.json "$hone_bin/hone-eval" -q -m model -a live rows.jsonl
+  [ "$status" -eq 75 ]
   rm -r 1 2
   "$hone_bin/hone-pack" -q -o 1 rows.jsonl
   tac rows.jsonl | "$hone_bin/hone-pack" -q -o 2 -
