@@ -1,8 +1,8 @@
 /* A model over a dataset: loss and accuracies, and, for a classification, a prediction for each example. The trainer
  * calls this at the end of an epoch, and hone-eval by itself.
  *
- * The score of a label is the log-probability of its tokens after the prompt. The prompt is computed once, and so is what
- * labels share: they are a trie below it (eval/trie.h). When one label's tokens begin another's, each label's score
+ * The score of a label is the log-probability of its tokens after the prompt. What is computed once is the prompt, what labels
+ * share, and in a micro-batch what examples begin with alike (eval/micro.h). When one label's tokens begin another's, each label's score
  * includes the end-of-sequence token that must follow; otherwise the labels are already exclusive and it does not. By the
  * first-token rule (that of the legacy service) only a label's first token counts. Probabilities are the softmax over the
  * labels. */

@@ -15,7 +15,7 @@
 
 enum {
 	ATTN_BLOCK = 64,
-	ATTN_BRANCHES_MAX = 66,  /* documents that branch off one another, in a row */
+	ATTN_BRANCHES_MAX = 74,  /* documents that branch off one another, in a row */
 	ATTN_HEAD_MAX = 1 << 13, /* elements of a head: a block of queries fits a thread's scratch */
 };
 

@@ -62,8 +62,10 @@ all_keys(const struct heads *x, const struct attn_doc *doc, int kh, int D, uint1
 	if (doc->n_prefix == 0)
 		return attn_head_rows(x, doc->k, kh);
 	struct rows to = {gathered, D, NUM_BF16};
-	for (int i = 0; i < doc->n_prefix + doc->n; i++)
-		rows_copy(rows_at(to, i, 0), attn_head_rows(x, attn_key_row(doc, i), kh), 1, D);
+	for (int j = 0, n, row; j < doc->n_prefix + doc->n; j += n) {
+		n = attn_key_run(doc, j, &row);
+		rows_copy(rows_at(to, j, 0), attn_head_rows(x, row, kh), n, D);
+	}
 	return to;
 }
 
@@ -141,23 +143,24 @@ forward_block(const struct attn *a, float *lse, const struct attn_block *b, cons
 
 /* ---- forward for few queries, which read each key once ---- */
 
+/* S[j] becomes e^(S[j] - max), where max is first raised to theirs, and is added to sum; by what is returned all shrinks that
+ * came before. */
 HONE_SIMD static float
-dot(const float *a, const float *b, int n)
+few_softmax(float *S, int n, float *max, float *sum)
 {
-	return row_dot(a, b, n);
+	float most = row_max(S, n), m = most > *max ? most : *max, factor = exp_f32(*max - m);
+	*sum = *sum * factor + row_exp_sum(S, m, n);
+	*max = m;
+	return factor;
 }
 
+/* out += P[j] x[j] for n rows of values. */
 HONE_SIMD static void
-add_scaled(float *out, const float *x, float a, int n)
+few_combine(float *out, const float *P, const uint16_t *x, int ld, int n, int D)
 {
-	for (int i = 0; i < n; i++)
-		out[i] += a * x[i];
-}
-
-HONE_SIMD static float
-exp_of(float x)
-{
-	return exp_f32(x);
+	for (int j = 0; j < n; j++)
+		for (int i = 0; i < D; i++)
+			out[i] += P[j] * bf16_to_f32(x[(size_t)j * (size_t)ld + (size_t)i]);
 }
 
 static void
@@ -165,22 +168,18 @@ forward_query(const struct attn *a, float *lse, const struct attn_block *b, cons
 	const struct scratch *w)
 {
 	int D = s->D, from, to, row = b->doc->q + b->i0 + i;
-	float *buf = math_scratch(), *q = buf + D, *sum = w->sum, max = -1e30f, total = 0;
-	memcpy(q, row_load(attn_head_rows(&a->q, row, b->h), 0, 0, D, buf), (size_t)D * sizeof *q);
+	const uint16_t *q = attn_head_rows(&a->q, row, b->h).data;
+	float *sum = w->sum, max = -1e30f, total = 0;
 	memset(sum, 0, (size_t)D * sizeof *sum);
 	attn_visible(b, s, i, &from, &to);
-	for (int j = from; j < to; j++) {
-		int key = attn_key_row(b->doc, j);
-		float score = s->scale * dot(q, row_load(attn_head_rows(&a->k, key, b->kh), 0, 0, D, buf), D);
-		if (score > max) {
-			float factor = exp_of(max - score);
-			scale_row(sum, factor, D);
-			total *= factor;
-			max = score;
-		}
-		float p = exp_of(score - max);
-		total += p;
-		add_scaled(sum, row_load(attn_head_rows(&a->v, key, b->kh), 0, 0, D, buf), p, D);
+	for (int j = from, n, key; j < to; j += n) {
+		n = attn_key_run(b->doc, j, &key);
+		n = n < to - j ? n : to - j;
+		n = n < CHUNK ? n : CHUNK;
+		for (int t = 0; t < n; t++)
+			w->S[t] = s->scale * attn_dot(q, attn_head_rows(&a->k, key + t, b->kh).data, D);
+		scale_row(sum, few_softmax(w->S, n, &max, &total), D);
+		few_combine(sum, w->S, attn_head_rows(&a->v, key, b->kh).data, a->v.rows.ld, n, D);
 	}
 	scale_row(sum, 1.0f / total, D);
 	row_store(attn_head_rows(&a->out, row, b->h), 0, 0, D, sum);

@@ -15,13 +15,21 @@ struct attn_block {
 
 struct attn_block attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0, int size);
 
-/* Row of the key at place j of a document, numbered from the start of its prefix. */
+/* How many of a document's keys from place j on, numbered from the start of its prefix, lie in rows one after the other,
+ * and the first of these. */
 static inline int
-attn_key_row(const struct attn_doc *doc, int j)
+attn_key_run(const struct attn_doc *doc, int j, int *row)
 {
-	while (j < doc->n_prefix && doc->back)
-		doc -= doc->back;
-	return j < doc->n_prefix ? doc->prefix + j : doc->k + j - doc->n_prefix;
+	int end = doc->n_prefix + doc->n;
+	for (; j < doc->n_prefix; doc -= doc->back) {
+		end = doc->n_prefix < end ? doc->n_prefix : end;
+		if (!doc->back) {
+			*row = doc->prefix + j;
+			return end - j;
+		}
+	}
+	*row = doc->k + j - doc->n_prefix;
+	return end - j;
 }
 
 /* The keys that query i of the block may see, numbered as above: [*from, *to). */

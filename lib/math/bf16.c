@@ -35,8 +35,8 @@ bf16_isa(void)
 void
 bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {
-	if (bf16_kernel() && K > 0)
-		tiled_product(bf16_kernel(), c, a, b, M, N, K, alpha, beta);
-	else
+	if (!bf16_kernel() || K == 0)
 		bf16_product_fp32(c, a, b, M, N, K, alpha, beta);
+	else if (!bf16_outer(c, &a, &b, M, N, K, alpha, beta))
+		tiled_product(bf16_kernel(), c, a, b, M, N, K, alpha, beta);
 }

@@ -10,6 +10,7 @@ enum {
 	TILE_ROWS_MAX = 32,
 	PACK_COLUMNS = 1024,  /* rows or columns that are packed in one call, most, */
 	PACK_SCRATCH = 52 << 10, /* and floats of scratch for it */
+	SMALL_PRODUCT = 1 << 18, /* multiply-adds not worth waking other threads for */
 };
 
 /* Where rows x columns sums go: C = beta C + alpha sum. */

@@ -21,7 +21,6 @@ enum {
 	GAP = 64,                      /* bytes between panels, and rows of A, lest they all meet in the same sets of a cache */
 	PIECES = 8,                    /* for each thread, where there are rows enough: the last to be done should be short */
 	SUMS = 2 << 20,                /* put aside between two depths, most */
-	SMALL = 1 << 18,               /* multiply-adds not worth waking other threads for */
 	TEAM_MAX = 256,
 };
 
@@ -400,7 +399,7 @@ tiled_product(const struct tile_kernel *kernel, struct rows c, struct operand a,
 	assert(!a.part && (!kernel->adds || c.type == NUM_F32));
 	if (M == 0 || N == 0)
 		return;
-	bool alone = omp_in_parallel() || (double)M * N * K < SMALL;
+	bool alone = omp_in_parallel() || (double)M * N * K < SMALL_PRODUCT;
 	int threads = alone ? 1 : least(math_threads(), TEAM_MAX);
 	struct shared *shared = thread_scratch(SCRATCH_PANELS, sizeof *shared);
 	shared->meeting = (struct meeting){0};

@@ -21,6 +21,7 @@ batch_release(struct batch_builder *b)
 	free(b->target_weight);
 	free(b->docs);
 	free(b->row_key);
+	free(b->alike);
 	*b = (struct batch_builder){0};
 }
 
@@ -44,10 +45,10 @@ add_rows(struct batch_builder *b, int pos, const int32_t *ids, int n)
 }
 
 int
-batch_add_branch(struct batch_builder *b, int prefix_row, int prefix, const int32_t *ids, int n)
+batch_add_document(struct batch_builder *b, const int32_t *ids, int n)
 {
-	int row = add_rows(b, prefix, ids, n);
-	b->docs[b->n_docs++] = (struct attn_doc){.q = row, .n = n, .k = row, .prefix = prefix_row, .n_prefix = prefix};
+	int row = add_rows(b, 0, ids, n);
+	b->docs[b->n_docs++] = (struct attn_doc){.q = row, .n = n, .k = row};
 	return row;
 }
 
@@ -61,9 +62,51 @@ batch_add_twig(struct batch_builder *b, int parent, int prefix, const int32_t *i
 }
 
 int
-batch_add_document(struct batch_builder *b, const int32_t *ids, int n)
+batch_row(const struct batch_builder *b, int doc, int t)
 {
-	return batch_add_branch(b, 0, 0, ids, n);
+	const struct attn_doc *d = &b->docs[doc];
+	while (t < d->n_prefix)
+		d -= d->back;
+	return d->q + t - d->n_prefix;
+}
+
+/* How many of the n tokens document d begins with. What it continues has been asked before. */
+static int
+alike(const struct batch_builder *b, int d, const int32_t *ids, int n)
+{
+	const struct attn_doc *doc = &b->docs[d];
+	int t = doc->n_prefix, end = t + doc->n < n ? t + doc->n : n;
+	if (doc->back && b->alike[d - doc->back] < t)
+		return b->alike[d - doc->back];
+	while (t < end && b->ids[doc->q + t - doc->n_prefix] == ids[t])
+		t++;
+	return t;
+}
+
+static int
+twigs(const struct batch_builder *b, int doc)
+{
+	int n = 0;
+	for (; b->docs[doc].back; doc -= b->docs[doc].back)
+		n++;
+	return n;
+}
+
+int
+batch_find(struct batch_builder *b, const int32_t *ids, int n, int *doc)
+{
+	int most = 0;
+	GROW(b->alike, b->alike_cap, (size_t)b->n_docs);
+	for (int d = 0; d < b->n_docs && most < n; d++) {
+		b->alike[d] = alike(b, d, ids, n);
+		if (b->alike[d] > most)
+			most = b->alike[*doc = d];
+	}
+	while (most && twigs(b, *doc) > BATCH_TWIGS) {
+		most = b->docs[*doc].n_prefix;
+		*doc -= b->docs[*doc].back;
+	}
+	return most;
 }
 
 void

@@ -10,9 +10,13 @@ struct batch_builder {
 	float *target_weight;
 	uint64_t *row_key;
 	struct attn_doc *docs;
+	int *alike;                /* [n_docs] batch_find's: how many tokens each document begins alike */
 	int T, n_docs, n_targets;
-	size_t ids_cap, pos_cap, row_cap, id_cap, weight_cap, docs_cap, key_cap;
+	size_t ids_cap, pos_cap, row_cap, id_cap, weight_cap, docs_cap, key_cap, alike_cap;
 };
+
+/* Twigs in a row that batch_find lets go before another: a batch is not to become a chain of documents of a token each. */
+enum { BATCH_TWIGS = 8 };
 
 void batch_clear(struct batch_builder *b);      /* empties it and keeps its memory */
 void batch_release(struct batch_builder *b);
@@ -20,13 +24,16 @@ void batch_release(struct batch_builder *b);
 /* Appends a document of n tokens that sees itself only; returns its first row. */
 int batch_add_document(struct batch_builder *b, const int32_t *ids, int n);
 
-/* Appends n tokens that continue the first `prefix` tokens of a document already in the batch (rows
- * from prefix_row on); returns the first row. For evaluation only. */
-int batch_add_branch(struct batch_builder *b, int prefix_row, int prefix, const int32_t *ids, int n);
-
-/* The same, behind the first `prefix` tokens of what document number `parent` of the batch has and sees; that may be a
- * branch itself. */
+/* Appends n tokens that continue the first `prefix` tokens of what document number `parent` of the batch has and sees; that
+ * may be a twig itself. Returns the first row. For evaluation only. */
 int batch_add_twig(struct batch_builder *b, int parent, int prefix, const int32_t *ids, int n);
+
+/* How many of the n tokens some document of the batch begins with, what it continues counted: the most that a twig can
+ * leave out. *doc gets that document's number, the first such one; it is left alone when there is none (0). */
+int batch_find(struct batch_builder *b, const int32_t *ids, int n, int *doc);
+
+/* The row of token number t of a document, what it continues counted. */
+int batch_row(const struct batch_builder *b, int doc, int t);
 
 /* The output of `row` should predict `id`. Rows must come in ascending order. */
 void batch_add_target(struct batch_builder *b, int row, int32_t id, float weight);

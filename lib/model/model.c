@@ -381,6 +381,15 @@ model_check_length(const struct model *m, int length, struct err *e)
 		m->config.family->model_type, m->config.max_position);
 }
 
+bool
+model_length_matters(const struct model *m)
+{
+	for (int i = 0; i < m->config.n_ropes; i++)
+		if (m->work.rotary[i].varies)
+			return true;
+	return false;
+}
+
 size_t
 model_trained_parameters(const struct model *m)
 {

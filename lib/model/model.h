@@ -133,6 +133,10 @@ size_t model_parameters(const struct model *m);
 /* ERR_DATA when a model of learned positions has none for a document of so many tokens. */
 int model_check_length(const struct model *m, int length, struct err *e);
 
+/* Whether a document's length changes what is computed of its first tokens, where rotary embeddings turn by it: then
+ * documents that begin alike cannot share that. After model_reserve. */
+bool model_length_matters(const struct model *m);
+
 /* All linear layers of the model by number, each layer's in turn, then the head: NULL beyond the last. */
 struct linear *model_linear(const struct model *m, size_t i);
 

@@ -25,16 +25,14 @@ rotary_start(struct rotary *r, int T, int max_len)
 	rope_table(r->cos, r->sin, r->freq, NULL, max_len, r->rope);
 }
 
-/* The length of document d. What continues another of the batch turns with that one, whose keys it sees. */
+/* The length of a document. What continues another of the batch turns with that one, whose keys it sees. */
 static int
-length_of(const struct batch *b, int d)
+length_of(const struct batch *b, const struct attn_doc *doc)
 {
-	const struct attn_doc *doc = &b->docs[d];
 	if (b->length)
 		return b->length;
-	for (int i = 0; i < d && doc->n_prefix; i++)
-		if (b->docs[i].n_prefix == 0 && b->docs[i].k == doc->prefix)
-			return b->docs[i].n;
+	while (doc->back)
+		doc -= doc->back;
 	return doc->n_prefix + doc->n;
 }
 
@@ -44,7 +42,7 @@ rotary_batch(struct rotary *r, const struct batch *b)
 	size_t half = (size_t)r->rope->rotary / 2;
 	for (int d = 0; d < b->n_docs && r->varies; d++) {
 		size_t at = (size_t)b->docs[d].q * half;
-		rope_frequencies(r->freq, r->rope, length_of(b, d));
+		rope_frequencies(r->freq, r->rope, length_of(b, &b->docs[d]));
 		rope_table(r->cos + at, r->sin + at, r->freq, b->pos + b->docs[d].q, b->docs[d].n, r->rope);
 	}
 }

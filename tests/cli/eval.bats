@@ -86,6 +86,47 @@ trie() {
   trie 1 5,6,7 5,6 5,6,8,11 5,6,8,12 5 10
 }
 
+# alike: a classification with labels "x" (5), "y" (5 7) and "z" (6), EOS 2, of prompts that share nothing, something and
+# everything, of which one begins another; the prompt's tokens are targets as well in a third of the records, and twelve are
+# the same twice
+alike() {
+  jq -nc '[8, 9, 11, 13, 17, 19, 23, 29] as $many
+    | (range(12) | [$many[:3 + . % 5][], 3 + ., 10 + . % 3]), (range(4) | $many[:. + 4]), (range(8) | [3 + ., 21, 22, 24]),
+      (range(12) | [$many[:3 + . % 5][], 3 + ., 10 + . % 3])' |
+    jq -c '(input_line_number % 3) as $k | ([[5], [5, 7], [6]][$k] + [2]) as $answer | (. | length) as $n
+      | {input_ids: (. + $answer), labels: ((if $k == 1 then [-100] + .[1:] else map(-100) end) + $answer), completion: $n,
+         label: ["x", "y", "z"][$k], line: input_line_number}'
+}
+
+# agree DTYPE TOLERANCE: evaluated together and one by one, the examples have the same figures and scores, in the same order
+agree() {
+  local dtype=$1 n
+  for n in 1 2048; do
+    "$hone_bin/hone-eval" -q --json --dtype "$dtype" --micro-tokens $n -m model data -f --predictions "$dtype$n.jsonl" >"$dtype$n.json"
+  done
+  jq -se '.[0] as $a | .[1] as $b | all("loss", "perplexity", "token_accuracy", "sequence_accuracy", "examples", "tokens", "targets",
+    "classification/log_loss"; ($a[.] - $b[.] | fabs) <= $near * (1 + $a[.]))' --argjson near "$2" "${dtype}1.json" "${dtype}2048.json"
+  jq -ne --slurpfile a "${dtype}1.jsonl" --slurpfile b "${dtype}2048.jsonl" --argjson near "$2" '($a | length) == 36
+    and ($b | length) == 36 and all(range(36); $a[.] as $x | $b[.] as $y | $x.label == $y.label and $x.line == $y.line
+      and ($x.outside - $y.outside | fabs) <= $near and all($x.scores | keys[]; ($x.scores[.] - $y.scores[.] | fabs) <= $near))'
+}
+
+@test "eval: examples that begin alike have the figures that each has alone" {
+  local more
+  alike | "$hone_bin/hone-pack" -q -o data -
+  # a window, learned positions, and what an example's length has a part in; weights so large that attention is not even
+  for more in '"num_key_value_heads": 2' '"model_type": "mistral", "sliding_window": 3' \
+    '"model_type": "gpt2", "n_layer": 2, "n_head": 4, "n_embd": 16, "n_positions": 64' \
+    '"max_position_embeddings": 6, "rope_scaling": {"type": "dynamic", "factor": 2}'; do
+    tiny_config config "$more" '"initializer_range": 0.5'
+    rm -rf model run
+    "$hone_bin/hone-train" -q -m config -t text -o run --method full --from-scratch --max-steps 1 --n-epochs 1
+    mv run/final model
+    agree float32 1e-5
+    agree bfloat16 2e-2
+  done
+}
+
 @test "eval: a predictions file needs no model" {
   printf '%s\n' '{"line":1,"label":"a","prediction":"a"}' '{"line":2,"label":"b","prediction":"a"}' |
     "$hone_bin/hone-eval" --metrics - --json | jq -e '."classification/accuracy" == 0.5'

@@ -201,7 +201,8 @@ test_forms(void **state)
 static void
 test_cuts(void **state)
 {
-	static const int sizes[][3] = {{70, 300, 700}, {300, 70, 1300}, {40, 33, 2600}, {131, 1100, 65}, {1, 2100, 330}};
+	static const int sizes[][3] = {{70, 300, 700}, {300, 70, 1300}, {40, 33, 2600}, {131, 1100, 65}, {1, 2100, 330},
+		{24, 1100, 1300}, {8, 70, 2601}, {31, 200, 513}};
 	(void)state;
 	for (int k = 0; k < n_kernels; k++)
 		for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)

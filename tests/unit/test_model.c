@@ -183,12 +183,13 @@ test_cache(void **state)
 	}
 }
 
-/* Branches off a document give what documents of their own with the same beginning give. */
+/* Branches off a document, and off its branches, give what documents of their own with the same beginning give; also where
+ * another document stands before it, whose length is not theirs. */
 static void
 test_branches(void **state)
 {
 	(void)state;
-	enum { PROMPT = 8, BRANCH = 4 };
+	enum { FIRST = 3, PROMPT = 8, BRANCH = 4, HALF = 2, ROWS = FIRST + PROMPT + 1 };
 	for (size_t c = 0; c < N_CONFIGS; c++) {
 		struct model m;
 		struct batch_builder bb = {0}, full = {0};
@@ -196,9 +197,11 @@ test_branches(void **state)
 		for (int d = 0; d < 3; d++)
 			for (int i = 0; i < PROMPT + BRANCH; i++)
 				ids[d][i] = token(i < PROMPT ? 0 : d + 1, i);
+		batch_add_document(&bb, ids[1] + PROMPT, FIRST);
 		batch_add_document(&bb, ids[0], PROMPT + 1);
 		for (int d = 0; d < 3; d++) {
-			batch_add_branch(&bb, 0, PROMPT, ids[d] + PROMPT, BRANCH);
+			batch_add_twig(&bb, 1, PROMPT, ids[d] + PROMPT, HALF);
+			batch_add_twig(&bb, bb.n_docs - 1, PROMPT + HALF, ids[d] + PROMPT + HALF, BRANCH - HALF);
 			batch_add_document(&full, ids[d], PROMPT + BRANCH);
 		}
 		struct batch b = batch_view(&bb), f = batch_view(&full);
@@ -208,7 +211,7 @@ test_branches(void **state)
 		double *want = to_double(logits_of(&m, &f), (size_t)f.T * V);
 		float *got = logits_of(&m, &b);
 		for (int d = 0; d < 3; d++)
-			assert_all_near(got + (PROMPT + 1 + d * BRANCH) * V, want + (d * (PROMPT + BRANCH) + PROMPT) * V, BRANCH * V, 2e-5);
+			assert_all_near(got + (ROWS + d * BRANCH) * V, want + (d * (PROMPT + BRANCH) + PROMPT) * V, BRANCH * V, 2e-5);
 		release_all();
 		model_release(&m);
 		batch_release(&bb);
