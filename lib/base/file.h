@@ -27,6 +27,10 @@ struct map {
 int map_open(struct map *m, const char *path, struct err *e);
 void map_close(struct map *m);
 
+/* Reads of all pages of at[n], for who has let the kernel read them and got EFAULT, which has not said of what file: when it
+ * is one that was cut short, the process ends here, as told above. */
+void map_touch(const void *at, size_t n);
+
 /* Gives back the memory of at[n] in a mapping, and up to 2 MiB before and behind it, which the kernel may have brought in with
  * it. Pages are read anew when they are needed. */
 void map_forget(const void *at, size_t n);
@@ -35,8 +39,13 @@ void map_forget(const void *at, size_t n);
  * tells why not, and nothing is left out or written over in silence. */
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
+bool path_is_file(const char *path);  /* a regular one */
 bool dir_has(const char *dir, const char *name);  /* path_exists of a name in a directory */
 char *path_join(const char *dir, const char *name);  /* new; the caller frees */
+
+/* Which name the thread could not look at in one of these for another reason than that nothing is there: the first since it
+ * last asked, −1 and *e; 0: none. For who has to tell a name that is missing from one that could not be looked at. */
+int path_unseen(struct err *e);
 
 /* As realpath: the path without links, new, or NULL with errno when nothing is there. */
 char *path_real(const char *path);

@@ -1,4 +1,3 @@
-#define _DEFAULT_SOURCE  /* realpath */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -48,46 +47,6 @@ file_read(const char *path, size_t max, struct buf *b, struct err *e)
 	if (n > 0)
 		return err_set(e, ERR_DATA, "'%s': larger than the %zu bytes that such a file may have", path, max);
 	return n < 0 ? -1 : 0;
-}
-
-bool
-path_exists(const char *path)
-{
-	struct stat st;
-	return lstat(path, &st) == 0 ||
-		!(errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ENAMETOOLONG || errno == ELOOP);
-}
-
-bool
-path_is_dir(const char *path)
-{
-	struct stat st;
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-bool
-dir_has(const char *dir, const char *name)
-{
-	char *path = path_join(dir, name);
-	bool there = path_exists(path);
-	free(path);
-	return there;
-}
-
-char *
-path_real(const char *path)
-{
-	char *real = realpath(path, NULL);
-	if (!real && errno == ENOMEM)
-		mem_die(PATH_MAX);
-	return real;
-}
-
-char *
-path_join(const char *dir, const char *name)
-{
-	size_t n = strlen(dir);
-	return xasprintf("%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
 }
 
 int

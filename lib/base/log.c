@@ -8,26 +8,39 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/plain.h"
 #include "base/progress.h"
 
 const char *log_tool = "hone";
 int log_level = 1;
 const char *usage_file;
 
+/* One line, in one write: names out of files are in it, and other processes write there, too. */
+static void
+put_line(const char *kind, const char *text)
+{
+	struct buf b = {0};
+	progress_clear();
+	buf_printf(&b, "%s: ", log_tool);
+	buf_plain(&b, kind);
+	buf_plain(&b, text);
+	buf_putc(&b, '\n');
+	fwrite(b.data, 1, b.len, stderr);
+	buf_release(&b);
+}
+
 static void
 say(const char *kind, const char *fmt, va_list ap)
 {
-	progress_clear();
-	fprintf(stderr, "%s: %s", log_tool, kind);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	char *text = xvasprintf(fmt, ap);
+	put_line(kind, text);
+	free(text);
 }
 
 void
 die(const struct err *e)
 {
-	progress_clear();
-	fprintf(stderr, "%s: %s\n", log_tool, e->msg);
+	put_line("", e->msg);
 	exit(e->code);
 }
 
@@ -55,6 +68,7 @@ die_usage(const char *fmt, ...)
 		va_end(ap);                  \
 	}
 
+LOGGER(log_error, 0, "")
 LOGGER(log_warn, 1, "warning: ")
 LOGGER(log_note, 1, "")
 LOGGER(log_detail, 2, "")

@@ -1,4 +1,5 @@
-/* What tools say on stderr. The library below the tools says nothing; it fills a struct err. */
+/* What tools say on stderr, each a line of its own, without what acts on a terminal (base/plain.h). The library below the
+ * tools says nothing; it fills a struct err. */
 #ifndef HONE_BASE_LOG_H
 #define HONE_BASE_LOG_H
 
@@ -15,6 +16,7 @@ _Noreturn void die(const struct err *e);
 extern const char *usage_file;  /* that the options come from at the moment, for die_usage; NULL: the command line */
 _Noreturn void die_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* also with -q, and goes on */
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -4,6 +4,7 @@
 #define _DEFAULT_SOURCE  /* madvise, MAP_FAILED */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/plain.h"
 
 /* ---- who is told of ---- */
 
@@ -64,7 +66,7 @@ on_bus(int number, siginfo_t *info, void *context)
 
 /* Unless somebody else waits for the signal, as sanitizers do. */
 static void
-guard(void)
+begin_guard(void)
 {
 	struct sigaction now, action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
 	sigemptyset(&action.sa_mask);
@@ -73,18 +75,28 @@ guard(void)
 }
 
 static void
+guard(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, begin_guard);
+}
+
+static void
 note(const void *data, size_t size, const char *path)
 {
+	struct buf plain = {0};
 	guard();
+	buf_plain(&plain, path);
 	for (int i = 0; i < SLOTS; i++) {
 		uintptr_t none = 0;
 		if (!atomic_compare_exchange_strong(&slots[i].at, &none, CLAIMED))
 			continue;
 		atomic_store(&slots[i].size, size);
-		atomic_store(&slots[i].path, xstrdup(path));
+		atomic_store(&slots[i].path, plain.data);
 		atomic_store(&slots[i].at, (uintptr_t)data);
 		return;
 	}
+	buf_release(&plain);
 }
 
 static void
@@ -105,7 +117,9 @@ static int
 map_file(struct map *m, int fd, const char *path, struct err *e)
 {
 	struct stat st;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, ERR_IO, "cannot look at '%s'", path);
+	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_NOINPUT, "'%s' is not a regular file", path);
 	*m = (struct map){.size = (size_t)st.st_size};
 	if (!m->size)
@@ -137,6 +151,17 @@ map_close(struct map *m)
 		munmap((void *)m->data, m->size);
 	}
 	*m = (struct map){0};
+}
+
+void
+map_touch(const void *at, size_t n)
+{
+	enum { PAGE_MIN = 4096 };
+	const volatile uint8_t *p = at;
+	for (size_t i = 0; i < n; i += PAGE_MIN)
+		(void)p[i];
+	if (n)
+		(void)p[n - 1];
 }
 
 /* The kernel keeps up to 2 MiB of a file together, and one byte that is asked for maps all of it, also what another thread has

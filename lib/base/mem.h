@@ -4,6 +4,7 @@
 #ifndef HONE_BASE_MEM_H
 #define HONE_BASE_MEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 _Noreturn void mem_die(size_t bytes);  /* the message and the end */
@@ -14,6 +15,7 @@ void *xreallocarray(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
 /* Zeroed memory aligned to 64 bytes (a cache line, and the widest vector); free() releases it. */
 void *xalloc_aligned(size_t n, size_t size);

@@ -18,6 +18,8 @@ fd_write_all(int fd, const void *p, size_t n)
 	const uint8_t *at = p;
 	while (n) {
 		ssize_t k = write(fd, at, n);
+		if (k < 0 && errno == EFAULT)
+			map_touch(at, n);
 		if (k < 0 && errno != EINTR)
 			return -1;
 		if (k > 0) {

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "base/plain.h"
 #include "eval/metrics.h"
 
 enum { PRINTED_CONFUSION_MAX = 20 };  /* classes whose matrix still fits a terminal */
@@ -109,19 +110,12 @@ metrics_json(const struct metrics *m)
 
 /* ---- text ---- */
 
-/* A name between quotes (a leading space is often part of it), with what could steer a terminal escaped. */
+/* A name between quotes: a leading space is often part of it. */
 static void
 print_name(FILE *f, const char *name)
 {
 	fputc('\'', f);
-	for (const unsigned char *s = (const unsigned char *)name; *s; s++) {
-		if (*s < 0x20 || *s == 0x7f)
-			fprintf(f, "\\x%02x", *s);
-		else if (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)  /* U+0080 to U+009F: controls as well */
-			fprintf(f, "\\u%04x", *++s);
-		else
-			fputc(*s, f);
-	}
+	plain_put(f, name);
 	fputc('\'', f);
 }
 

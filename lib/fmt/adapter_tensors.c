@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_read.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "fmt/adapter.h"
@@ -229,9 +230,16 @@ open_file(const char *dir, struct err *e)
 	return f;
 }
 
-int
-adapter_open(struct adapter *a, const char *dir, struct err *e)
+struct opening {
+	struct adapter *a;
+	const char *dir;
+};
+
+static int
+open_files(void *ctx, struct err *e)
 {
+	struct adapter *a = ((struct opening *)ctx)->a;
+	const char *dir = ((struct opening *)ctx)->dir;
 	*a = (struct adapter){0};
 	if (adapter_config_read(&a->config, dir, e) < 0)
 		return -1;
@@ -242,6 +250,18 @@ adapter_open(struct adapter *a, const char *dir, struct err *e)
 		err_prefix(e, "'%s': ", st_path(a->file));
 	adapter_close(a);
 	return -1;
+}
+
+static void
+close_files(void *ctx)
+{
+	adapter_close(((struct opening *)ctx)->a);
+}
+
+int
+adapter_open(struct adapter *a, const char *dir, struct err *e)
+{
+	return dir_read(dir, open_files, close_files, &(struct opening){a, dir}, e);
 }
 
 void

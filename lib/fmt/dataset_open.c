@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/dir_kind.h"
+#include "base/dir_read.h"
 #include "base/json.h"
 #include "base/provenance.h"
 #include "fmt/dataset_impl.h"
@@ -263,18 +264,37 @@ load(struct dataset *d, struct err *e)
 	return rc;
 }
 
-struct dataset *
-dataset_open(const char *path, struct err *e)
+struct opening {
+	struct dataset *d;
+	const char *path;
+};
+
+static int
+open_files(void *ctx, struct err *e)
 {
-	struct dataset *d = xcalloc(1, sizeof *d);
-	d->path = xstrdup(path);
+	struct opening *o = ctx;
+	struct dataset *d = o->d = xcalloc(1, sizeof *d);
+	d->path = xstrdup(o->path);
 	d->zstd = ZSTD_createDCtx();
 	if (!d->zstd)
 		err_set(e, ERR_MEMORY, "out of memory for zstd");
 	else if (load(d, e) == 0)
-		return d;
+		return 0;
 	dataset_close(d);
-	return NULL;
+	return -1;
+}
+
+static void
+close_files(void *ctx)
+{
+	dataset_close(((struct opening *)ctx)->d);
+}
+
+struct dataset *
+dataset_open(const char *path, struct err *e)
+{
+	struct opening o = {.path = path};
+	return dir_read(path, open_files, close_files, &o, e) == 0 ? o.d : NULL;
 }
 
 void

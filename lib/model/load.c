@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_read.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "math/vector.h"
@@ -217,11 +218,40 @@ embedding_scale(const struct model *m)
 	return scale;
 }
 
+struct opening {
+	struct model *m;
+	const char *dir;
+	bool from_scratch;
+};
+
+static int
+open_files(void *ctx, struct err *e)
+{
+	const struct opening *o = ctx;
+	if (config_read(&o->m->config, o->dir, e) < 0)
+		return -1;
+	o->m->weights = o->from_scratch ? NULL : weights_open(o->dir, e);
+	if (o->m->weights || o->from_scratch)
+		return 0;
+	config_release(&o->m->config);
+	return -1;
+}
+
+static void
+close_files(void *ctx)
+{
+	const struct opening *o = ctx;
+	config_release(&o->m->config);
+	weights_close(o->m->weights);
+	o->m->weights = NULL;
+}
+
 int
 model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e)
 {
+	struct opening o = {m, dir, opt->from_scratch};
 	*m = (struct model){.compute = opt->compute, .watch = opt->watch};
-	if (config_read(&m->config, dir, e) < 0)
+	if (dir_read(dir, open_files, close_files, &o, e) < 0)
 		return -1;
 	model_build(m);
 	m->lowest = m->config.L;
@@ -230,13 +260,11 @@ model_open(struct model *m, const char *dir, const struct model_options *opt, st
 		random_values(m, opt->seed);
 		return 0;
 	}
-	m->weights = weights_open(dir, e);
-	if (m->weights && load_values(m, opt->bits, e) == 0) {
+	if (load_values(m, opt->bits, e) == 0) {
 		m->embedding_scale = embedding_scale(m);
 		return 0;
 	}
-	if (m->weights)
-		err_prefix(e, "'%s': ", dir);
+	err_prefix(e, "'%s': ", dir);
 	model_release(m);
 	return -1;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/dir_read.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "text/tiktoken.h"
@@ -163,18 +164,36 @@ load(struct tokenizer *t, const char *path, struct err *e)
 	return S_ISDIR(st.st_mode) ? load_directory(t, path, e) : load_file(t, path, NULL, e);
 }
 
+struct opening {
+	struct tokenizer *t;
+	const char *path;
+};
+
+static int
+open_files(void *ctx, struct err *e)
+{
+	struct opening *o = ctx;
+	struct tokenizer *t = o->t = xcalloc(1, sizeof *t);
+	t->vocab = &t->bpe.vocab;
+	t->bos = t->eos = -1;
+	if (load(t, o->path, e) == 0)
+		return 0;
+	tokenizer_free(t);
+	return -1;
+}
+
+static void
+close_files(void *ctx)
+{
+	tokenizer_free(((struct opening *)ctx)->t);
+}
+
 struct tokenizer *
 tokenizer_open(const char *path, struct err *e)
 {
-	struct tokenizer *t = xcalloc(1, sizeof *t);
+	struct opening o = {.path = path};
 	uni_init();
-	t->vocab = &t->bpe.vocab;
-	t->bos = t->eos = -1;
-	if (load(t, path, e) < 0) {
-		tokenizer_free(t);
-		return NULL;
-	}
-	return t;
+	return dir_read(path, open_files, close_files, &o, e) == 0 ? o.t : NULL;
 }
 
 void

@@ -161,10 +161,9 @@ faults_generate() {
 }
 
 # hone-verify goes on with the next thing when one cannot be read, so that a disk that fails for good is told once for each:
-# of a run, which holds several, faults that come once. A name that cannot be looked at (stat) and is then found missing is
-# damage to it.
+# of a run, which holds several, faults that come once. Without -q, so that what it says of what is good is compared.
 faulty_verify() {
-  faulty empty -f memory,map,open,read,closeread,list -- hone-verify "$1"
+  faulty_script empty -f memory,map,open,read,closeread,list,stat -- "$hone_bin/hone-verify" "$1"
 }
 
 faults_verify() {
@@ -179,8 +178,22 @@ faults_verify_file() {
   faulty_verify "$in/tokens"
 }
 
+faults_verify_model() {
+  faulty_verify "$in/model"
+}
+
+faults_verify_predictions() {
+  faulty_verify "$in/predictions.jsonl"
+}
+
+# The files that a report names, which it checks where they are.
+faults_verify_report() {
+  "$hone_bin/hone-prepare" -q -o "$in/told" --validation 0.3 --report "$in/told.json" "$in/tickets.csv"
+  faulty_verify "$in/told.json"
+}
+
 faults_verify_run() {
-  faulty empty -f map,open,list,closeread -- hone-verify "$in/run"
+  faulty_script empty -f map,open,list,closeread,stat -- "$hone_bin/hone-verify" "$in/run"
 }
 
 # ---- the pipelines: shell, and programs of others, so killed only ----

@@ -83,7 +83,7 @@ some=memory,create-EACCES,read-short-,write-ENOSPC-,write-short-,sync-EIO,rename
 
 @test "faults: hone-verify" {
   faults_options=(-m 2)
-  for_each verify verify_data verify_run
+  for_each verify verify_data verify_report verify_run
 }
 
 @test "faults: hone-train" {

@@ -350,7 +350,7 @@ EOF
 @test "the report has no control characters of the data" {
   printf 'text,label\na,\033[31mx\nb,y\n' >a.csv
   "$prepare" a.csv 2>err
-  grep -q '?\[31mx' err
+  grep -qF '\x1b[31mx' err
   run ! grep -q $'\033' err
 }
 

@@ -216,6 +216,6 @@ same() {
     [ -z "$(find "./$name" -name '.*.hone-*')" ]
     run --separate-stderr tool pack -q -o other -- "$name/none"
     [ "$status" -eq 66 ]
-    [[ "$stderr" == *"'$name/none'"* ]]
+    [[ "$stderr" == *"'${name/$'\n'/\\n}/none'"* ]]
   done
 }

@@ -197,9 +197,8 @@ every_byte() {
   fails 65 "nothing that hone writes" "$verify" loop
   # what cannot be looked into is not taken for empty
   mkdir -m 0 shut
-  run unprivileged "$verify" shut
-  [ "$status" -eq 74 ]
-  [[ "$output" == *"cannot read 'shut': Permission denied"* ]]
+  fails 66 "cannot look at 'shut/dataset.json': Permission denied" unprivileged "$verify" shut
+  fails 66 "cannot look at 'shut/x': Permission denied" unprivileged "$verify" shut/x
   # what cannot be read is no damage, and is told of as by others; the rest is looked at
   cp -r "$made/data" data
   chmod 0 data/shard-*

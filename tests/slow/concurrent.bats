@@ -71,14 +71,29 @@ setup() {
 }
 
 @test "concurrent: who reads a model while it is replaced sees the old one or the new one" {
-  for seed in 1 2; do
-    "$hone_bin/hone-train" -q -m model -t rows.jsonl -o "run$seed" --max-steps 2 --batch-size 8 --learning-rate 0.1 --seed "$seed"
-    "$hone_bin/hone-merge" -q -m model -a "run$seed/final" -o "$seed"
-    "$hone_bin/hone-generate" -q -m "$seed" -n 8 "My parcel" >"text$seed"
+  # Their tensors have the same shapes and another meaning: nothing but another text would tell a mixture of the two.
+  for i in 1 2; do
+    cp -r config "config$i"
+    jq --argjson n "$((i * 2))" '.initializer_range = 0.5 | .num_attention_heads = $n | .num_key_value_heads = $n | .head_dim = 128 / $n' \
+      config/config.json >"config$i/config.json"
+    "$hone_bin/hone-train" -q -m "config$i" -t rows.jsonl -o "made$i" --from-scratch --method full --max-steps 1 --learning-rate 1e-3 --seed "$i"
+    mv "made$i/final" "model$i"
+    "$hone_bin/hone-train" -q -m "model$i" -t rows.jsonl -o "run$i" --max-steps 2 --batch-size 8 --learning-rate 0.1 --seed "$i"
+    "$hone_bin/hone-merge" -q -m "model$i" -a "run$i/final" -o "$i"
+    "$hone_bin/hone-generate" -q -m "$i" -n 8 "My parcel" >"text$i"
   done
   run ! cmp -s text1 text2
+  for i in 1 2; do
+    cp -r "$i" "mixed$i"
+    cp "$((3 - i))/config.json" "mixed$i"
+    "$hone_bin/hone-generate" -q -m "mixed$i" -n 8 "My parcel" >mixed
+    run ! cmp -s mixed text1
+    run ! cmp -s mixed text2
+  done
   cp -r 1 live
-  (for ((i = 0; i < 200; i++)); do "$hone_bin/hone-merge" -q --force -m model -a "run$((i % 2 + 1))/final" -o live || echo failed >>wrong; done) 3>&- &
+  (for ((i = 1; i <= 200; i++)); do
+    "$hone_bin/hone-merge" -q --force -m "model$((i % 2 + 1))" -a "run$((i % 2 + 1))/final" -o live || echo failed >>wrong
+  done) 3>&- &
   writer=$!
   reads=0
   while kill -0 "$writer" 2>/dev/null; do

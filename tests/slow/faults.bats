@@ -35,7 +35,7 @@ setup() {
 }
 
 @test "slow: faults of hone-verify" {
-  each 200 verify verify_data verify_file verify_run
+  each 200 verify verify_data verify_file verify_model verify_predictions verify_report verify_run
 }
 
 @test "slow: hone-finetune, killed at its calls and those of all that it starts" {

@@ -1,11 +1,15 @@
-/* What is given back of a mapped file: as far as the kernel keeps pages together, whatever the order. */
+/* What is given back of a mapped file: as far as the kernel keeps pages together, whatever the order. And what is said when it is
+ * cut short while a piece of it is written elsewhere. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -44,17 +48,26 @@ sum(const uint8_t *at, size_t n)
 	return all;
 }
 
-/* A file of zeros, most of them holes, mapped. */
+static const char template[] = "/tmp/hone-map-XXXXXX";
+
+/* A file of zeros, most of them holes, mapped; it stays at path. */
 static void
-map_zeros(struct map *m)
+map_file_of_zeros(struct map *m, char path[sizeof template])
 {
-	char path[] = "/tmp/hone-map-XXXXXX";
 	struct err e;
+	memcpy(path, template, sizeof template);
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, SIZE), 0);
 	close(fd);
 	assert_int_equal(map_open(m, path, &e), 0);
+}
+
+static void
+map_zeros(struct map *m)
+{
+	char path[sizeof template];
+	map_file_of_zeros(m, path);
 	unlink(path);
 }
 
@@ -89,12 +102,66 @@ what_is_forgotten_is_read_anew(void **state)
 	map_close(&m);
 }
 
+static struct sigaction on_bus;  /* ours, which cmocka puts its own in the place of */
+
+/* Writes n bytes from `at` to a pipe, in a process of its own, whose status is returned; `said` is what it has on stderr. */
+static int
+write_elsewhere(const uint8_t *at, size_t n, char *said, size_t room)
+{
+	int pipes[2][2], status;
+	assert_int_equal(pipe(pipes[0]) | pipe(pipes[1]), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		sigaction(SIGBUS, &on_bus, NULL);
+		dup2(pipes[0][1], STDERR_FILENO);
+		_exit(fd_write_all(pipes[1][1], at, n) < 0 ? 1 : 0);
+	}
+	close(pipes[0][1]);
+	ssize_t k = read(pipes[0][0], said, room - 1), more;
+	while (k > 0 && (more = read(pipes[0][0], said + k, room - 1 - (size_t)k)) > 0)
+		k += more;
+	said[k > 0 ? k : 0] = '\0';
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(pipes[0][0]);
+	close(pipes[1][0]);
+	close(pipes[1][1]);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The kernel, which is handed the piece, sends no signal. */
+static void
+a_file_cut_short_while_it_is_written_elsewhere_is_named(void **state)
+{
+	(void)state;
+	char path[sizeof template], said[256];
+	struct map m;
+	if (getenv("HONE_SANITIZER"))
+		skip();  /* it has a handler of its own */
+	map_file_of_zeros(&m, path);
+	assert_int_equal(write_elsewhere(m.data + SIZE - 100, 100, said, sizeof said), 0);
+	assert_string_equal(said, "");
+	assert_int_equal(truncate(path, 4096), 0);
+	for (size_t before = 0; before <= 96; before += 96) {  /* the end of what is there in the midst of the piece, or ahead */
+		assert_int_equal(write_elsewhere(m.data + 4096 - before, 4096, said, sizeof said), ERR_IO);
+		assert_non_null(strstr(said, "cannot read '"));
+		assert_non_null(strstr(said, path));
+	}
+	map_close(&m);
+	unlink(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parts_in_any_order_are_given_back),
 		cmocka_unit_test(what_is_forgotten_is_read_anew),
+		cmocka_unit_test(a_file_cut_short_while_it_is_written_elsewhere_is_named),
 	};
+	struct map m;
+	map_zeros(&m);
+	map_close(&m);
+	sigaction(SIGBUS, NULL, &on_bus);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Sizes as text, and the nearest of several names. */
+/* Sizes as text, the nearest of several names, and text that is shown. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/near.h"
+#include "base/plain.h"
 
 static void
 sizes_have_three_digits(void **state)
@@ -86,6 +87,28 @@ long_names_are_far(void **state)
 	assert_string_equal(n.best, "");
 }
 
+static void
+nothing_shown_acts_on_a_terminal(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *shown;
+	} cases[] = {
+		{"", ""}, {"a 'b' \\n", "a 'b' \\n"}, {"a\tb\r\n", "a\\tb\\r\\n"}, {"\033[2J\177\a", "\\x1b[2J\\x7f\\x07"},
+		{"\xc2\x9b" "b\xc2\xa0", "\\u009bb\xc2\xa0"}, {"\xe4\xb8\xad\xf0\x9f\x98\x80", "\xe4\xb8\xad\xf0\x9f\x98\x80"},
+		{"\x9b" "b\xff", "\\x9bb\\xff"}, {"\xe4\xb8", "\\xe4\\xb8"}, {"\xe0\x80\x9b", "\\xe0\\x80\\x9b"},
+		{"\xc0\x9b", "\\xc0\\x9b"}, {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, {"\xf0\x80\x80\x9b", "\\xf0\\x80\\x80\\x9b"},
+		{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
+	};
+	struct buf b = {0};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		buf_clear(&b);
+		buf_plain(&b, cases[i].text);
+		assert_string_equal(b.data, cases[i].shown);
+	}
+	buf_release(&b);
+}
+
 int
 main(void)
 {
@@ -94,6 +117,7 @@ main(void)
 		cmocka_unit_test(nearest_of_several),
 		cmocka_unit_test(what_is_shown_is_another_name),
 		cmocka_unit_test(long_names_are_far),
+		cmocka_unit_test(nothing_shown_acts_on_a_terminal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,7 +261,7 @@ baseline_pass(struct subject *base, struct subject *s, struct err *e)
 	describe(&text, &d, key);
 	json_object_set_new(s->figures, "baseline", verdict(&d, key, !against));
 	if (against)
-		fprintf(stderr, "%s: not passed: %s: %s\n", log_tool, against, text.data);
+		log_error("not passed: %s: %s", against, text.data);
 	else
 		log_note("passed: %s", text.data);
 	buf_release(&text);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/plain.h"
 #include "eval.h"
 
 enum { WIDTH = 12, NAME_SHOWN = 42 };
@@ -72,10 +73,22 @@ print_difference(const struct difference *d)
 }
 
 static void
+print_name(const char *key)
+{
+	struct buf b = {0};
+	buf_plain(&b, key);
+	printf("%-*s", NAME_SHOWN, b.data);
+	buf_release(&b);
+}
+
+static void
 print_header(const struct subject *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		printf("%c  %s\n", (int)('A' + i), s[i].path);
+	for (size_t i = 0; i < n; i++) {
+		printf("%c  ", (int)('A' + i));
+		plain_put(stdout, s[i].path);
+		putchar('\n');
+	}
 	printf("\n%-*s", NAME_SHOWN, "");
 	for (size_t i = 0; i < n; i++)
 		printf(" %*c", WIDTH, (int)('A' + i));
@@ -91,7 +104,7 @@ print_table(struct subject *s, size_t n, const json_t *keys, struct err *e)
 	json_object_foreach((json_t *)keys, key, ignored) {
 		bool count = is_count(s, n, key);
 		struct difference d;
-		printf("%-*s", NAME_SHOWN, key);
+		print_name(key);
 		for (size_t i = 0; i < n; i++)
 			print_value(json_object_get(s[i].figures, key), count);
 		if (n == 2 && !count) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_read.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -28,6 +29,7 @@ struct job {
 	struct out out;      /* of the predictions */
 	json_t *provenance;  /* NULL when nothing is written that could tell it */
 	bool opened;
+	int hold[2];         /* of model and adapter (base/dir_read.h): what is opened of each is to be of one */
 	struct progress loading;
 };
 
@@ -37,6 +39,8 @@ static int
 open_model(struct job *j, struct err *e)
 {
 	j->dir = model_path(settings.model, e);
+	j->hold[0] = j->dir ? dir_hold(j->dir) : -1;
+	j->hold[1] = settings.adapter ? dir_hold(settings.adapter) : -1;
 	const struct model_options opt = {.compute = math_compute(settings.dtype),
 		.bits = settings.load_in_bits ? atoi(settings.load_in_bits) : 0, .watch = {progress_told, &j->loading}};
 	progress_start(&j->loading, "loading", "B", 0);
@@ -52,6 +56,12 @@ open_model(struct job *j, struct err *e)
 	log_unknown_keys(settings.adapter, c.unknown);
 	adapter_config_release(&c);
 	return 0;
+}
+
+static bool
+is_replaced(const struct job *j, struct err *e)
+{
+	return dir_replaced(j->hold[0], j->dir, e) || dir_replaced(j->hold[1], settings.adapter, e);
 }
 
 static int
@@ -248,19 +258,26 @@ release(struct job *j)
 	ingest_close(&j->data);
 	ingest_close(&j->label_data);
 	model_release(&j->model);
+	dir_let_go(j->hold[0]);
+	dir_let_go(j->hold[1]);
 	free(j->dir);
 }
 
 int
 dataset_evaluate(struct subject *s, const char *data, struct err *e)
 {
-	struct job j = {.positive = -1};
+	struct job j = {.positive = -1, .hold = {-1, -1}};
 	*s = (struct subject){.path = data};
 	int rc = prepare(&j, data, e);
 	if (rc == 0)
 		rc = find_provenance(&j, data, e);
+	if (rc == 0 && is_replaced(&j, e))
+		rc = -1;
 	if (rc == 0)
 		rc = run(&j, e);
+	/* What generates has opened the tokenizer by itself. */
+	if (rc == 0 && settings.generate && is_replaced(&j, e))
+		rc = -1;
 	if (rc == 0)
 		rc = write_predictions(&j, e);
 	if (rc == 0)

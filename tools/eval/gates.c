@@ -178,9 +178,9 @@ decide(const struct gate *g, const json_t *v)
 	if (json_is_number(v)) {
 		char text[NUM_TEXT];
 		num_text(text, json_number_value(v));
-		fprintf(stderr, "%s: not passed: '%s': it is %s\n", log_tool, g->text, text);
+		log_error("not passed: '%s': it is %s", g->text, text);
 	} else {
-		fprintf(stderr, "%s: not passed: '%s': it has no value%s\n", log_tool, g->text,
+		log_error("not passed: '%s': it has no value%s", g->text,
 			v ? ", being undefined for these data" : " in this evaluation");
 	}
 	return false;

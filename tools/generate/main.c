@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_read.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -55,6 +56,7 @@ static const struct opt_spec spec = {
 };
 
 struct job {
+	const char *dir;     /* of the model */
 	struct model model;
 	struct tokenizer *tokenizer;
 	struct template template;
@@ -119,7 +121,7 @@ open_adapter(struct job *j, struct err *e)
 }
 
 static int
-open_all(struct job *j, const char *dir, struct err *e)
+open_parts(struct job *j, const char *dir, struct err *e)
 {
 	const struct model_options opt = {.compute = math_compute(dtype), .bits = bits ? atoi(bits) : 0,
 		.watch = {progress_told, &j->loading}};
@@ -141,12 +143,13 @@ open_all(struct job *j, const char *dir, struct err *e)
 	if (!ignore_eos && find_stops(j, dir, e) < 0)
 		return -1;
 	sampler_init(&j->sampler, temperature, top_k, top_p, (uint64_t)seed);
-	return out_open(&j->out, output, force, e);
+	return 0;
 }
 
 static void
-close_all(struct job *j)
+close_all(void *ctx)
 {
+	struct job *j = ctx;
 	sampler_release(&j->sampler);
 	record_maker_free(j->maker);
 	template_close(&j->template);
@@ -154,6 +157,18 @@ close_all(struct job *j)
 	ids_release(&j->ids);
 	generator_release(&j->generator);
 	model_release(&j->model);
+}
+
+static int
+open_all(void *ctx, struct err *e)
+{
+	struct job *j = ctx;
+	const char *dir = j->dir;
+	*j = (struct job){.dir = dir};
+	int rc = open_parts(j, dir, e);
+	if (rc < 0)
+		close_all(j);
+	return rc;
 }
 
 /* ---- one continuation ---- */
@@ -369,7 +384,9 @@ main(int argc, char **argv)
 	if (!model_name)
 		die_usage("-m MODEL is missing");
 	char *dir = model_path(model_name, &e);
-	if (!dir || open_all(&j, dir, &e) < 0)
+	j.dir = dir;
+	/* Weights and tokenizer are to be of one model, also where it is being replaced. */
+	if (!dir || dir_read(dir, open_all, close_all, &j, &e) < 0 || out_open(&j.out, output, force, &e) < 0)
 		die(&e);
 	int rc = operands.n ? continue_operand(&j, operands.item[0], &e) : continue_records(&j, &e);
 	if (rc < 0) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_read.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -140,6 +141,7 @@ main(int argc, char **argv)
 	if (!dir)
 		die(&e);
 	struct merge_options o = {.model = dir,
+		.hold = dir_hold(dir),
 		.output = output,
 		.adapter = adapters.item,
 		.weight = weight,
@@ -150,12 +152,14 @@ main(int argc, char **argv)
 	if (dtype)
 		o.dtype = parse_dtype(dtype);
 	struct plan p;
-	if (check_output(&o, &e) < 0 || plan_make(&p, &o, &e) < 0)
+	if (check_output(&o, &e) < 0 || plan_make(&p, &o, &e) < 0 ||
+		(verify ? verify_output(&p, &e) : write_output(&p, force, lasting_settings(), &e)) < 0) {
+		dir_replaced(o.hold, dir, &e);  /* which explains the rest */
 		die(&e);
-	if ((verify ? verify_output(&p, &e) : write_output(&p, force, lasting_settings(), &e)) < 0)
-		die(&e);
+	}
 	report(&p);
 	plan_release(&p);
+	dir_let_go(o.hold);
 	free(weight);
 	free(dir);
 	tool_exit(0);

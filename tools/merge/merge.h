@@ -12,6 +12,7 @@
 
 struct merge_options {
 	const char *model, *output;
+	int hold;                    /* of the model (base/dir_read.h): some of its files are copied at the end */
 	const char *const *adapter;  /* [n_adapters] directories */
 	const double *weight;        /* [n_adapters] factors on their scales */
 	size_t n_adapters;

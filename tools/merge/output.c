@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_read.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -229,7 +230,7 @@ write_output(const struct plan *p, bool force, json_t *settings, struct err *e)
 		json_decref(settings);
 		return -1;
 	}
-	if (write_files(p, d.tmp, settings, e) == 0)
+	if (write_files(p, d.tmp, settings, e) == 0 && !dir_replaced(p->opt->hold, p->opt->model, e))
 		return dir_commit(&d, e);
 	dir_abort(&d);
 	return -1;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/plain.h"
 #include "fmt/dataset.h"
 #include "fmt/tokens.h"
 #include "pack.h"
@@ -58,8 +59,11 @@ put_labels(struct buf *b, const struct dataset *d)
 {
 	size_t n;
 	const struct label *l = dataset_labels(d, &n);
-	for (size_t i = 0; i < n && i < LABELS_SHOWN; i++)
-		buf_printf(b, "%s '%s' %llu", i ? "," : "", l[i].name, (unsigned long long)l[i].count);
+	for (size_t i = 0; i < n && i < LABELS_SHOWN; i++) {
+		buf_puts(b, i ? ", '" : " '");
+		buf_plain(b, l[i].name);
+		buf_printf(b, "' %llu", (unsigned long long)l[i].count);
+	}
 	if (n > LABELS_SHOWN)
 		buf_printf(b, ", and %zu more", n - LABELS_SHOWN);
 }
@@ -105,12 +109,16 @@ print_info(const struct dataset *d, const struct figures *f)
 		printf("labels       %zu:%s\n", n, labels.data);
 	else
 		printf("labels       none\n");
-	printf("tokenizer    %s\n", tokenizer ? tokenizer : "unknown");
+	fputs("tokenizer    ", stdout);
+	plain_put(stdout, tokenizer ? tokenizer : "unknown");
+	putchar('\n');
 	if (dataset_vocab_size(d))
 		printf("vocabulary   %lld\n", (long long)dataset_vocab_size(d));
 	printf("shards       %zu, %s (%.1f times smaller than the records)\n",
 		json_array_size(json_object_get(dataset_json(d), "shards")), size_text(size, f->bytes), ratio(f));
-	printf("fingerprint  %s\n", dataset_fingerprint(d));
+	fputs("fingerprint  ", stdout);
+	plain_put(stdout, dataset_fingerprint(d));
+	putchar('\n');
 	buf_release(&labels);
 }
 

@@ -149,7 +149,7 @@ tell(const struct data *d, const char *name)
 {
 	if (log_level == 0)
 		return;
-	fprintf(stderr, "%s: '%s': %s records\n", log_tool, name, form_name(d->form));
+	log_error("'%s': %s records", name, form_name(d->form));
 	report_print(&d->report, true, stderr);
 	classes_print(d, stderr);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/plain.h"
 #include "text/unicode.h"
 
 static const char *const check_names[CHECKS] = {
@@ -73,13 +74,12 @@ report_release(struct report *r)
 char *
 plain_text(const char *p, size_t n)
 {
-	struct buf b = {0};
-	buf_append(&b, "", 0);
-	uni_append_lossy(&b, p, n);
-	for (size_t i = 0; i < b.len; i++)
-		if ((unsigned char)b.data[i] < ' ' || b.data[i] == 127)
-			b.data[i] = '?';
-	return b.data;
+	struct buf text = {0}, plain = {0};
+	buf_puts(&text, "");
+	uni_append_lossy(&text, p, n);
+	buf_plain(&plain, text.data);
+	buf_release(&text);
+	return plain.data;
 }
 
 void

@@ -211,8 +211,9 @@ show_example(struct show *s, const struct example *x, const char *file, uint64_t
 	double weight = total_weight(x);
 	buf_clear(&s->line);
 	s->cells = 0;
-	buf_printf(&s->line, "%s%llu. '%s', line %llu: %u tokens, %u targets", s->colour ? "\033[1m" : "",
-		(unsigned long long)number, file, (unsigned long long)x->line, x->n, targets);
+	buf_printf(&s->line, "%s%llu. '", s->colour ? "\033[1m" : "", (unsigned long long)number);
+	put_text(s, file, strlen(file), "");
+	buf_printf(&s->line, "', line %llu: %u tokens, %u targets", (unsigned long long)x->line, x->n, targets);
 	if (weight != targets)
 		buf_printf(&s->line, " of weight %g", weight);
 	if (x->label) {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir_read.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -111,7 +112,8 @@ prepare(struct run *r, struct err *e)
 	settings_complete(r);
 	if (validate_prepare(r, e) < 0)
 		return -1;
-	if (reserve(r, e) < 0)
+	/* Its weights and its tokenizer have been opened by now. */
+	if (dir_replaced(r->hold, r->model_dir, e) || reserve(r, e) < 0)
 		return -1;
 	return open_optimizer(r, e);
 }
@@ -196,11 +198,12 @@ main(int argc, char **argv)
 	char *dir = model_path(settings.model, &e);
 	if (!dir)
 		die(&e);
-	struct run r = {.set = &settings, .model_dir = dir, .full = strcmp(settings.method, "full") == 0,
+	struct run r = {.set = &settings, .model_dir = dir, .hold = dir_hold(dir), .full = strcmp(settings.method, "full") == 0,
 		.best_value = NAN, .started = clock_seconds(), .deadline = settings_deadline(settings.deadline)};
 	int rc = run(&r, &e);
 	rundir_discard(&r);
 	release(&r);
+	dir_let_go(r.hold);
 	free(dir);
 	if (rc < 0)
 		die(&e);

@@ -85,6 +85,7 @@ struct figures {
 struct run {
 	struct settings *set;
 	const char *model_dir;
+	int hold;  /* of it, until all is opened (base/dir_read.h) */
 
 	struct model model;
 	struct progress files;           /* of loading and saving */

@@ -1,7 +1,6 @@
 /* Single files. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -68,13 +67,6 @@ verify_rows(struct thing *t, bool texts, struct err *e)
 
 /* ---- JSON objects ---- */
 
-static bool
-is_regular(const char *path)
-{
-	struct stat st;
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
 /* The files that a report of hone-prepare names, where they are still where it says. The names are whoever's wrote it, so
  * devices and pipes, which may have no end, are not read. */
 static int
@@ -86,7 +78,7 @@ check_outputs(struct thing *t, const json_t *o, struct err *e)
 		const char *file = json_text(json_object_get(one, "file"));
 		const char *told = json_text(json_object_get(one, "xxh128"));
 		char hash[HASH_HEX];
-		if (!file || !told || !is_regular(file))
+		if (!file || !told || !path_is_file(file))
 			continue;
 		if (hash_file(file, hash, e) < 0)
 			return -1;

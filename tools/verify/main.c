@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/opt.h"
+#include "base/plain.h"
 #include "verify.h"
 
 static bool show, json;
@@ -41,29 +42,48 @@ is_damage(const struct err *e)
 	return missing || e->code == ERR_DATA || e->code == ERR_NO || e->code == ERR_CONFIG;
 }
 
+/* A path, a message may have bytes that are no UTF-8, which JSON cannot hold. */
+static json_t *
+text_json(const char *text)
+{
+	json_t *s = json_string(text);
+	if (s)
+		return s;
+	struct buf b = {0};
+	buf_plain(&b, text);
+	s = json_string(b.data);
+	buf_release(&b);
+	return s;
+}
+
 static void
 print_json(const struct thing *t, int rc, const struct err *e)
 {
-	json_t *path = json_string(t->path);
-	json_t *o = json_pack("{s:o, s:s, s:b, s:I, s:s?, s:s?, s:O?}", "path", path ? path : json_null(), "kind", t->kind, "ok",
-		rc == 0, "hashes", (json_int_t)t->hashes, "detail", t->detail.data, "damage", rc < 0 ? e->msg : NULL,
-		"provenance", t->provenance);
-	char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
-	puts(text ? text : "{\"ok\":false}");
-	free(text);
+	json_t *o = json_pack("{s:o, s:s, s:b, s:I, s:o, s:o, s:O?}", "path", text_json(t->path), "kind", t->kind, "ok", rc == 0,
+		"hashes", (json_int_t)t->hashes, "detail", t->detail.data ? text_json(t->detail.data) : json_null(), "damage",
+		rc < 0 ? text_json(e->msg) : json_null(), "provenance", t->provenance);
+	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	putchar('\n');
 	json_decref(o);
 }
 
 static void
 print_text(const struct thing *t, int rc, const struct err *e)
 {
+	if (rc == 0 && log_level == 0)
+		return;
+	plain_put(stdout, t->path);
 	if (rc < 0) {
-		printf("%s: damaged: %s\n", t->path, e->msg);
+		fputs(": damaged: ", stdout);
+		plain_put(stdout, e->msg);
+		putchar('\n');
 		return;
 	}
-	if (log_level == 0)
-		return;
-	printf("%s: ok: %s%s%s", t->path, t->kind, t->detail.len ? ", " : "", t->detail.len ? t->detail.data : "");
+	printf(": ok: %s", t->kind);
+	if (t->detail.len) {
+		fputs(", ", stdout);
+		plain_put(stdout, t->detail.data);
+	}
 	if (t->hashes > 0)
 		printf(" (%ld hash%s)\n", t->hashes, t->hashes > 1 ? "es" : "");
 	else
@@ -75,7 +95,7 @@ tell(void *ctx, const struct thing *t, int rc, struct err *e)
 {
 	int *status = ctx;
 	if (rc < 0 && !is_damage(e)) {
-		fprintf(stderr, "%s: %s\n", log_tool, e->msg);
+		log_error("%s", e->msg);
 		if (*status == 0)
 			*status = e->code;
 		return;
@@ -99,7 +119,7 @@ verify(const char *path, int *status)
 		err_set(&e, ERR_DATA, "'%s' is, or holds, nothing that hone writes or reads", path);
 	if (n > 0)
 		return;
-	fprintf(stderr, "%s: %s\n", log_tool, e.msg);
+	log_error("%s", e.msg);
 	if (*status == 0)
 		*status = e.code;
 }

@@ -61,6 +61,9 @@ check(struct walk *w, const char *path, const char *name, check_fn *f)
 	int rc = f(&t, &e);
 	if (rc == 0 && w->run)
 		rc = verify_run_part(w->run, name, &t, &e);
+	/* Neither good nor damaged is what was not looked at. */
+	if (path_unseen(&e) < 0)
+		rc = -1;
 	/* What merely looks like one of ours, and is none, is passed over. */
 	if (rc < 0 && !t.kind && e.code != ERR_DATA)
 		t.kind = "file";
@@ -69,6 +72,14 @@ check(struct walk *w, const char *path, const char *name, check_fn *f)
 		w->found++;
 	}
 	thing_release(&t);
+}
+
+/* A directory, or what may be one, that could not be looked into. */
+static void
+tell_unread(struct walk *w, const char *path, struct err *e)
+{
+	w->tell(w->ctx, &(struct thing){.path = path, .kind = "directory"}, -1, e);
+	w->found++;
 }
 
 static void walk_directory(struct walk *w, const char *dir, const char *name, int depth);
@@ -81,8 +92,7 @@ walk_children(struct walk *w, const char *dir, bool files, int depth)
 	char **names = dir_names(dir, NULL, &e);
 	if (!names) {
 		e.code = ERR_IO;  /* it is there */
-		w->tell(w->ctx, &(struct thing){.path = dir, .kind = "directory"}, -1, &e);
-		w->found++;
+		tell_unread(w, dir, &e);
 	}
 	for (size_t i = 0; names && names[i]; i++) {
 		char *path = path_join(dir, names[i]);
@@ -90,6 +100,8 @@ walk_children(struct walk *w, const char *dir, bool files, int depth)
 			;
 		else if (path_is_dir(path))
 			walk_directory(w, path, names[i], depth + 1);
+		else if (path_unseen(&e) < 0)
+			tell_unread(w, path, &e);
 		else if (files)
 			check(w, path, names[i], verify_file);
 		free(path);
@@ -100,9 +112,9 @@ walk_children(struct walk *w, const char *dir, bool files, int depth)
 static void
 walk_directory(struct walk *w, const char *dir, const char *name, int depth)
 {
-	check_fn *f = check_for(dir);
 	if (depth > DEPTH_MAX)
 		return;
+	check_fn *f = check_for(dir);
 	if (f)
 		check(w, dir, name, f);
 	if (f == verify_run) {
@@ -120,7 +132,7 @@ verify_path(const char *path, verify_fn *tell, void *ctx, struct err *e)
 {
 	struct walk w = {.tell = tell, .ctx = ctx};
 	if (strcmp(path, "-") != 0 && !path_exists(path))
-		return err_set(e, ERR_NOINPUT, "'%s' does not exist", path);
+		return path_unseen(e) < 0 ? -1 : err_set(e, ERR_NOINPUT, "'%s' does not exist", path);
 	if (path_is_dir(path))
 		walk_directory(&w, path, "", 0);
 	else

@@ -48,6 +48,8 @@ const struct fault fault_table[] = {
 	{"list-EMFILE", CALL_LIST, ACT_FAIL, EMFILE, 1, {66, 74}},
 	{"list-EIO", CALL_NEXT, ACT_FAIL, EIO, 1, {66, 74}},
 	{"stat-EIO", CALL_STAT, ACT_FAIL, EIO, 1, {64, 66, 73, 74, 78}},
+	{"stat-EACCES", CALL_STAT, ACT_FAIL, EACCES, 1, {64, 66, 73, 74, 78}},
+	{"stat-ENOMEM", CALL_STAT, ACT_FAIL, ENOMEM, 1, {71}},
 	{"lock-ENOLCK", CALL_LOCK, ACT_FAIL, ENOLCK, 1, {74}},
 	{"lock-EINTR", CALL_LOCK, ACT_FAIL, EINTR, 1, {-1}},
 	{"clock", CALL_CLOCK, ACT_LEAP, 0, 0, {-1}},
