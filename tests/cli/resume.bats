@@ -120,7 +120,7 @@ long=(-q -m model -t data --batch-size 1 --learning-rate 1e-3 --n-epochs 4000 --
 }
 
 @test "resume: a stop does not wait for an evaluation, which is made up for" {
-  rows 4000 | "$pack" -q -o many -
+  rows 24000 | "$pack" -q -o many -
   evaluating=(-q -m model -t data -v many --batch-size 4 --learning-rate 1e-2 --n-epochs 2 --micro-tokens 16)
   "$train" "${evaluating[@]}" -o straight
   "$train" "${evaluating[@]}" -o run 2>stderr 3>&- &
