@@ -1,4 +1,5 @@
-/* Pieces that the bf16 kernels share. Only for functions marked AVX512, which run where the processor was asked. */
+/* Pieces that the kernels for AVX-512 share. But for the masks only for functions marked AVX512, which run where the processor was
+ * asked. */
 #ifndef HONE_MATH_AVX512_H
 #define HONE_MATH_AVX512_H
 

@@ -79,21 +79,13 @@ run(struct tile_state *s, const struct tile_job *whole)
 	}
 }
 
-static void
-nothing(struct tile_state *s)
-{
-	(void)s;
-}
-
 const struct tile_kernel bf16_avx512 = {
 	.name = "avx512bf16",
 	.type = NUM_BF16,
 	.rows = ROWS,
 	.k_unit = 2,
 	.depth = BF16_DEPTH,
-	.begin = nothing,
 	.tile = run,
-	.end = nothing,
 	.pack_a = bf16_pack_a,
 	.pack_b = bf16_pack_b,
 };

@@ -83,12 +83,6 @@ run(struct tile_state *s, const struct tile_job *whole)
 }
 
 static void
-nothing(struct tile_state *s)
-{
-	(void)s;
-}
-
-static void
 pack_a(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad, float *scratch)
 {
 	(void)n_pad, (void)k_pad, (void)scratch;
@@ -102,9 +96,7 @@ const struct tile_kernel f32_avx2 = {
 	.k_unit = 1,
 	.depth = DEPTH,
 	.adds = true,
-	.begin = nothing,
 	.tile = run,
-	.end = nothing,
 	.pack_a = pack_a,
 	.pack_b = f32_pack_b,
 };

@@ -3,8 +3,7 @@
 
 #ifdef __x86_64__
 
-#include <immintrin.h>
-
+#include "math/avx512.h"
 #include "math/f32_pack.h"
 
 #define AVX512F __attribute__((target("avx512f")))
@@ -12,16 +11,10 @@
 
 enum { ROWS = 14, DEPTH = 1024 };
 
-AVX512F_INLINE __mmask16
-lanes(int n)
-{
-	return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1u << n) - 1);
-}
-
 AVX512F_INLINE void
 store(const struct tile_out *o, float *c, __m512 sum, int column)
 {
-	__mmask16 m = lanes(o->columns - column);
+	__mmask16 m = lanes16(o->columns - column);
 	sum = _mm512_mul_ps(_mm512_set1_ps(o->alpha), sum);
 	if (o->beta != 0)
 		sum = _mm512_fmadd_ps(_mm512_set1_ps(o->beta), _mm512_maskz_loadu_ps(m, c + column), sum);
@@ -91,12 +84,6 @@ run(struct tile_state *s, const struct tile_job *whole)
 }
 
 static void
-nothing(struct tile_state *s)
-{
-	(void)s;
-}
-
-static void
 pack_a(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad, float *scratch)
 {
 	(void)n_pad, (void)k_pad, (void)scratch;
@@ -110,9 +97,7 @@ const struct tile_kernel f32_avx512 = {
 	.k_unit = 1,
 	.depth = DEPTH,
 	.adds = true,
-	.begin = nothing,
 	.tile = run,
-	.end = nothing,
 	.pack_a = pack_a,
 	.pack_b = f32_pack_b,
 };

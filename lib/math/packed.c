@@ -197,7 +197,7 @@ packed_begin(void)
 	const struct tile_kernel *kernel = bf16_kernel();
 	struct tile_state state;
 	if (kernel)
-		kernel->begin(&state);
+		tile_begin(kernel, &state);
 }
 
 void
@@ -207,7 +207,7 @@ packed_end(void)
 	struct tile_state state;
 	state.stored = state.out.rows = 0;
 	if (kernel)
-		kernel->end(&state);
+		tile_end(kernel, &state);
 }
 
 void

@@ -49,9 +49,9 @@ struct tile_kernel {
 	int depth;             /* most of k at a time, so that panels do not get narrow */
 	bool whole_tiles;      /* reads all `rows` of a, also those beyond M */
 	bool adds;             /* C, of fp32, takes up the sums of each depth: every job is first and last */
-	void (*begin)(struct tile_state *s);  /* before a thread's first tile */
+	void (*begin)(struct tile_state *s);  /* before a thread's first tile; NULL: there is nothing to do */
 	void (*tile)(struct tile_state *s, const struct tile_job *t);
-	void (*end)(struct tile_state *s);    /* after its last; all is stored */
+	void (*end)(struct tile_state *s);    /* after its last, when all is stored; NULL likewise */
 
 	/* Bring rows n0 .. n0+nn-1 of A, and columns of B, for k0 .. k0+kn-1 into the order in which `tile` reads them, with
 	 * zeros up to k_pad (even where k_unit is), n_pad rows and whole panels. Neither has parts. */
@@ -59,5 +59,19 @@ struct tile_kernel {
 		float *scratch);
 	void (*pack_b)(void *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);
 };
+
+static inline void
+tile_begin(const struct tile_kernel *k, struct tile_state *s)
+{
+	if (k->begin)
+		k->begin(s);
+}
+
+static inline void
+tile_end(const struct tile_kernel *k, struct tile_state *s)
+{
+	if (k->end)
+		k->end(s);
+}
 
 #endif

@@ -380,7 +380,7 @@ work(const struct worker *w)
 	const struct cut *cut = &p->cut;
 	struct slab b = {.p = p, .b = w->shared->b, .sums = w->shared->sums};
 	bool again = false;
-	p->kernel->begin(&w->own->state);
+	tile_begin(p->kernel, &w->own->state);
 	for (b.m0 = 0; b.m0 < p->M; b.m0 += cut->rows)
 		for (b.n0 = 0; b.n0 < p->N; b.n0 += cut->slab)
 			for (b.k0 = 0; b.k0 < p->K; b.k0 += cut->depth, again = true) {
@@ -392,7 +392,7 @@ work(const struct worker *w)
 					share_meet(&w->shared->meeting, w->threads);
 				multiply_slab(&b, w);
 			}
-	p->kernel->end(&w->own->state);
+	tile_end(p->kernel, &w->own->state);
 }
 
 static void
