@@ -57,8 +57,8 @@ pack_pairs(uint32_t *pairs, const struct outer *o, int k0, int kn)
 	for (int k = 0; k < kn; k += 2, pairs += COLUMNS) {
 		__m512i low, high;
 		pair_rows(&low, &high, rows_at(o->a, k0 + k, 0).data, (size_t)o->a.ld, k + 1 < kn, lanes32(o->M));
-		_mm512_store_ps((float *)pairs, first_half((__m512)low, (__m512)high));
-		_mm512_store_ps((float *)pairs + PANEL, second_half((__m512)low, (__m512)high));
+		_mm512_store_si512(pairs, (__m512i)first_half((__m512)low, (__m512)high));
+		_mm512_store_si512(pairs + PANEL, (__m512i)second_half((__m512)low, (__m512)high));
 	}
 }
 

@@ -249,8 +249,8 @@ close_files(void *ctx)
 int
 model_open(struct model *m, const char *dir, const struct model_options *opt, struct err *e)
 {
-	struct opening o = {m, dir, opt->from_scratch};
 	*m = (struct model){.compute = opt->compute, .watch = opt->watch};
+	struct opening o = {m, dir, opt->from_scratch};
 	if (dir_read(dir, open_files, close_files, &o, e) < 0)
 		return -1;
 	model_build(m);
