@@ -1,9 +1,8 @@
-#define _GNU_SOURCE  /* sched_getaffinity */
+#define _DEFAULT_SOURCE  /* MAP_ANONYMOUS, readlink */
 #include "math/gemm.h"
 
 #include <cblas.h>
 #include <omp.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/cpus.h"
 #include "base/mem.h"
 #include "math/bf16_kernel.h"
 #include "math/blas_start.h"
@@ -140,14 +140,7 @@ probe_memory(int n)
 int
 math_set_threads(int n)
 {
-	static int asked;  /* what $OMP_NUM_THREADS came to, before anything was set */
-	cpu_set_t set;
-	if (!asked)
-		asked = omp_get_max_threads();
-	if (n <= 0 && getenv("OMP_NUM_THREADS"))
-		n = asked;
-	else if (n <= 0)
-		n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
+	n = threads_wanted(n);
 	threads = n;
 	probe_memory(n);
 	omp_set_num_threads(n);

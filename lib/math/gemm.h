@@ -20,8 +20,7 @@ void gemm_nt(float *C, int ldc, const float *A, int lda, const float *B, int ldb
 void gemm_tn(float *C, int ldc, const float *A, int lda, const float *B, int ldb, int M, int N, int K, float alpha,
 	float beta);
 
-/* Sets the threads that every kernel uses (one until then); 0 means $OMP_NUM_THREADS, or else the processors
- * this process may run on. Returns how many. */
+/* Sets the threads that every kernel uses (one until then), as threads_wanted in base/cpus.h. Returns how many. */
 int math_set_threads(int n);
 int math_threads(void);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpus.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "text/source.h"
@@ -335,7 +336,7 @@ records_tokenize(const char *const *files, size_t n_files, struct record_options
 	p->sink = sink;
 	p->counts = counts;
 	p->skip = skip;
-	p->threads = threads > 0 ? threads : omp_get_max_threads();
+	p->threads = threads_wanted(threads);
 	int rc = 0;
 	for (size_t i = 0; i < n_files && rc >= 0 && !p->enough; i++)
 		rc = run_file(p, files[i], e);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpus.h"
 #include "base/model_path.h"
 #include "index.h"
 #include "prepare.h"
@@ -228,7 +229,7 @@ static int
 count(struct data *d, const struct tokenizer *t, const struct template *template, struct err *e)
 {
 	struct counting c = {
-		.threads = opt_threads > 0 ? opt_threads : omp_get_max_threads(), .first_refused = SIZE_MAX};
+		.threads = threads_wanted(opt_threads), .first_refused = SIZE_MAX};
 	c.opt = (struct record_options){.format = formats[d->form],
 		.train_on = TRAIN_ON_ASSISTANT,
 		.tokenizer = t,

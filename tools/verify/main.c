@@ -1,9 +1,11 @@
 /* hone-verify: whether what hone has written is still what it was, and where it is from. */
 #include <errno.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpus.h"
 #include "base/log.h"
 #include "base/opt.h"
 #include "base/plain.h"
@@ -130,6 +132,7 @@ main(int argc, char **argv)
 	struct opt_list paths;
 	int status = 0;
 	opt_parse(&spec, argc, argv, &paths);
+	omp_set_num_threads(threads_wanted(opt_threads));
 	for (size_t i = 0; i < paths.n; i++)
 		verify(paths.item[i], &status);
 	free(paths.item);
