@@ -79,7 +79,7 @@ pause_briefly(void)
 void
 share_meet(struct meeting *m, int threads)
 {
-	enum { SPINS = 2000 };
+	enum { SPINS = 50 };
 	uint32_t past = atomic_load_explicit(&m->past, memory_order_relaxed);
 	if (atomic_fetch_add_explicit(&m->here, 1, memory_order_acq_rel) + 1 == (uint32_t)threads) {
 		atomic_store_explicit(&m->here, 0, memory_order_relaxed);
