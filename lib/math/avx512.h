@@ -36,6 +36,30 @@ bf16_widen(__m256i h)
 	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
+/* Two rows along k, of which the second may be missing, as pairs: of columns 0-3, 8-11, 16-19 and 24-27 in `low`, of the others
+ * in `high`. */
+AVX512_INLINE void
+pair_rows(__m512i *low, __m512i *high, const uint16_t *first, const uint16_t *second, __mmask32 columns)
+{
+	__m512i a = _mm512_maskz_loadu_epi16(columns, first);
+	__m512i b = second ? _mm512_maskz_loadu_epi16(columns, second) : _mm512_setzero_si512();
+	*low = _mm512_unpacklo_epi16(a, b);
+	*high = _mm512_unpackhi_epi16(a, b);
+}
+
+/* Two rows along k of up to 32 columns become a row of pairs in each of two panels. */
+AVX512_INLINE void
+pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int columns)
+{
+	const __m512i to0 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+	const __m512i to1 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+	__m512i low, high;
+	pair_rows(&low, &high, first, second, lanes32(columns));
+	_mm512_storeu_si512(to, _mm512_permutex2var_epi64(low, to0, high));
+	if (columns > PANEL)
+		_mm512_storeu_si512(to + panel, _mm512_permutex2var_epi64(low, to1, high));
+}
+
 AVX512_INLINE void
 store_row_bf16(const struct tile_out *o, uint16_t *c, __m512 low, __m512 high)
 {

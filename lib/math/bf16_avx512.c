@@ -72,9 +72,7 @@ run(struct tile_state *s, const struct tile_job *whole)
 			rows = 2, narrow ? tile(&t, 2, 1) : tile(&t, 2, 2);
 		else
 			rows = 1, narrow ? tile(&t, 1, 1) : tile(&t, 1, 2);
-		t.out.rows -= rows;
-		t.out.c = rows_at(t.out.c, rows, 0);
-		t.a = (const uint16_t *)t.a + (size_t)rows * t.lda;
+		tile_next_rows(&t, rows, t.lda * sizeof(uint16_t));
 		t.partial += (size_t)rows * t.ld_partial;
 	}
 }

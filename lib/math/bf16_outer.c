@@ -24,18 +24,7 @@ struct outer {
 	float alpha, beta;
 };
 
-/* Rows k and k+1 of x, of which the second may be missing, as pairs: of columns 0-3, 8-11, 16-19 and 24-27 in `low`, of the
- * others in `high`. */
-AVX512_INLINE void
-pair_rows(__m512i *low, __m512i *high, const uint16_t *row, size_t ld, bool second, __mmask32 columns)
-{
-	__m512i x = _mm512_maskz_loadu_epi16(columns, row);
-	__m512i y = second ? _mm512_maskz_loadu_epi16(columns, row + ld) : _mm512_setzero_si512();
-	*low = _mm512_unpacklo_epi16(x, y);
-	*high = _mm512_unpackhi_epi16(x, y);
-}
-
-/* From that order of columns to their own: the first 16, and those behind them. */
+/* From pair_rows' order of columns to their own: the first 16, and those behind them. */
 AVX512_INLINE __m512
 first_half(__m512 low, __m512 high)
 {
@@ -50,15 +39,13 @@ second_half(__m512 low, __m512 high)
 	return _mm512_permutex2var_ps(low, order, high);
 }
 
-/* pairs[kn / 2][COLUMNS] of all columns of A. */
+/* pairs[kn / 2][COLUMNS][2] of all columns of A. */
 AVX512 static void
-pack_pairs(uint32_t *pairs, const struct outer *o, int k0, int kn)
+pack_pairs(uint16_t *pairs, const struct outer *o, int k0, int kn)
 {
-	for (int k = 0; k < kn; k += 2, pairs += COLUMNS) {
-		__m512i low, high;
-		pair_rows(&low, &high, rows_at(o->a, k0 + k, 0).data, (size_t)o->a.ld, k + 1 < kn, lanes32(o->M));
-		_mm512_store_si512(pairs, (__m512i)first_half((__m512)low, (__m512)high));
-		_mm512_store_si512(pairs + PANEL, (__m512i)second_half((__m512)low, (__m512)high));
+	for (int k = 0; k < kn; k += 2, pairs += 2 * COLUMNS) {
+		const uint16_t *row = rows_at(o->a, k0 + k, 0).data;
+		pairs_of_rows(pairs, 2 * PANEL, row, k + 1 < kn ? row + o->a.ld : NULL, o->M);
 	}
 }
 
@@ -78,7 +65,7 @@ multiply(const struct outer *o, const uint32_t *pairs, int i, const int group, i
 		__m512i x, y;
 		_mm_prefetch((const char *)(b + AHEAD * ld), _MM_HINT_T0);
 		_mm_prefetch((const char *)(b + (AHEAD + 1) * ld), _MM_HINT_T0);
-		pair_rows(&x, &y, b, ld, k + 1 < kn, mask);
+		pair_rows(&x, &y, b, k + 1 < kn ? b + ld : NULL, mask);
 		const uint32_t *a = pairs + k / 2 * COLUMNS + i;
 #pragma GCC unroll 12
 		for (int g = 0; g < group; g++) {
@@ -115,7 +102,7 @@ take_part(const struct outer *o, int thread, int threads)
 	int first = (int)((long long)chunks * thread / threads), end = (int)((long long)chunks * (thread + 1) / threads);
 	for (int k = 0; k < o->K && first < end; k += DEPTH) {
 		int kn = o->K - k < DEPTH ? o->K - k : DEPTH;
-		pack_pairs(pairs, o, k, kn);
+		pack_pairs((uint16_t *)pairs, o, k, kn);
 		for (int j = first; j < end; j++)
 			multiply_columns(o, pairs, j * COLUMNS, k, kn);
 	}

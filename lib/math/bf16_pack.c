@@ -144,21 +144,6 @@ panel_of_rows(uint16_t *to, const uint16_t *from, size_t ld, int n, int kn, int 
 	}
 }
 
-/* Two rows along k of up to 32 columns become a row of pairs in each of two panels. `second` may be missing. */
-AVX512_INLINE void
-pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int columns)
-{
-	const __m512i to0 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
-	const __m512i to1 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-	__mmask32 m = lanes32(columns);
-	__m512i a = _mm512_maskz_loadu_epi16(m, first);
-	__m512i b = second ? _mm512_maskz_loadu_epi16(m, second) : _mm512_setzero_si512();
-	__m512i low = _mm512_unpacklo_epi16(a, b), high = _mm512_unpackhi_epi16(a, b);
-	_mm512_storeu_si512(to, _mm512_permutex2var_epi64(low, to0, high));
-	if (columns > PANEL)
-		_mm512_storeu_si512(to + panel, _mm512_permutex2var_epi64(low, to1, high));
-}
-
 /* kn <= BLOCK rows along k. Two panels at a time: the processor writes to few pages at once faster. */
 AVX512 static void
 panels_of_columns(uint16_t *to, size_t panel, const uint16_t *from, size_t ld, int nn, int kn)

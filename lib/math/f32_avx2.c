@@ -76,9 +76,7 @@ run(struct tile_state *s, const struct tile_job *whole)
 			tile_of_rows(&t, rows = 2);
 		else
 			tile_of_rows(&t, 1);
-		t.out.rows -= rows;
-		t.out.c = rows_at(t.out.c, rows, 0);
-		t.a = (const float *)t.a + (size_t)rows * (t.packed_a ? 1 : t.lda);
+		tile_next_rows(&t, rows, (t.packed_a ? 1 : t.lda) * sizeof(float));
 	}
 }
 

@@ -60,6 +60,15 @@ struct tile_kernel {
 	void (*pack_b)(void *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);
 };
 
+/* What is left of a job when the first `rows` rows are done; A's are so many bytes apart. */
+static inline void
+tile_next_rows(struct tile_job *t, int rows, size_t row_bytes)
+{
+	t->a = (const char *)t->a + (size_t)rows * row_bytes;
+	t->out.c = rows_at(t->out.c, rows, 0);
+	t->out.rows -= rows;
+}
+
 static inline void
 tile_begin(const struct tile_kernel *k, struct tile_state *s)
 {

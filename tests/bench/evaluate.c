@@ -16,6 +16,7 @@
 #include "base/worktime.h"
 #include "eval/evaluate.h"
 #include "math/gemm.h"
+#include "worktimes.h"
 
 enum { EOS = 2, FIRST = 10, MICRO_TOKENS = 2048 };  /* ids below FIRST stay out of texts */
 
@@ -78,12 +79,7 @@ report(const struct setup *s, const struct model *m, const struct eval_result *r
 		m->compute == NUM_BF16 ? "bf16" : "fp32", "model", s->dir, "threads", math_threads(), "documents", s->examples, "length",
 		s->length, "shared", s->shared, "labels", s->labels, "tokens_per_second", (double)r->tokens / seconds, "peak_rss_mb",
 		(int)(peak_rss_bytes() >> 20));
-	for (int k = 0; k < WORK_KINDS; k++)
-		json_object_set_new(o, work_name(k), json_real(spent[k] / seconds));
-	char *text = json_dumps(o, JSON_REAL_PRECISION(4));
-	puts(text);
-	free(text);
-	json_decref(o);
+	print_worktimes(o, spent, seconds);
 }
 
 int

@@ -22,6 +22,7 @@
 #include "model/lora.h"
 #include "model/optimizer.h"
 #include "products_onednn.h"
+#include "worktimes.h"
 
 struct setup {
 	const char *dir, *method, *dtype;
@@ -153,12 +154,7 @@ report(const struct setup *s, const struct model *m, double seconds, const doubl
 		(int)(peak >> 20));
 	json_object_update_new(o, json_pack("{s:f, s:f, s:s, s:f}", "gflops", alone.flops * s->steps / seconds / 1e9, "products_gflops",
 		alone.flops / alone.seconds / 1e9, "library", alone.library, "share", alone.seconds * s->steps / seconds));
-	for (int k = 0; k < WORK_KINDS; k++)
-		json_object_set_new(o, work_name(k), json_real(spent[k] / seconds));
-	char *text = json_dumps(o, JSON_REAL_PRECISION(4));
-	puts(text);
-	free(text);
-	json_decref(o);
+	print_worktimes(o, spent, seconds);
 }
 
 int
