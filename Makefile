@@ -127,8 +127,8 @@ $(B)/lib%.a:
 
 # Kernels may fuse a multiplication and an addition, and use all of a vector. The compiler does the same with a kernel
 # every time, so results stay the same from run to run and for any number of threads. Nobody reads the flags of
-# floating-point exceptions, so that both sides of a choice may be computed.
-KERNEL_FLAGS = -ffp-contract=fast -fno-trapping-math $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
+# floating-point exceptions, so that both sides of a choice may be computed, nor what a square root says in errno.
+KERNEL_FLAGS = -ffp-contract=fast -fno-trapping-math -fno-math-errno $(if $(filter x86_64,$(MACHINE)),-mprefer-vector-width=512)
 $(B)/lib/math/%.o: ALL_CFLAGS += $(KERNEL_FLAGS)
 
 # clang takes minutes to watch unrolled kernels, whose branches the input does not decide.
