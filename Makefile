@@ -6,9 +6,12 @@ DESTDIR =
 
 # build/release is the default variant; debug, asan and tsan differ by flags, and tsan by the compiler.
 VARIANT = release
-B       = build/$(VARIANT)
+# CROSS=aarch64-linux-gnu- builds for that machine with that compiler, from libraries of that architecture below SYSROOT.
+CROSS   =
+SYSROOT =
+B       = build/$(CROSS)$(VARIANT)
 # The release variant leaves its programs at the top, where a first `./hone-train -h` looks for them.
-BIN     = $(if $(filter release,$(VARIANT)),.,$(B))
+BIN     = $(if $(filter release,$(CROSS)$(VARIANT)),.,$(B))
 
 PKGS    = openblas jansson libzstd libpcre2-8 libutf8proc libxxhash zlib
 DEPS    = build-essential pkg-config git libopenblas-openmp-dev libjansson-dev libzstd-dev libpcre2-dev \
@@ -17,8 +20,8 @@ LINT_DEPS = clang-format clang-tidy cppcheck shellcheck valgrind clang libomp-de
 
 CC_tsan = clang
 CC_fuzz = clang
-CC      = $(or $(CC_$(VARIANT)),gcc)
-MACHINE := $(shell uname -m)
+CC      = $(or $(CC_$(VARIANT)),$(CROSS)gcc)
+AR      = $(CROSS)ar
 OPT_release = -O3 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 OPT_debug   = -O0
 OPT_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -34,9 +37,13 @@ OPENMP  = -fopenmp$(if $(filter fuzz,$(VARIANT)),=libgomp)
 
 # Asked once, when the first recipe needs it and not while this file is read: `make deps check` installs
 # the packages in between. The OpenMP build of OpenBLAS is named outright: another may be the system's default.
-PKG_CONFIG = PKG_CONFIG_PATH="$$PKG_CONFIG_PATH:$$(echo /usr/lib/*/openblas-openmp/pkgconfig)" pkg-config
-PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
-PKG_LIBS   = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
+MACHINE    = $(eval MACHINE := $$(firstword $$(subst -, ,$$(shell $(CC) -dumpmachine))))$(MACHINE)
+LIBDIR     = $(eval LIBDIR := $(SYSROOT)/usr/lib/$$(shell $(CC) -print-multiarch))$(LIBDIR)
+PKG_CONFIG = pkg-config
+PKG_PATHS  = PKG_CONFIG_PATH="$$PKG_CONFIG_PATH:$(LIBDIR)/openblas-openmp/pkgconfig" $(if $(CROSS), \
+          PKG_CONFIG_LIBDIR=$(LIBDIR)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$(SYSROOT))
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell $(PKG_PATHS) $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell $(PKG_PATHS) $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
 
 WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 \
           -Wno-missing-field-initializers -Wvla -Wundef -Werror=implicit-function-declaration
@@ -48,9 +55,9 @@ HARDEN_LINK = -fPIE -pie -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS  = -g $(OPT)
 CPPFLAGS =
 LDFLAGS =
-ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib $(OPENMP) -ffp-contract=off \
+ALL_CFLAGS = $(SYSROOT:%=--sysroot=%) -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib $(OPENMP) -ffp-contract=off \
           $(WARN) $(HARDEN) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-ALL_LDFLAGS = $(HARDEN_LINK) $(OPENMP) $(OPT) $(LDFLAGS)
+ALL_LDFLAGS = $(SYSROOT:%=--sysroot=%) $(HARDEN_LINK) $(OPENMP) $(OPT) $(LDFLAGS)
 LDLIBS  = $(PKG_LIBS) -lm
 
 # Which folder may use which: base < fmt < text; base < math; math, fmt < model; model, text < eval; tools use all.
@@ -123,7 +130,7 @@ $(foreach l,$(LIBS),$(eval $(B)/lib$(l).a: $(patsubst %.c,$(B)/%.o,$(wildcard li
 $(B)/lib%.a:
 	$(SAY) AR $@
 	@rm -f $@
-	$(Q)ar rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 # Kernels may fuse a multiplication and an addition, and use all of a vector. The compiler does the same with a kernel
 # every time, so results stay the same from run to run and for any number of threads. Nobody reads the flags of
@@ -184,7 +191,7 @@ $(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/fuzz.o $$(call f
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=exit,--as-needed $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
 
 # The products are measured beside oneDNN's where Debian's libdnnl-dev (2.x) is installed; nothing else uses it.
-ONEDNN  = $(shell grep -s 'MAJOR 2$$' /usr/include/oneapi/dnnl/dnnl_version.h)
+ONEDNN  = $(shell grep -s 'MAJOR 2$$' $(SYSROOT)/usr/include/oneapi/dnnl/dnnl_version.h)
 $(B)/tests/bench/products.o $(B)/tests/bench/train.o: DEFINES = $(if $(ONEDNN),-DHAVE_ONEDNN)
 $(B)/tests/bench/products $(B)/tests/bench/train: LDLIBS += $(if $(ONEDNN),-ldnnl)
 
