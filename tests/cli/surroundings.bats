@@ -66,7 +66,7 @@ same() {
     ! grep -q model.safetensors "/proc/$!/maps" || break
     sleep 0.02
   done
-  truncate -s 4096 model/model.safetensors
+  truncate -s "$(getconf PAGESIZE)" model/model.safetensors
   echo '{"prompt": "what"}' >&9
   exec 9>&-
   wait "$!" || status=$?
