@@ -24,7 +24,9 @@ CC      = $(or $(CC_$(VARIANT)),$(CROSS)gcc)
 AR      = $(CROSS)ar
 OPT_release = -O3 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 OPT_debug   = -O0
-OPT_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Of a number that no integer of the type is, x86 and ARM make different ones.
+OPT_asan    = -O1 -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=undefined,float-cast-overflow \
+          -fno-omit-frame-pointer
 # gcc's threads are not instrumented, and so every parallel loop is a race to it: clang with LLVM's OpenMP, which can say
 # what waits for what.
 OPT_tsan    = -O1 -fsanitize=thread -fno-omit-frame-pointer
