@@ -16,6 +16,7 @@ BIN     = $(if $(filter release,$(CROSS)$(VARIANT)),.,$(B))
 PKGS    = openblas jansson libzstd libpcre2-8 libutf8proc libxxhash zlib
 DEPS    = build-essential pkg-config git libopenblas-openmp-dev libjansson-dev libzstd-dev libpcre2-dev \
           libutf8proc-dev libxxhash-dev zlib1g-dev libcmocka-dev bats jq zstd xxhash mandoc man-db
+ARM_DEPS = gcc-aarch64-linux-gnu qemu-user-static
 LINT_DEPS = clang-format clang-tidy cppcheck shellcheck valgrind clang libomp-dev llvm
 
 CC_tsan = clang
@@ -80,7 +81,7 @@ DOCS    = $(wildcard README.md README.zh.md LICENSE docs/*.md docs/howto/*.md)
 EXAMPLES = $(wildcard pipelines/retrain.conf pipelines/cron/* pipelines/example/Makefile)
 UNITS   = $(wildcard pipelines/systemd/*)
 C_SRC   = $(LIB_SRC) $(wildcard tools/*/*.c tests/unit/*.c tests/helpers/*.c tests/helpers/preload/*.c tests/bench/*.c tests/fuzz/*.c)
-SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/bench/*.sh tests/fuzz/*.sh) $(SCRIPTS)
+SHELL_SRC = .ci/run tools/completions tests/run pipelines/demo $(wildcard tests/*.sh tests/arm/*.sh tests/bench/*.sh tests/fuzz/*.sh) $(SCRIPTS)
 BATS_SRC = $(wildcard tests/*/*.bats tests/*/*.bash)
 
 # make V=1 shows the commands instead of these lines.
@@ -109,8 +110,12 @@ deps:
 lint-deps:
 	@$(INSTALL) $(LINT_DEPS)
 
+## arm-deps: install those of check-arm
+arm-deps:
+	@$(INSTALL) $(ARM_DEPS)
+
 # With `make -j deps check`, too, nothing is compiled before the packages are there.
-INSTALLED = $(filter deps lint-deps,$(MAKECMDGOALS))
+INSTALLED = $(filter deps lint-deps arm-deps,$(MAKECMDGOALS))
 
 # ---- building ----
 
@@ -206,8 +211,9 @@ demo: all
 	$(if $(filter .,$(BIN)),,HONE_BIN=$(BIN) )pipelines/demo
 
 ## check: build, and run the unit, command-line and reference tests (two to three minutes on two cores)
-check: all $(UNIT) $(HELPERS) $(FUZZ) $(B)/tests/fuzz/damage
+check: all tests
 	@$(RUN_TESTS)
+tests: $(UNIT) $(HELPERS) $(FUZZ) $(B)/tests/fuzz/damage
 
 ## check-slow: check; the same on one processor; the longer tests, some under valgrind
 check-slow: check
@@ -225,6 +231,19 @@ tsan:
 	@tests/sanitized tsan build/tsan/tests/helpers/race >/dev/null
 	@! tests/sanitized tsan build/tsan/tests/helpers/race twice >/dev/null
 	@tests/sanitized tsan $(MAKE) --no-print-directory VARIANT=tsan check
+
+# Not under QEMU: what loads a library before all others (faults), and what would take hours. It is told a processor that there
+# is, so that OpenBLAS has kernels for it.
+ARM       = CROSS=aarch64-linux-gnu- SYSROOT=$(CURDIR)/build/arm64
+ARM_B     = build/aarch64-linux-gnu-release
+ARM_TESTS = $(filter-out $(patsubst %,tests/%.bats,cli/faults cli/experiment cli/recipes reference/eval), \
+          $(wildcard tests/reference/*.bats tests/cli/*.bats)) $(wildcard tests/unit/test_*.c)
+## check-arm: check, all of it built for 64-bit ARM and run by QEMU (half an hour on two cores)
+check-arm:
+	@tests/arm/sysroot.sh build/arm64 $(filter %-dev,$(DEPS))
+	@$(MAKE) --no-print-directory $(ARM) all tests
+	@tests/arm/launchers.sh $(ARM_B) build/arm64
+	@env -u OPENBLAS_CORETYPE QEMU_CPU=neoverse-n1 HONE_EMULATED=$(CURDIR)/$(ARM_B) tests/run -b $(ARM_B)/emulated -o $(ARM_B)/emulated -t 1800 $(ARM_TESTS)
 
 FUZZ_SECONDS = 60
 FUZZ_OUT = build/fuzz
@@ -340,4 +359,4 @@ clean:
 
 FORCE:
 .DELETE_ON_ERROR:
-.PHONY: demo all help deps lint-deps deb-deps check check-slow asan tsan fuzz fuzz-targets bench lint analyze format install uninstall completions dist deb clean FORCE
+.PHONY: demo all help deps lint-deps deb-deps arm-deps check tests check-slow check-arm asan tsan fuzz fuzz-targets bench lint analyze format install uninstall completions dist deb clean FORCE

@@ -77,6 +77,8 @@ parts_in_any_order_are_given_back(void **state)
 	(void)state;
 	static const size_t order[] = {1, 0, 4, 2, 3};
 	struct map m;
+	if (getenv("HONE_EMULATED"))
+		skip();  /* QEMU gives no pages of files back */
 	map_zeros(&m);
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
 		const uint8_t *at = m.data + HEADER + order[i] * PART;
