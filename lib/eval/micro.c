@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "fmt/labels.h"
 
-_Static_assert(BATCH_TWIGS + 1 + LABEL_TOKENS_MAX < ATTN_BRANCHES_MAX, "an example behind others, labels behind it");
-
 void
 micro_init(struct micro *m)
 {

@@ -34,38 +34,13 @@ attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int
 	return b;
 }
 
-/* Keys of a block lie in runs of rows: of what precedes the document, then its own. Each has its first row and its place
- * (column) in the scores. */
-struct run {
-	int row, n, column;
-};
-
-enum { RUNS_MAX = ATTN_BRANCHES_MAX + 2 };
-
-/* Appends the runs of keys j0 .. j1-1 of a document, numbered from the start of its prefix. */
-static int
-document_runs(const struct attn_doc *doc, int j0, int j1, int column, struct run runs[RUNS_MAX], int n)
+int
+attn_at_level(const struct attn_doc *docs, int n_docs, int level)
 {
-	int p = doc->n_prefix;
-	if (j0 < p) {
-		int end = j1 < p ? j1 : p;
-		if (doc->back)
-			n = document_runs(doc - doc->back, j0, end, column, runs, n);
-		else
-			runs[n++] = (struct run){doc->prefix + j0, end - j0, column};
-	}
-	if (j1 > p) {
-		int start = j0 > p ? j0 : p;
-		assert(n < RUNS_MAX);
-		runs[n++] = (struct run){doc->k + start - p, j1 - start, column + start - j0};
-	}
+	int n = 0;
+	for (int d = 0; d < n_docs; d++)
+		n += attn_level(&docs[d]) == level;
 	return n;
-}
-
-static int
-key_runs(const struct attn_block *b, struct run runs[RUNS_MAX])
-{
-	return document_runs(b->doc, b->j0, b->j1, 0, runs, 0);
 }
 
 /* Head h of a row. */
@@ -76,16 +51,24 @@ at(const struct heads *x, int row, int h)
 	return rows_at(x->rows, row, h * x->stride).data;
 }
 
+/* How many of the block's keys from place j on lie in rows one after the other, and the first of these. */
+static int
+block_run(const struct attn_block *b, int j, int *row)
+{
+	int n = attn_key_run(b->doc, j, row);
+	return n < b->j1 - j ? n : b->j1 - j;
+}
+
 /* S[n, j1-j0] = scale * X Y^T for the block's rows of x and its keys in y. */
 static void
 block_products(float *S, int lds, const struct heads *x, const struct heads *y, const struct attn_block *b, int D,
 	float scale)
 {
-	struct run runs[RUNS_MAX];
-	int n_runs = key_runs(b, runs);
-	for (int r = 0; r < n_runs; r++)
-		gemm_nt(S + runs[r].column, lds, at(x, b->doc->q + b->i0, b->h), x->rows.ld, at(y, runs[r].row, b->kh),
-			y->rows.ld, b->n, runs[r].n, D, scale, 0);
+	const float *rows = at(x, b->doc->q + b->i0, b->h);
+	for (int j = b->j0, n, row; j < b->j1; j += n) {
+		n = block_run(b, j, &row);
+		gemm_nt(S + j - b->j0, lds, rows, x->rows.ld, at(y, row, b->kh), y->rows.ld, b->n, n, D, scale, 0);
+	}
 }
 
 /* The block's rows of out (+)= scale * S Y for its keys in y; beta 0 sets, 1 adds. */
@@ -93,11 +76,11 @@ static void
 block_combine(const struct heads *out, const float *S, int lds, const struct heads *y, const struct attn_block *b, int D,
 	float scale, float beta)
 {
-	struct run runs[RUNS_MAX];
-	int n_runs = key_runs(b, runs);
-	for (int r = 0; r < n_runs; r++)
-		gemm_nn(at(out, b->doc->q + b->i0, b->h), out->rows.ld, S + runs[r].column, lds, at(y, runs[r].row, b->kh),
-			y->rows.ld, b->n, D, runs[r].n, scale, r ? 1 : beta);
+	float *rows = at(out, b->doc->q + b->i0, b->h);
+	for (int j = b->j0, n, row; j < b->j1; j += n) {
+		n = block_run(b, j, &row);
+		gemm_nn(rows, out->rows.ld, S + j - b->j0, lds, at(y, row, b->kh), y->rows.ld, b->n, D, n, scale, j > b->j0 ? 1 : beta);
+	}
 }
 
 /* The columns of the scores that query i of the block may see: [*from, *to). */
@@ -106,7 +89,7 @@ visible(const struct attn_block *b, const struct attn_shape *s, int i, int *from
 {
 	attn_visible(b, s, i, from, to);
 	*from = *from > b->j0 ? *from - b->j0 : 0;
-	*to -= b->j0;
+	*to = (*to < b->j1 ? *to : b->j1) - b->j0;
 }
 
 /* Softmax of columns [from, to) of a row of n; zero elsewhere. Returns the log-sum-exp. */
@@ -185,9 +168,10 @@ attention_forward(const struct attn *a, float *lse, const struct attn_doc *docs,
 			}
 }
 
+/* The block's part of the gradients: dQ is added to with beta 1, dK and dV always. */
 static void
 backward_block(const struct attn *d, const struct attn *a, const float *lse, const struct attn_block *b,
-	const struct attn_shape *s, float *P, float *dS)
+	const struct attn_shape *s, float beta, float *P, float *dS)
 {
 	int keys = b->j1 - b->j0, D = s->D, row = b->doc->q + b->i0, first = b->doc->k + b->j0;
 	block_products(P, keys, &a->q, &a->k, b, D, s->scale);
@@ -201,9 +185,23 @@ backward_block(const struct attn *d, const struct attn *a, const float *lse, con
 		score_gradient_row(dS + r, P + r, delta, keys);
 	}
 	gemm_tn(at(&d->v, first, b->kh), d->v.rows.ld, P, keys, at(&d->out, row, b->h), d->out.rows.ld, keys, D, b->n, 1, 1);
-	block_combine(&d->q, dS, keys, &a->k, b, D, s->scale, 0);
+	block_combine(&d->q, dS, keys, &a->k, b, D, s->scale, beta);
 	gemm_tn(at(&d->k, first, b->kh), d->k.rows.ld, dS, keys, at(&a->q, row, b->h), a->q.rows.ld, keys, D, b->n, s->scale,
 		1);
+}
+
+/* A document's own keys with all queries that see any of them, of one query head: what is below it counts as further queries
+ * of its own, which have no keys. */
+static void
+backward_head(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *doc,
+	const struct attn_shape *s, int h, float *P, float *dS)
+{
+	const struct attn_doc all = {.q = doc->q, .n = doc->n + doc->below, .k = doc->k};
+	for (int i0 = 0; i0 < all.n; i0 += ATTN_BLOCK) {
+		struct attn_block b = attn_block_at(&all, s, h, i0, ATTN_BLOCK);
+		b.j1 = b.j1 < doc->n ? b.j1 : doc->n;
+		backward_block(d, a, lse, &b, s, doc->back ? 1 : 0, P, dS);
+	}
 }
 
 static void
@@ -214,6 +212,25 @@ clear(const struct heads *x, int row, int n, int head, int D)
 }
 
 /* A task is one document and one key head with all query heads that read it: their gradients at k and v meet. */
+static void
+backward_level(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs, int n_docs,
+	const struct attn_shape *s, int level, size_t each, float *scratch)
+{
+	int group = s->H / s->K;
+#pragma omp parallel for collapse(2) schedule(dynamic)
+	for (int i = 0; i < n_docs; i++)
+		for (int kh = 0; kh < s->K; kh++) {
+			float *P = scratch + each * (size_t)omp_get_thread_num(), *dS = P + each / 2;
+			if (attn_level(&docs[i]) != level)
+				continue;
+			assert(docs[i].k == docs[i].q && (docs[i].back || docs[i].n_prefix == 0));
+			clear(&d->k, docs[i].k, docs[i].n, kh, s->D);
+			clear(&d->v, docs[i].k, docs[i].n, kh, s->D);
+			for (int h = kh * group; h < (kh + 1) * group; h++)
+				backward_head(d, a, lse, &docs[i], s, h, P, dS);
+		}
+}
+
 void
 attention_backward(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs,
 	int n_docs, const struct attn_shape *s, int max_len, float *scratch)
@@ -222,19 +239,6 @@ attention_backward(const struct attn *d, const struct attn *a, const float *lse,
 		attn_bf16_backward(d, a, lse, docs, n_docs, s, max_len, scratch);
 		return;
 	}
-	size_t each = thread_scratch(max_len);
-	int group = s->H / s->K;
-#pragma omp parallel for collapse(2) schedule(dynamic)
-	for (int i = 0; i < n_docs; i++)
-		for (int kh = 0; kh < s->K; kh++) {
-			float *P = scratch + each * (size_t)omp_get_thread_num(), *dS = P + each / 2;
-			assert(docs[i].n_prefix == 0 && docs[i].k == docs[i].q);
-			clear(&d->k, docs[i].k, docs[i].n, kh, s->D);
-			clear(&d->v, docs[i].k, docs[i].n, kh, s->D);
-			for (int h = kh * group; h < (kh + 1) * group; h++)
-				for (int i0 = 0; i0 < docs[i].n; i0 += ATTN_BLOCK) {
-					struct attn_block b = attn_block_at(&docs[i], s, h, i0, ATTN_BLOCK);
-					backward_block(d, a, lse, &b, s, P, dS);
-				}
-		}
+	for (int level = 0; attn_at_level(docs, n_docs, level) > 0; level++)
+		backward_level(d, a, lse, docs, n_docs, s, level, thread_scratch(max_len), scratch);
 }

@@ -15,7 +15,6 @@
 
 enum {
 	ATTN_BLOCK = 64,
-	ATTN_BRANCHES_MAX = 74,  /* documents that branch off one another, in a row */
 	ATTN_HEAD_MAX = 1 << 13, /* elements of a head: a block of queries fits a thread's scratch */
 };
 
@@ -25,6 +24,7 @@ struct attn_doc {
 	int prefix, n_prefix;      /* rows seen before them, in order; n_prefix 0 when there are none */
 	int back;                  /* instead of rows from `prefix` on, the first n_prefix of the document so many before
 	                              this one, with the prefix that it has itself; 0: none */
+	int below;                 /* for backward: so many rows right behind its own continue all of it, as documents */
 };
 
 struct attn_shape {
@@ -46,7 +46,8 @@ struct attn {
 void attention_forward(const struct attn *a, float *lse, const struct attn_doc *docs, int n_docs,
 	const struct attn_shape *s, int max_len, float *scratch);
 
-/* Sets d->q, d->k and d->v from d->out; documents must be without prefix and with k = q. */
+/* Sets d->q, d->k and d->v from d->out. The keys are the queries' own rows (k = q), and a prefix is all of what the document
+ * that it branches off sees, which counts it in `below`; with a window that is shorter than max_len there are none. */
 void attention_backward(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs,
 	int n_docs, const struct attn_shape *s, int max_len, float *scratch);
 

@@ -4,7 +4,8 @@
  *
  *	dV[keys,D] = P^T dO    dK[keys,D] = dS^T Q    dQ^T[D,queries] = K^T dS^T
  *
- * (Dao et al. 2022 for the formulas.) Sums are those of one query head; those of the heads that share a key head are added
+ * (Dao et al. 2022 for the formulas.) What is below a document counts as further queries of its own, which have no keys; they
+ * are taken some at a time. Sums are those of one query head; those of the heads that share a key head are added
  * in the order of the heads, so that nothing depends on how many threads there are. */
 #include <assert.h>
 #include <omp.h>
@@ -16,6 +17,7 @@
 enum {
 	BLOCK = 64,   /* keys, and queries of one product of scores: these stay in the first-level cache */
 	GROUP = 256,  /* queries that dV and dK are summed over at a time, and keys that dQ is */
+	QUERIES = 512, /* at a time, least, of a document and what is below it */
 };
 
 /* ---- scratch ---- */
@@ -24,37 +26,44 @@ enum {
 struct scratch {
 	void *k, *v;                  /* on the left, [len,D] */
 	void *k_turned;               /* [D,len] */
-	void *q, *dout;               /* on the right, [len,D], of one query head */
-	void *q_turned, *dout_turned; /* [D,len] */
-	float *lse, *delta;           /* [len] */
+	void *q, *dout;               /* on the right, [queries,D], of one query head */
+	void *q_turned, *dout_turned; /* [D,queries] */
+	float *lse, *delta;           /* [queries] */
 	void *P, *dS;                 /* on the left, [BLOCK keys, GROUP queries] */
-	void *dS_right;               /* on the right, [len queries, GROUP keys] */
+	void *dS_right;               /* on the right, [queries, GROUP keys] */
 	float *S, *dP;                /* [BLOCK,BLOCK] */
 	float *dk, *dv;               /* [BLOCK,D] */
-	float *dq;                    /* [D,len] */
+	float *dq;                    /* [D,queries] */
 };
+
+/* How many queries are taken at a time where documents have up to `len`: all of those that see each other. */
+static int
+queries_at_a_time(int len)
+{
+	return len > QUERIES ? len : QUERIES;
+}
 
 static void
 take_scratch(struct scratch *w, struct arena *a, const struct attn_shape *s, int len)
 {
-	int D = s->D;
+	int D = s->D, queries = queries_at_a_time(len);
 	w->k = arena_take(a, 1, packed_left_size(len, D));
 	w->v = arena_take(a, 1, packed_left_size(len, D));
 	w->k_turned = arena_take(a, 1, packed_left_size(D, len));
-	w->q = arena_take(a, 1, packed_right_size(len, D));
-	w->dout = arena_take(a, 1, packed_right_size(len, D));
-	w->q_turned = arena_take(a, 1, packed_right_size(D, len));
-	w->dout_turned = arena_take(a, 1, packed_right_size(D, len));
-	w->lse = ARENA_TAKE(a, float, (size_t)len);
-	w->delta = ARENA_TAKE(a, float, (size_t)len);
+	w->q = arena_take(a, 1, packed_right_size(queries, D));
+	w->dout = arena_take(a, 1, packed_right_size(queries, D));
+	w->q_turned = arena_take(a, 1, packed_right_size(D, queries));
+	w->dout_turned = arena_take(a, 1, packed_right_size(D, queries));
+	w->lse = ARENA_TAKE(a, float, (size_t)queries);
+	w->delta = ARENA_TAKE(a, float, (size_t)queries);
 	w->P = arena_take(a, 1, packed_left_size(BLOCK, GROUP));
 	w->dS = arena_take(a, 1, packed_left_size(BLOCK, GROUP));
-	w->dS_right = arena_take(a, 1, packed_right_size(len, GROUP));
+	w->dS_right = arena_take(a, 1, packed_right_size(queries, GROUP));
 	w->S = ARENA_TAKE(a, float, BLOCK * BLOCK);
 	w->dP = ARENA_TAKE(a, float, BLOCK * BLOCK);
 	w->dk = ARENA_TAKE(a, float, (size_t)BLOCK * (size_t)attn_padded(D));
 	w->dv = ARENA_TAKE(a, float, (size_t)BLOCK * (size_t)attn_padded(D));
-	w->dq = ARENA_TAKE(a, float, (size_t)round_up(D, BLOCK) * (size_t)round_up(len, BLOCK));
+	w->dq = ARENA_TAKE(a, float, (size_t)round_up(D, BLOCK) * (size_t)round_up(queries, BLOCK));
 }
 
 size_t
@@ -68,12 +77,13 @@ attn_bf16_backward_scratch(const struct attn_shape *s, int len)
 
 /* ---- what a key head and a query head bring ---- */
 
-/* Of one document. */
+/* A document's keys, and those of its queries that are taken at a time. */
 struct side {
 	struct packed_left k, v, k_turned;
 	struct packed_right q, dout, q_turned, dout_turned, dS;
-	int n;       /* queries, and keys */
-	int window;  /* as in struct attn_shape; n when there is none */
+	int keys;
+	int n, first; /* queries, and the place of the first */
+	int window;   /* as in struct attn_shape; no query is so far from a key when there is none */
 	int D;
 	float scale;
 };
@@ -82,24 +92,24 @@ static void
 take_keys(struct side *x, const struct attn *a, const struct attn_doc *doc, int kh, const struct scratch *w)
 {
 	struct rows k = attn_head_rows(&a->k, doc->k, kh), v = attn_head_rows(&a->v, doc->k, kh);
-	x->k = packed_left(w->k, k, false, x->n, x->D);
-	x->v = packed_left(w->v, v, false, x->n, x->D);
-	x->k_turned = packed_left(w->k_turned, k, true, x->D, x->n);
+	x->k = packed_left(w->k, k, false, x->keys, x->D);
+	x->v = packed_left(w->v, v, false, x->keys, x->D);
+	x->k_turned = packed_left(w->k_turned, k, true, x->D, x->keys);
 }
 
 static void
 take_queries(struct side *x, const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *doc,
 	const struct attn_shape *s, int h, const struct scratch *w)
 {
-	struct rows q = attn_head_rows(&a->q, doc->q, h), dout = attn_head_rows(&d->out, doc->q, h);
-	struct rows out = attn_head_rows(&a->out, doc->q, h);
+	int row = doc->q + x->first;
+	struct rows q = attn_head_rows(&a->q, row, h), dout = attn_head_rows(&d->out, row, h), out = attn_head_rows(&a->out, row, h);
 	x->q = packed_right(w->q, q, false, x->n, x->D);
 	x->dout = packed_right(w->dout, dout, false, x->n, x->D);
 	x->q_turned = packed_right(w->q_turned, q, true, x->D, x->n);
 	x->dout_turned = packed_right(w->dout_turned, dout, true, x->D, x->n);
 	x->dS = (struct packed_right){w->dS_right, x->n, GROUP};
 	for (int i = 0; i < x->n; i++) {
-		w->lse[i] = lse[(size_t)(doc->q + i) * (size_t)s->H + (size_t)h];
+		w->lse[i] = lse[(size_t)(row + i) * (size_t)s->H + (size_t)h];
 		w->delta[i] = attn_dot(rows_at(dout, i, 0).data, rows_at(out, i, 0).data, x->D);
 	}
 }
@@ -110,18 +120,24 @@ least(int a, int b)
 	return a < b ? a : b;
 }
 
-/* Queries from j0 on that see any of a block's keys: up to here, in whole blocks. Those that see none of them give zeros. */
+/* The queries that see any of a block's keys, in whole blocks: those that see none of them give zeros. */
+static int
+queries_start(const struct side *x, int j0)
+{
+	return j0 > x->first ? j0 - x->first : 0;
+}
+
 static int
 queries_end(const struct side *x, int j0)
 {
-	return least(x->n, round_up(least(x->n, j0 + BLOCK - 1) + x->window, BLOCK));
+	return least(x->n, round_up(least(x->keys, j0 + BLOCK - 1) + x->window - x->first, BLOCK));
 }
 
 /* The first block of keys that a block of queries meets by that rule. */
 static int
 keys_start(const struct side *x, int i0)
 {
-	int j0 = i0 + 2 - BLOCK - x->window;
+	int j0 = x->first + i0 + 2 - BLOCK - x->window;
 	return j0 > 0 ? round_up(j0, BLOCK) : 0;
 }
 
@@ -136,7 +152,7 @@ scores(struct packed_left P, struct packed_left dS, int at, const struct side *x
 	packed_product(w->S, BLOCK, &k, &x->q, i0, n, 0, false);
 	packed_product(w->dP, BLOCK, &v, &x->dout, i0, n, 0, false);
 	for (int j = 0; j < P.n; j++) {
-		int key = j0 + j - i0, from = least(n, key > 0 ? key : 0), to = least(n, key + x->window);
+		int key = j0 + j - x->first - i0, from = least(n, key > 0 ? key : 0), to = least(n, key + x->window);
 		attn_gradient_row(rows_at(P.rows, j, at).data, rows_at(dS.rows, j, at).data, w->S + j * BLOCK, w->dP + j * BLOCK,
 			x->scale, w->lse + i0, w->delta + i0, from, to < from ? from : to, n);
 	}
@@ -146,29 +162,29 @@ scores(struct packed_left P, struct packed_left dS, int at, const struct side *x
 static void
 backward_keys(const struct side *x, int j0, int g0, const struct scratch *w)
 {
-	int n = least(BLOCK, x->n - j0), end = queries_end(x, j0), ld = attn_padded(x->D);
-	for (int g = j0; g < end; g += GROUP) {
+	int n = least(BLOCK, x->keys - j0), start = queries_start(x, j0), end = queries_end(x, j0), ld = attn_padded(x->D);
+	for (int g = start; g < end; g += GROUP) {
 		int queries = least(GROUP, end - g);
 		struct packed_left P = packed_left_rows(w->P, n, queries), dS = packed_left_rows(w->dS, n, queries);
 		for (int i = 0; i < queries; i += BLOCK)
 			scores(P, dS, i, x, j0, g + i, least(BLOCK, queries - i), w);
-		packed_product(w->dv, ld, &P, &x->dout_turned, 0, x->D, g, g > j0);
-		packed_product(w->dk, ld, &dS, &x->q_turned, 0, x->D, g, g > j0);
+		packed_product(w->dv, ld, &P, &x->dout_turned, 0, x->D, g, g > start);
+		packed_product(w->dk, ld, &dS, &x->q_turned, 0, x->D, g, g > start);
 		packed_right_part(&x->dS, dS.rows, true, g, queries, j0 - g0, n);
 	}
 }
 
-/* Adds to dQ what the group of keys from g0 on gives. */
+/* Adds to dQ what the group of keys from g0 on gives; sets it, where that is the first and dQ is not `further`. */
 static void
-backward_queries(const struct side *x, int g0, const struct scratch *w)
+backward_queries(const struct side *x, int g0, bool further, const struct scratch *w)
 {
-	int ld = round_up(x->n, BLOCK), end = least(x->n, g0 + GROUP);
-	for (int i = g0; i < queries_end(x, end - 1); i += BLOCK) {
-		int first = keys_start(x, i), j0 = first > g0 ? first : g0, j1 = least(end, i + BLOCK);
+	int ld = round_up(x->n, BLOCK), end = least(x->keys, g0 + GROUP);
+	for (int i = queries_start(x, g0); i < queries_end(x, end - 1); i += BLOCK) {
+		int first = keys_start(x, i), j0 = first > g0 ? first : g0, j1 = least(end, x->first + i + BLOCK);
 		if (j0 >= j1)
 			continue;
 		struct packed_left k = packed_left_part(&x->k_turned, 0, x->D, j0, j1 - j0);
-		packed_product(w->dq + i, ld, &k, &x->dS, i, least(BLOCK, x->n - i), j0 - g0, first < g0);
+		packed_product(w->dq + i, ld, &k, &x->dS, i, least(BLOCK, x->n - i), j0 - g0, further || first < g0);
 	}
 }
 
@@ -199,19 +215,31 @@ put_rows(float *to, const float *sums, int n, int D, bool further)
 			memcpy(to, sums, (size_t)D * sizeof *to);
 }
 
-/* dk and dv [len,D] are set, or added to. */
+/* dk and dv [keys,D] are set, or added to; and so is dQ. */
 static void
-backward_head(const struct side *x, float *dk, float *dv, bool further, const struct scratch *w)
+backward_head(const struct side *x, float *dk, float *dv, bool further, bool further_q, const struct scratch *w)
 {
-	for (int g0 = 0; g0 < x->n; g0 += GROUP) {
-		for (int j0 = g0; j0 < least(x->n, g0 + GROUP); j0 += BLOCK) {
-			int n = least(BLOCK, x->n - j0);
+	for (int g0 = 0; g0 < x->keys; g0 += GROUP) {
+		for (int j0 = g0; j0 < least(x->keys, g0 + GROUP); j0 += BLOCK) {
+			int n = least(BLOCK, x->keys - j0);
 			size_t at = (size_t)j0 * (size_t)x->D;
 			backward_keys(x, j0, g0, w);
 			put_rows(dk + at, w->dk, n, x->D, further);
 			put_rows(dv + at, w->dv, n, x->D, further);
 		}
-		backward_queries(x, g0, w);
+		backward_queries(x, g0, further_q, w);
+	}
+}
+
+/* Puts into dQ what documents of lower levels have given. */
+static void
+take_gradient(const struct side *x, struct rows dq, const struct scratch *w)
+{
+	int ld = round_up(x->n, BLOCK);
+	for (int i = 0; i < x->n; i++) {
+		const float *row = row_load(dq, i, 0, x->D, w->dk);
+		for (int c = 0; c < x->D; c++)
+			w->dq[c * ld + i] = row[c];
 	}
 }
 
@@ -219,21 +247,26 @@ backward_head(const struct side *x, float *dk, float *dv, bool further, const st
  * order of the heads. */
 static void
 backward_part(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *doc,
-	const struct attn_shape *s, int kh, int h0, int h1, float *partial, int T, const struct scratch *w)
+	const struct attn_shape *s, int kh, int h0, int h1, float *partial, int T, int most, const struct scratch *w)
 {
-	struct side x = {.n = doc->n, .window = s->window ? s->window : doc->n, .D = s->D, .scale = s->scale};
-	assert(doc->n_prefix == 0 && doc->k == doc->q);
+	int all = doc->n + doc->below;
+	struct side x = {.keys = doc->n, .window = s->window && !doc->below ? s->window : all, .D = s->D, .scale = s->scale};
 	take_keys(&x, a, doc, kh, w);
-	for (int h = h0; h < h1; h++) {
-		take_queries(&x, d, a, lse, doc, s, h, w);
-		packed_begin();
-		bool first = h0 == kh * (s->H / s->K);
-		int place = first ? h0 : h;
-		backward_head(&x, partial_of(partial, doc, s, T, place, false), partial_of(partial, doc, s, T, place, true),
-			first && h > h0, w);
-		packed_end();
-		packed_turn(attn_head_rows(&d->q, doc->q, h), rows_f32(w->dq, round_up(x.n, BLOCK)), x.n, x.D);
-	}
+	for (int h = h0; h < h1; h++)
+		for (x.first = 0; x.first < all; x.first += most) {
+			x.n = least(most, all - x.first);
+			take_queries(&x, d, a, lse, doc, s, h, w);
+			bool first = h0 == kh * (s->H / s->K);
+			int place = first ? h0 : h;
+			struct rows dq = attn_head_rows(&d->q, doc->q + x.first, h);
+			if (doc->back)
+				take_gradient(&x, dq, w);
+			packed_begin();
+			backward_head(&x, partial_of(partial, doc, s, T, place, false), partial_of(partial, doc, s, T, place, true),
+				(first && h > h0) || x.first > 0, doc->back, w);
+			packed_end();
+			packed_turn(dq, rows_f32(w->dq, round_up(x.n, BLOCK)), x.n, x.D);
+		}
 }
 
 /* Gradients of a key head's keys or values, of rows j0 .. j0+n-1: the sum of those of its query heads, of which the first
@@ -251,31 +284,59 @@ sum_heads(const struct heads *out, const struct attn_doc *doc, const struct attn
 	rows_copy(attn_head_rows(out, doc->k + j0, kh), rows_f32(sum, D), n, D);
 }
 
+/* The documents of one level. */
+struct level {
+	const struct attn_doc *docs;
+	int n_docs, at;
+	int parts;  /* of the query heads of a key head */
+	int T;      /* of `partial` */
+};
+
+static void
+backward_level(const struct attn *d, const struct attn *a, const float *lse, const struct level *l,
+	const struct attn_shape *s, int max_len, float *partial, float *memory)
+{
+#pragma omp parallel for collapse(3) schedule(dynamic)
+	for (int i = 0; i < l->n_docs; i++)
+		for (int kh = 0; kh < s->K; kh++)
+			for (int part = 0; part < l->parts; part++) {
+				struct scratch w;
+				struct arena own = attn_own_memory(memory, attn_bf16_backward_scratch(s, max_len));
+				int h0, h1;
+				if (attn_level(&l->docs[i]) != l->at)
+					continue;
+				take_scratch(&w, &own, s, max_len);
+				attn_part_heads(s, kh, part, l->parts, &h0, &h1);
+				backward_part(d, a, lse, &l->docs[i], s, kh, h0, h1, partial, l->T, queries_at_a_time(max_len), &w);
+			}
+}
+
+static void
+sum_level(const struct attn *d, const struct level *l, const struct attn_shape *s, float *partial)
+{
+#pragma omp parallel for collapse(2) schedule(dynamic)
+	for (int i = 0; i < l->n_docs; i++)
+		for (int kh = 0; kh < s->K; kh++)
+			for (int j0 = 0; j0 < l->docs[i].n && attn_level(&l->docs[i]) == l->at; j0 += BLOCK) {
+				int n = least(BLOCK, l->docs[i].n - j0);
+				sum_heads(&d->k, &l->docs[i], s, kh, j0, n, partial, l->T, l->parts, false);
+				sum_heads(&d->v, &l->docs[i], s, kh, j0, n, partial, l->T, l->parts, true);
+			}
+}
+
 void
 attn_bf16_backward(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs,
 	int n_docs, const struct attn_shape *s, int max_len, float *scratch)
 {
-	int parts = attn_parts(s, n_docs), T = 0;
-	for (int i = 0; i < n_docs; i++)
-		T = docs[i].k + docs[i].n > T ? docs[i].k + docs[i].n : T;
-	float *memory = scratch + (size_t)T * (size_t)s->H * (size_t)s->D * 2;
-#pragma omp parallel for collapse(3) schedule(dynamic)
-	for (int i = 0; i < n_docs; i++)
-		for (int kh = 0; kh < s->K; kh++)
-			for (int part = 0; part < parts; part++) {
-				struct scratch w;
-				struct arena own = attn_own_memory(memory, attn_bf16_backward_scratch(s, max_len));
-				int h0, h1;
-				take_scratch(&w, &own, s, max_len);
-				attn_part_heads(s, kh, part, parts, &h0, &h1);
-				backward_part(d, a, lse, &docs[i], s, kh, h0, h1, scratch, T, &w);
-			}
-#pragma omp parallel for collapse(2) schedule(dynamic)
-	for (int i = 0; i < n_docs; i++)
-		for (int kh = 0; kh < s->K; kh++)
-			for (int j0 = 0; j0 < docs[i].n; j0 += BLOCK) {
-				int n = least(BLOCK, docs[i].n - j0);
-				sum_heads(&d->k, &docs[i], s, kh, j0, n, scratch, T, parts, false);
-				sum_heads(&d->v, &docs[i], s, kh, j0, n, scratch, T, parts, true);
-			}
+	struct level l = {.docs = docs, .n_docs = n_docs};
+	for (int i = 0; i < n_docs; i++) {
+		assert(docs[i].k == docs[i].q && (docs[i].back || docs[i].n_prefix == 0));
+		l.T = docs[i].k + docs[i].n > l.T ? docs[i].k + docs[i].n : l.T;
+	}
+	float *memory = scratch + (size_t)l.T * (size_t)s->H * (size_t)s->D * 2;
+	for (int n; (n = attn_at_level(docs, n_docs, l.at)) > 0; l.at++) {
+		l.parts = attn_parts(s, n);
+		backward_level(d, a, lse, &l, s, max_len, scratch, memory);
+		sum_level(d, &l, s, scratch);
+	}
 }

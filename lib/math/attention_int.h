@@ -15,6 +15,20 @@ struct attn_block {
 
 struct attn_block attn_block_at(const struct attn_doc *doc, const struct attn_shape *s, int h, int i0, int size);
 
+/* Backward takes the documents level by level: at 0 those that branch off none, at 1 those that branch off these. A query's
+ * gradient gathers a part from each document that it sees, so those of one level have queries of their own. */
+static inline int
+attn_level(const struct attn_doc *doc)
+{
+	int level = 0;
+	for (; doc->back; doc -= doc->back)
+		level++;
+	return level;
+}
+
+/* How many documents there are at a level. */
+int attn_at_level(const struct attn_doc *docs, int n_docs, int level);
+
 /* How many of a document's keys from place j on, numbered from the start of its prefix, lie in rows one after the other,
  * and the first of these. */
 static inline int

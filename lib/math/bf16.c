@@ -3,6 +3,7 @@
 
 #include "base/isa.h"
 #include "math/bf16_kernel.h"
+#include "math/bf16_outer.h"
 #include "math/tiled.h"
 
 static const struct tile_kernel *kernel;
@@ -37,6 +38,6 @@ bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, in
 {
 	if (!bf16_kernel() || K == 0)
 		bf16_product_fp32(c, a, b, M, N, K, alpha, beta);
-	else if (!bf16_outer(c, &a, &b, M, N, K, alpha, beta))
+	else if (!bf16_outer(bf16_kernel()->outer, c, &a, &b, M, N, K, alpha, beta))
 		tiled_product(bf16_kernel(), c, a, b, M, N, K, alpha, beta);
 }

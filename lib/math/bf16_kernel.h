@@ -9,15 +9,11 @@
 
 enum { BF16_DEPTH = 2048 };
 
-extern const struct tile_kernel bf16_avx512, bf16_amx;
+extern const struct tile_kernel bf16_avx512, bf16_amx, bf16_amx_emulated;  /* the last in tests */
 
 /* The kernel in use, NULL where there is none and products run in fp32. Tests set others. */
 const struct tile_kernel *bf16_kernel(void);
 void bf16_set_kernel(const struct tile_kernel *k);
-
-/* The same product where few rows of A^T meet B as it lies, both with k from row to row; false: it is not such a one. Needs what
- * both kernels need. */
-bool bf16_outer(struct rows c, const struct operand *a, const struct operand *b, int M, int N, int K, float alpha, float beta);
 
 /* The same products with what the C compiler and BLAS have. */
 void bf16_product_fp32(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha,

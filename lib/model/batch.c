@@ -122,15 +122,11 @@ batch_add_target(struct batch_builder *b, int row, int32_t id, float weight)
 }
 
 void
-batch_add_example(struct batch_builder *b, const struct example *x, uint64_t key)
+batch_count_below(struct batch_builder *b)
 {
-	int row = batch_add_document(b, x->ids, (int)x->n), t = 0;
-	for (uint32_t i = 0; i < x->n; i++)
-		b->row_key[row + (int)i] = key + i;
-	for (uint32_t s = 0; s < x->n_spans; s++)
-		for (uint32_t i = 0; i < x->spans[s].n; i++, t++)
-			if (x->spans[s].weight > 0 && t > 0)
-				batch_add_target(b, row + t - 1, x->ids[t], x->spans[s].weight);
+	for (int d = b->n_docs - 1; d >= 0; d--)
+		if (b->docs[d].back)
+			b->docs[d - b->docs[d].back].below += b->docs[d].n + b->docs[d].below;
 }
 
 int

@@ -25,7 +25,7 @@ void batch_release(struct batch_builder *b);
 int batch_add_document(struct batch_builder *b, const int32_t *ids, int n);
 
 /* Appends n tokens that continue the first `prefix` tokens of what document number `parent` of the batch has and sees; that
- * may be a twig itself. Returns the first row. For evaluation only. */
+ * may be a twig itself. Returns the first row. */
 int batch_add_twig(struct batch_builder *b, int parent, int prefix, const int32_t *ids, int n);
 
 /* How many of the n tokens some document of the batch begins with, what it continues counted: the most that a twig can
@@ -38,9 +38,9 @@ int batch_row(const struct batch_builder *b, int doc, int t);
 /* The output of `row` should predict `id`. Rows must come in ascending order. */
 void batch_add_target(struct batch_builder *b, int row, int32_t id, float weight);
 
-/* A whole training example: a document, and a target for each token of weight > 0 but the first. `key` names the
- * example within the run: its dropout masks follow from it, however it is packed. */
-void batch_add_example(struct batch_builder *b, const struct example *x, uint64_t key);
+/* Backward's: every twig continues all of what its parent has and sees, and its rows follow those of the twigs before it
+ * that do, without another document between. Call it when all documents are in. */
+void batch_count_below(struct batch_builder *b);
 
 /* ERR_DATA when example number i has a token that a vocabulary of V lacks: data of another tokenizer. */
 int example_fits(const struct example *x, int V, size_t i, struct err *e);

@@ -390,6 +390,19 @@ model_length_matters(const struct model *m)
 	return false;
 }
 
+bool
+model_may_share(const struct model *m)
+{
+	const struct linear *l;
+	for (int i = 0; i < m->config.L; i++)
+		if (m->config.layer[i].window && m->config.layer[i].window < m->work.max_len)
+			return false;
+	for (size_t i = 0; (l = model_module(m, i)); i++)
+		if (l->lora && l->lora->dropout > 0)
+			return false;
+	return !model_length_matters(m);
+}
+
 size_t
 model_trained_parameters(const struct model *m)
 {

@@ -137,6 +137,10 @@ int model_check_length(const struct model *m, int length, struct err *e);
  * documents that begin alike cannot share that. After model_reserve. */
 bool model_length_matters(const struct model *m);
 
+/* Whether in training, too, documents that begin alike can share that: dropout draws for each of them, and attention's
+ * backward does not go through windows that end within them. After model_reserve. */
+bool model_may_share(const struct model *m);
+
 /* All linear layers of the model by number, each layer's in turn, then the head: NULL beyond the last. */
 struct linear *model_linear(const struct model *m, size_t i);
 

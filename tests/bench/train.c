@@ -1,8 +1,9 @@
 /* Training steps over random documents, all tokens targets or the last few, and where their time goes:
  *
- *   train DIR lora|full DTYPE [DOCS LENGTH TARGETS [STEPS [RANK]]]
+ *   train DIR lora|full DTYPE [DOCS LENGTH TARGETS [STEPS [RANK [SHARED]]]]
  *
- * DIR as tests/bench/make_model.sh makes it; TARGETS 0: all. Prints one JSON object. The first step is not counted.
+ * DIR as tests/bench/make_model.sh makes it; TARGETS 0: all; SHARED tokens are what all documents begin with. They are packed
+ * as hone-train does it, so that a document's last row, from which nothing is predicted, is left out. Prints one JSON object. The first step is not counted.
  * FLOP/s count the base's products alone (2 a multiply-add), and `share` is the part of a step that these would take by
  * themselves in the library named: oneDNN where it is installed, with its weights packed beforehand, otherwise hone. */
 #include <jansson.h>
@@ -21,27 +22,33 @@
 #include "model/batch.h"
 #include "model/lora.h"
 #include "model/optimizer.h"
+#include "model/packing.h"
 #include "products_onednn.h"
 #include "worktimes.h"
 
 struct setup {
 	const char *dir, *method, *dtype;
-	int docs, length, targets, steps, rank;
+	int docs, length, targets, steps, rank, shared;
 };
 
 static void
 fill_batch(struct batch_builder *bb, const struct setup *s, int V, struct rng *r)
 {
-	int32_t *ids = xreallocarray(NULL, (size_t)s->length, sizeof *ids);
-	batch_clear(bb);
-	for (int d = 0; d < s->docs; d++) {
-		for (int i = 0; i < s->length; i++)
-			ids[i] = (int32_t)(rng_uniform(r) * V);
-		int row = batch_add_document(bb, ids, s->length);
-		for (int i = 0; i + 1 < s->length; i++)
-			if (s->targets == 0 || i + 1 >= s->length - s->targets)
-				batch_add_target(bb, row + i, ids[i + 1], 1);
+	size_t n = (size_t)s->length, docs = (size_t)s->docs;
+	int32_t *ids = xreallocarray(NULL, docs * n, sizeof *ids);
+	struct example *x = xcalloc(docs, sizeof *x);
+	struct packing p = {0};
+	uint32_t quiet = s->targets ? (uint32_t)(s->length - s->targets) : 0;
+	const struct span spans[] = {{quiet, 0}, {(uint32_t)s->length - quiet, 1}};
+	for (size_t d = 0; d < docs; d++) {
+		for (size_t i = 0; i < n; i++)
+			ids[d * n + i] = d > 0 && (int)i < s->shared ? ids[i] : (int32_t)(rng_uniform(r) * V);
+		x[d] = (struct example){.ids = ids + d * n, .n = (uint32_t)n, .spans = spans, .n_spans = 2, .completion = quiet};
 	}
+	packing_make(&p, x, docs, 0, ROWS_SHARED);
+	packing_fill(&p, 0, x, NULL, bb);
+	packing_release(&p);
+	free(x);
 	free(ids);
 }
 
@@ -132,25 +139,25 @@ time_linear(struct alone *sum, const struct linear *l, enum num type, int rows, 
 }
 
 static struct alone
-products_alone(const struct model *m, const struct setup *s, int targets)
+products_alone(const struct model *m, const struct setup *s, int rows, int targets)
 {
 	struct alone sum = {0};
 	bool trained = strcmp(s->method, "full") == 0;
 	for (int i = 0; i < m->layer[0].n_linears; i++)
-		time_linear(&sum, &m->layer[0].linear[i], m->compute, s->docs * s->length, trained, m->config.L);
+		time_linear(&sum, &m->layer[0].linear[i], m->compute, rows, trained, m->config.L);
 	time_linear(&sum, &m->head, m->compute, targets, trained, 1);
 	return sum;
 }
 
 static void
-report(const struct setup *s, const struct model *m, double seconds, const double *spent, int targets)
+report(const struct setup *s, const struct model *m, double seconds, const double *spent, int rows, int targets)
 {
 	uint64_t peak = peak_rss_bytes();
-	struct alone alone = products_alone(m, s, targets);
+	struct alone alone = products_alone(m, s, rows, targets);
 	double tokens = (double)s->steps * s->docs * s->length;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:i}", "what", "hone", "method", s->method, "dtype",
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:i}", "what", "hone", "method", s->method, "dtype",
 		m->compute == NUM_BF16 ? "bf16" : "fp32", "model", s->dir, "threads", math_threads(), "documents", s->docs, "length",
-		s->length, "tokens_per_second", tokens / seconds, "seconds_per_step", seconds / s->steps, "peak_rss_mb",
+		s->length, "shared", s->shared, "tokens_per_second", tokens / seconds, "seconds_per_step", seconds / s->steps, "peak_rss_mb",
 		(int)(peak >> 20));
 	json_object_update_new(o, json_pack("{s:f, s:f, s:s, s:f}", "gflops", alone.flops * s->steps / seconds / 1e9, "products_gflops",
 		alone.flops / alone.seconds / 1e9, "library", alone.library, "share", alone.seconds * s->steps / seconds));
@@ -171,7 +178,7 @@ main(int argc, char **argv)
 	if (argc < 4)
 		return 64;
 	struct setup s = {argv[1], argv[2], argv[3], argc > 4 ? atoi(argv[4]) : 4, argc > 5 ? atoi(argv[5]) : 512,
-		argc > 6 ? atoi(argv[6]) : 0, argc > 7 ? atoi(argv[7]) : 3, argc > 8 ? atoi(argv[8]) : 8};
+		argc > 6 ? atoi(argv[6]) : 0, argc > 7 ? atoi(argv[7]) : 3, argc > 8 ? atoi(argv[8]) : 8, argc > 9 ? atoi(argv[9]) : 0};
 	math_set_threads(0);
 	if (open_model(&m, &c, &s, &e) < 0)
 		die(&e);
@@ -194,6 +201,6 @@ main(int argc, char **argv)
 	double seconds = clock_seconds() - start;
 	for (int k = 0; k < WORK_KINDS; k++)
 		spent[k] = work_seconds(k) - before[k];
-	report(&s, &m, seconds, spent, bb.n_targets);
+	report(&s, &m, seconds, spent, bb.T, bb.n_targets);
 	return 0;
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # How fast models train: random weights of known shapes (tests/bench/make_model.sh), some steps of 4 documents of 512
-# tokens, all of them targets, and of short prompts with one or two; then evaluation of such prompts, which share nothing or
-# most of their tokens. A table, and under it a JSON object a row. Models are kept in build/bench.
+# tokens, all of them targets, and of short prompts with one or two, which share nothing or most of their tokens; then
+# evaluation of such prompts. A table, and under it a JSON object a row. Models are kept in build/bench.
 set -eu
 usage='usage: tests/bench/train.sh [-o OBJECTS] [-s STEPS] [SHAPE...]   (smollm2-135m, qwen2.5-0.5b, tinyllama-1.1b)'
 objects=build/release steps=3
@@ -32,6 +32,7 @@ for shape; do
 	tests/bench/make_model.sh -o "$objects" "$shape" "build/bench/$shape"
 	row train "$shape" 'LoRA bf16' lora bfloat16 4 512 0 "$steps"
 	row train "$shape" 'LoRA bf16 labels' lora bfloat16 32 60 2 "$steps"
+	row train "$shape" 'LoRA bf16 shared' lora bfloat16 32 60 2 "$steps" 8 45
 	row evaluate "$shape" 'eval bf16 labels' bfloat16 256 60 0
 	row evaluate "$shape" 'eval bf16 shared' bfloat16 256 60 45
 	[ "$shape" != smollm2-135m ] || row train "$shape" 'full bf16' full bfloat16 4 512 0 "$steps"

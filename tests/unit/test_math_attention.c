@@ -240,6 +240,23 @@ expect_untouched_between(const struct problem *p, float *now, float *before, int
 }
 
 static void
+check_backward(struct problem *p)
+{
+	struct gradients g;
+	fill_problem(p);
+	float *dout = random_floats(q_size(p), 1, 7);
+	p->dout_ = to_double(dout, q_size(p));
+	backward(p, &g, dout);
+	expect_untouched_between(p, g.dq, g.dq0, p->s.H * p->s.D);
+	expect_untouched_between(p, g.dk, g.dk0, p->s.K * p->s.D);
+	expect_untouched_between(p, g.dv, g.dv0, p->s.K * p->s.D);
+	assert_gradient(g.dq, g.dq0, p->q_, q_size(p), loss, p, 25, 2e-5);
+	assert_gradient(g.dk, g.dk0, p->k_, k_size(p), loss, p, 25, 2e-5);
+	assert_gradient(g.dv, g.dv0, p->v_, k_size(p), loss, p, 25, 2e-5);
+	release_all();
+}
+
+static void
 test_backward(void **state)
 {
 	(void)state;
@@ -248,20 +265,28 @@ test_backward(void **state)
 	for (int i = 0; i < N_HEADS; i++)
 		for (size_t w = 0; w < sizeof some / sizeof *some; w++) {
 			struct problem p;
-			struct gradients g;
 			make_problem(&p, n, 5, heads[i][0], heads[i][1], heads[i][2], some[w]);
-			fill_problem(&p);
-			float *dout = random_floats(q_size(&p), 1, 7);
-			p.dout_ = to_double(dout, q_size(&p));
-			backward(&p, &g, dout);
-			expect_untouched_between(&p, g.dq, g.dq0, p.s.H * p.s.D);
-			expect_untouched_between(&p, g.dk, g.dk0, p.s.K * p.s.D);
-			expect_untouched_between(&p, g.dv, g.dv0, p.s.K * p.s.D);
-			assert_gradient(g.dq, g.dq0, p.q_, q_size(&p), loss, &p, 25, 2e-5);
-			assert_gradient(g.dk, g.dk0, p.k_, k_size(&p), loss, &p, 25, 2e-5);
-			assert_gradient(g.dv, g.dv0, p.v_, k_size(&p), loss, &p, 25, 2e-5);
-			release_all();
+			check_backward(&p);
 		}
+}
+
+/* Documents and what continues them, all of it, each right behind: two off one, of which the second has two of its own; and
+ * another with one. */
+static void
+test_backward_of_branches(void **state)
+{
+	(void)state;
+	static const int n[] = {70, 5, 66, 3, 1, 7, 2}, back[] = {0, 1, 2, 1, 2, 0, 1}, below[] = {75, 0, 4, 0, 0, 2, 0};
+	for (int i = 0; i < N_HEADS; i++) {
+		struct problem p;
+		make_problem(&p, n, 7, heads[i][0], heads[i][1], heads[i][2], 0);
+		for (int d = 0, row = 0; d < 7; row += n[d++]) {
+			const struct attn_doc *parent = &p.doc[d - back[d]];
+			p.doc[d] = (struct attn_doc){.q = row, .k = row, .n = n[d], .back = back[d], .below = below[d]};
+			p.doc[d].n_prefix = back[d] ? parent->n_prefix + parent->n : 0;
+		}
+		check_backward(&p);
+	}
 }
 
 static void
@@ -333,6 +358,7 @@ main(void)
 		cmocka_unit_test(test_branches_off_branches),
 		cmocka_unit_test(test_threads_do_not_matter),
 		cmocka_unit_test(test_backward),
+		cmocka_unit_test(test_backward_of_branches),
 		cmocka_unit_test(test_nothing_leaks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

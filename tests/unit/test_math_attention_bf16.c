@@ -9,8 +9,7 @@
 #include "tiles_emulated.h"
 
 #include "math/bf16_amx.c"
-
-extern const struct tile_kernel bf16_amx_emulated;
+#include "math/bf16_outer_amx.c"
 #else
 #include "math/bf16_kernel.h"
 #endif
@@ -21,7 +20,7 @@ enum { MAX_LEN = 1500, MAX_DOCS = 8 };
 struct problem {
 	struct attn_shape s;
 	struct attn_doc doc[MAX_DOCS];
-	int n_docs, rows;
+	int n_docs, rows, max_len;
 	float *x, *out, *dout, *dx, *lse;          /* fp32: x and dx [rows,(H+2K)D], out and dout [rows,HD] */
 	uint16_t *hx, *hout, *hdout, *hdx;         /* bf16 */
 	float *hlse, *scratch;
@@ -36,7 +35,7 @@ width(const struct problem *p)
 static void
 make(struct problem *p, const int *lengths, int n, int H, int K, int D, int window)
 {
-	*p = (struct problem){.s = {H, K, D, 1 / sqrtf((float)D), window}, .n_docs = n};
+	*p = (struct problem){.s = {H, K, D, 1 / sqrtf((float)D), window}, .n_docs = n, .max_len = MAX_LEN};
 	for (int i = 0; i < n; i++) {
 		p->doc[i] = (struct attn_doc){.q = p->rows, .k = p->rows, .n = lengths[i]};
 		p->rows += lengths[i];
@@ -62,8 +61,8 @@ fill(struct problem *p)
 	p->hout = halves(p->out = random_floats(no, 1, 4), no);
 	p->lse = random_floats((size_t)(p->rows * p->s.H), 1, 5);
 	p->hlse = copy_floats(p->lse, (size_t)(p->rows * p->s.H));
-	size_t a = attention_scratch(&p->s, NUM_BF16, p->rows, MAX_LEN, math_threads());
-	size_t b = attention_scratch(&p->s, NUM_F32, p->rows, MAX_LEN, math_threads());
+	size_t a = attention_scratch(&p->s, NUM_BF16, p->rows, p->max_len, math_threads());
+	size_t b = attention_scratch(&p->s, NUM_F32, p->rows, p->max_len, math_threads());
 	p->scratch = hold(xreallocarray(NULL, a > b ? a : b, sizeof(float)));
 }
 
@@ -91,7 +90,7 @@ forward(struct problem *p, bool half)
 {
 	struct attn a = half ? views(p, bf16(p, p->hx, false), bf16(p, p->hout, true))
 		: views(p, rows_f32(p->x, width(p)), rows_f32(p->out, p->s.H * p->s.D));
-	attention_forward(&a, half ? p->hlse : p->lse, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
+	attention_forward(&a, half ? p->hlse : p->lse, p->doc, p->n_docs, &p->s, p->max_len, p->scratch);
 }
 
 static void
@@ -101,7 +100,7 @@ backward(struct problem *p, bool half)
 		: views(p, rows_f32(p->x, width(p)), rows_f32(p->out, p->s.H * p->s.D));
 	struct attn d = half ? views(p, bf16(p, p->hdx, false), bf16(p, p->hdout, true))
 		: views(p, rows_f32(p->dx, width(p)), rows_f32(p->dout, p->s.H * p->s.D));
-	attention_backward(&d, &a, half ? p->hlse : p->lse, p->doc, p->n_docs, &p->s, MAX_LEN, p->scratch);
+	attention_backward(&d, &a, half ? p->hlse : p->lse, p->doc, p->n_docs, &p->s, p->max_len, p->scratch);
 }
 
 /* Probabilities and results are rounded once each, by up to 2^-8 of themselves: so an element is within 2^-7 of the sum
@@ -227,6 +226,35 @@ test_branches_off_branches(void **state)
 	}
 }
 
+/* Documents that continue all of what they branch off, right behind it: for the first, queries are more than are taken at a
+ * time; the second's own keys are more than one group. */
+static void
+make_branches(struct problem *p, int H, int K, int D)
+{
+	static const int n[] = {100, 300, 3, 70, 150, 7, 40}, back[] = {0, 1, 1, 2, 4, 0, 1}, below[] = {523, 73, 0, 0, 0, 40, 0};
+	make(p, n, 7, H, K, D, 0);
+	p->max_len = 470;
+	for (int d = 0; d < 7; d++) {
+		const struct attn_doc *parent = &p->doc[d - back[d]];
+		p->doc[d].back = back[d];
+		p->doc[d].below = below[d];
+		p->doc[d].n_prefix = back[d] ? parent->n_prefix + parent->n : 0;
+	}
+}
+
+static void
+test_backward_of_branches(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_HEADS; i++) {
+		struct problem p;
+		make_branches(&p, head_counts[i][0], head_counts[i][1], head_counts[i][2]);
+		fill(&p);
+		check_backward(&p);
+		release_all();
+	}
+}
+
 /* Heads as wide as they may be: a document's keys, turned, are more than a thread's scratch holds. */
 static void
 test_wide_heads(void **state)
@@ -244,28 +272,36 @@ test_wide_heads(void **state)
 }
 
 static void
-test_threads_do_not_matter(void **state)
+expect_threads_do_not_matter(struct problem *p)
 {
-	(void)state;
 	static const int threads[] = {1, 3, 16};
 	uint16_t *out = NULL, *dx = NULL;
-	struct problem p;
-	make(&p, lengths, N_LENGTHS, 6, 2, 16, 0);
-	size_t nx = (size_t)(p.rows * width(&p)), no = (size_t)(p.rows * p.s.H * p.s.D);
+	size_t nx = (size_t)(p->rows * width(p)), no = (size_t)(p->rows * p->s.H * p->s.D);
 	for (int t = 0; t < 3; t++) {
 		math_set_threads(threads[t]);
-		fill(&p);
-		forward(&p, true);
-		backward(&p, true);
+		fill(p);
+		forward(p, true);
+		backward(p, true);
 		if (out) {
-			assert_memory_equal(out, p.hout, no * sizeof *out);
-			assert_memory_equal(dx, p.hdx, nx * sizeof *dx);
+			assert_memory_equal(out, p->hout, no * sizeof *out);
+			assert_memory_equal(dx, p->hdx, nx * sizeof *dx);
 		}
-		out = p.hout;
-		dx = p.hdx;
+		out = p->hout;
+		dx = p->hdx;
 	}
 	math_set_threads(0);
 	release_all();
+}
+
+static void
+test_threads_do_not_matter(void **state)
+{
+	(void)state;
+	struct problem p;
+	make(&p, lengths, N_LENGTHS, 6, 2, 16, 0);
+	expect_threads_do_not_matter(&p);
+	make_branches(&p, 6, 2, 16);
+	expect_threads_do_not_matter(&p);
 }
 
 /* The same with another kernel, or without the processor's instructions for bf16. */
@@ -305,6 +341,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_backward_of_branches),
 		cmocka_unit_test(test_wide_heads),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_branches_off_branches),

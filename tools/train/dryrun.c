@@ -70,7 +70,8 @@ flops_per_step(const struct run *r)
 
 struct times {
 	double token, update;  /* seconds of forward and backward for a token, and of one update */
-	int rows;              /* that were tried */
+	int rows;              /* that were tried, */
+	uint64_t tokens;       /* of so many tokens */
 };
 
 /* The first pass meets cold memory; a second one is timed where that does not take long. */
@@ -79,12 +80,12 @@ try(struct run *r, struct step *s)
 {
 	struct times t = {0};
 	double start = clock_seconds();
-	t.rows = step_try(r, s);
-	t.token = (clock_seconds() - start) / t.rows;
+	t.rows = step_try(r, s, &t.tokens);
+	t.token = (clock_seconds() - start) / (double)t.tokens;
 	if (clock_seconds() - start < 20) {
 		start = clock_seconds();
-		step_try(r, s);
-		t.token = (clock_seconds() - start) / t.rows;
+		step_try(r, s, &t.tokens);
+		t.token = (clock_seconds() - start) / (double)t.tokens;
 	}
 	model_grad_norm(&r->model);
 	for (int i = 0; i < 2; i++) {
@@ -178,7 +179,8 @@ dryrun(struct run *r, struct err *e)
 	print_memory(&m);
 	printf("FLOPs a step        %.3g\n", flops_per_step(r));
 	printf("FLOPs in all        %.3g\n", flops_per_step(r) * (double)r->total_steps);
-	printf("tokens a second     %.0f (one micro-batch of %d, forward and backward)\n", 1 / t.token, t.rows);
+	printf("tokens a second     %.0f (one micro-batch of %llu, forward and backward)\n", 1 / t.token,
+		(unsigned long long)t.tokens);
 	print_time("time: training", training);
 	print_time("time: evaluation", evaluating);
 	print_time("time: total", training + evaluating);

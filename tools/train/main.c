@@ -79,7 +79,7 @@ larger(int a, int b)
 static int
 reserve(struct run *r, struct err *e)
 {
-	int rows = step_rows(r), length = (int)dataset_max_length(r->train);
+	int rows = r->rows = step_rows(r), length = (int)dataset_max_length(r->train);
 	if (r->valid) {
 		rows = larger(rows, eval_rows(r->valid, &r->eval));
 		length = larger(length, eval_max_length(r->valid, &r->eval));

@@ -11,23 +11,19 @@
 #include "base/rng.h"
 #include "base/worktime.h"
 #include "model/lora.h"
+#include "model/packing.h"
 #include "train.h"
 
 /* ---- the examples of one step, held while they are packed ---- */
 
-struct stored {
-	size_t ids, spans;   /* where they begin in the step's arrays */
-	struct example x;    /* ids and spans to be set from the above */
-	double weight;       /* of its targets */
-};
-
 struct step {
-	struct stored *example;
+	struct example *example;       /* whose ids and spans lie one after the other in these: */
 	int32_t *ids;
 	struct span *spans;
-	uint32_t *length, *bin;
-	size_t n, cap, n_ids, ids_cap, n_spans, spans_cap, length_cap, bin_cap;
-	double weight;
+	uint64_t *key;                 /* of its dropout masks and noise */
+	size_t n, cap, n_ids, ids_cap, n_spans, spans_cap, key_cap;
+	double weight;                 /* of all targets */
+	struct packing packing;
 	struct batch_builder batch;
 	float *nll;
 	int32_t *best;
@@ -52,8 +48,8 @@ step_free(struct step *s)
 	free(s->example);
 	free(s->ids);
 	free(s->spans);
-	free(s->length);
-	free(s->bin);
+	free(s->key);
+	packing_release(&s->packing);
 	free(s->nll);
 	free(s->best);
 	batch_release(&s->batch);
@@ -72,11 +68,10 @@ store(struct step *s, const struct example *x)
 	GROW(s->example, s->cap, s->n + 1);
 	GROW(s->ids, s->ids_cap, s->n_ids + x->n);
 	GROW(s->spans, s->spans_cap, s->n_spans + x->n_spans);
-	GROW(s->length, s->length_cap, s->n + 1);
+	GROW(s->key, s->key_cap, s->n + 1);
 	memcpy(s->ids + s->n_ids, x->ids, x->n * sizeof *s->ids);
 	memcpy(s->spans + s->n_spans, x->spans, x->n_spans * sizeof *s->spans);
-	s->length[s->n] = x->n;
-	s->example[s->n++] = (struct stored){.ids = s->n_ids, .spans = s->n_spans, .x = *x};
+	s->example[s->n++] = *x;
 	s->n_ids += x->n;
 	s->n_spans += x->n_spans;
 }
@@ -107,60 +102,48 @@ step_read(struct run *r, struct step *s, struct err *e)
 		store(s, &x);
 	}
 	work_switch(before);
-	for (size_t i = 0; i < n; i++) {
-		struct stored *x = &s->example[i];
-		x->x.ids = s->ids + x->ids;
-		x->x.spans = s->spans + x->spans;
-		x->weight = target_weight(&x->x);
-		s->weight += x->weight;
+	const int32_t *ids = s->ids;
+	const struct span *spans = s->spans;
+	for (struct example *x = s->example; x < s->example + n; x++) {
+		x->ids = ids;
+		x->spans = spans;
+		ids += x->n;
+		spans += x->n_spans;
+		s->weight += target_weight(x);
 	}
 	return 0;
 }
 
 /* ---- one micro-batch ---- */
 
-/* Counts what of the completions was predicted right, document by document; targets lie in the order of the documents,
- * which are the examples of the micro-batch in the order of the step. */
-static void
-count_right(struct step *s, const struct batch *b, uint32_t bin)
+/* Counts what of an example's completion was predicted right; `best` are the predictions at its targets. Returns how many
+ * targets it has. */
+static size_t
+count_right(struct step *s, const struct example *x, const int32_t *best)
 {
-	int t = 0, d = 0;
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->bin[i] != bin)
-			continue;
-		int end = b->docs[d].q + b->docs[d].n, first = b->docs[d].q + (int)s->example[i].x.completion - 1;
-		uint64_t counted = 0, right = 0;
-		for (; t < b->n_targets && b->target_row[t] < end; t++)
-			if (b->target_row[t] >= first) {
-				counted++;
-				right += s->best[t] == b->target_id[t];
-			}
-		s->counted_tokens += counted;
-		s->right_tokens += right;
-		s->counted_examples += counted > 0;
-		s->right_examples += counted > 0 && right == counted;
-		d++;
-	}
-}
-
-/* The dropout masks of an example follow from the seed, the step and its place in the step: how the step is packed
- * does not matter, and a resumed run draws the same. */
-static uint64_t
-example_key(const struct run *r, size_t i)
-{
-	struct rng g;
-	rng_init(&g, (uint64_t)r->set->seed, RNG_STREAM(RNG_DROPOUT, (uint64_t)r->step << 24 ^ i));
-	return rng_u64(&g);
+	uint64_t counted = 0, right = 0;
+	size_t n = 0;
+	for (uint32_t k = 0, t = 0; k < x->n_spans; k++)
+		for (uint32_t i = 0; i < x->spans[k].n; i++, t++) {
+			if (x->spans[k].weight <= 0 || t == 0)
+				continue;
+			counted += t >= x->completion;
+			right += t >= x->completion && best[n] == x->ids[t];
+			n++;
+		}
+	s->counted_tokens += counted;
+	s->right_tokens += right;
+	s->counted_examples += counted > 0;
+	s->right_examples += counted > 0 && right == counted;
+	return n;
 }
 
 /* Forward and backward; returns the rows. */
 static int
-run_micro(struct run *r, struct step *s, uint32_t bin)
+run_micro(struct run *r, struct step *s, size_t bin)
 {
-	batch_clear(&s->batch);
-	for (size_t i = 0; i < s->n; i++)
-		if (s->bin[i] == bin)
-			batch_add_example(&s->batch, &s->example[i].x, example_key(r, i));
+	const struct packing *p = &s->packing;
+	packing_fill(p, bin, s->example, s->key, &s->batch);
 	struct batch b = batch_view(&s->batch);
 	if (b.n_targets == 0)
 		return b.T;
@@ -174,7 +157,9 @@ run_micro(struct run *r, struct step *s, uint32_t bin)
 	for (int t = 0; t < b.n_targets; t++)
 		s->loss += (double)b.target_weight[t] * (double)s->nll[t] / s->weight;
 	s->targets += (uint64_t)b.n_targets;
-	count_right(s, &b, bin);
+	const int32_t *best = s->best;
+	for (size_t i = p->first[bin]; i < p->first[bin + 1]; i++)
+		best += count_right(s, &s->example[p->order[i]], best);
 	return b.T;
 }
 
@@ -253,11 +238,31 @@ update(struct run *r, const struct step *s, double rate)
 	work_switch(before);
 }
 
-static size_t
+/* The dropout masks of an example follow from the seed, the step and its place in the step: how the step is packed
+ * does not matter, and a resumed run draws the same. */
+static uint64_t
+example_key(const struct run *r, size_t i)
+{
+	struct rng g;
+	rng_init(&g, (uint64_t)r->set->seed, RNG_STREAM(RNG_DROPOUT, (uint64_t)r->step << 24 ^ i));
+	return rng_u64(&g);
+}
+
+/* Noise depends on a document's length, as some rotary embeddings do. */
+static enum packing_rows
+rows_of(const struct run *r)
+{
+	if (r->set->neftune_noise_alpha > 0 || model_length_matters(&r->model))
+		return ROWS_ALL;
+	return model_may_share(&r->model) ? ROWS_SHARED : ROWS_NEEDED;
+}
+
+static void
 pack(const struct run *r, struct step *s)
 {
-	GROW(s->bin, s->bin_cap, s->n);
-	return plan_pack(s->length, s->n, (uint64_t)r->set->micro_tokens, s->bin);
+	for (size_t i = 0; i < s->n; i++)
+		s->key[i] = example_key(r, i);
+	packing_make(&s->packing, s->example, s->n, (uint64_t)r->rows, rows_of(r));
 }
 
 int
@@ -266,10 +271,10 @@ step_run(struct run *r, struct step *s, double rate, struct err *e)
 	begin(s);
 	if (s->weight == 0)
 		return pass_over(r, s);
-	size_t bins = pack(r, s);
+	pack(r, s);
 	model_zero_grad(&r->model);
-	for (size_t b = 0; b < bins; b++)
-		run_micro(r, s, (uint32_t)b);
+	for (size_t b = 0; b < s->packing.bins; b++)
+		run_micro(r, s, b);
 	s->grad_norm = model_grad_norm(&r->model);
 	if (!isfinite(s->loss) || !isfinite(s->grad_norm))
 		return diverged(r, s, rate, e);
@@ -282,17 +287,17 @@ step_run(struct run *r, struct step *s, double rate, struct err *e)
 }
 
 int
-step_try(struct run *r, struct step *s)
+step_try(struct run *r, struct step *s, uint64_t *tokens)
 {
-	size_t bins = pack(r, s);
-	uint64_t most = 0, *tokens = xcalloc(bins, sizeof *tokens);
-	uint32_t fullest = 0;
-	for (size_t i = 0; i < s->n; i++)
-		if ((tokens[s->bin[i]] += s->length[i]) > most) {
-			most = tokens[s->bin[i]];
-			fullest = s->bin[i];
-		}
-	free(tokens);
+	const struct packing *p = &s->packing;
+	size_t fullest = 0;
+	pack(r, s);
+	for (size_t b = 1; b < p->bins; b++)
+		if (p->rows[b] > p->rows[fullest])
+			fullest = b;
+	*tokens = 0;
+	for (size_t i = p->first[fullest]; i < p->first[fullest + 1]; i++)
+		*tokens += s->example[p->order[i]].n;
 	begin(s);
 	model_zero_grad(&r->model);
 	return run_micro(r, s, fullest);

@@ -98,6 +98,7 @@ struct run {
 	struct optimizer optimizer;
 	struct schedule schedule;
 	int64_t steps_per_epoch, total_steps;
+	int rows;                        /* of a micro-batch, at most */
 
 	struct label_set labels;         /* K = 0 without classification */
 	struct metrics_betas betas;
@@ -241,11 +242,11 @@ int step_run(struct run *r, struct step *s, double rate, struct err *e);
 json_t *step_event(const struct run *r, const struct step *s, double rate, double seconds);
 uint64_t step_tokens(const struct step *s);
 
-/* Rows of the largest micro-batch of the run. */
+/* Rows of the largest micro-batch of the run, where its examples share nothing. */
 int step_rows(const struct run *r);
 
-/* Forward and backward over the fullest micro-batch of the step read; returns its tokens. For dryrun.c. */
-int step_try(struct run *r, struct step *s);
+/* Forward and backward over the fullest micro-batch of the step read; returns its rows. For dryrun.c. */
+int step_try(struct run *r, struct step *s, uint64_t *tokens);
 
 /* ---- loop.c ---- */
 
