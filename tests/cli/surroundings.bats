@@ -62,7 +62,7 @@ same() {
   cp -r "$in/model" model
   tool generate -m model -n 3 <prompts >out 2>err 3>&- &
   exec 9>prompts
-  for ((i = 0; i < 500; i++)); do
+  for ((i = 0; i < 5000; i++)); do
     ! grep -q model.safetensors "/proc/$!/maps" || break
     sleep 0.02
   done
