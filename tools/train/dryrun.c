@@ -2,6 +2,7 @@
  * 0, and what they did not touch is added. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "math/gemm.h"
@@ -19,7 +20,7 @@ resident_bytes(void)
 		pages = 0;
 	if (f)
 		fclose(f);
-	return 4096.0 * (double)pages;
+	return (double)sysconf(_SC_PAGESIZE) * (double)pages;
 }
 
 struct memory {
