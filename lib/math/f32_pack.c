@@ -16,6 +16,7 @@ round_row(float *to, const float *from, int n)
 		to[i] = bf16_to_f32(bf16_from_f32(from[i]));
 }
 
+/* Rows that lie behind these will probably be next. */
 void
 f32_load(float *to, size_t ld, const struct operand *o, int r, int n, int c, int nc, bool rounded)
 {
@@ -24,7 +25,7 @@ f32_load(float *to, size_t ld, const struct operand *o, int r, int n, int c, int
 		matrix_expand(to, (int)ld, o->w, r, n, c, nc);
 	for (int i = 0; i < n; i++, to += ld) {
 		if (!o->w)
-			row_ahead(o->rows, r + i + 2, c, nc);
+			row_ahead(o->rows, r + i + n, c, nc);
 		const float *from = o->w ? to : row_load(o->rows, r + i, c, nc, to);
 		if (rounded && (o->w || wide))
 			round_row(to, from, nc);

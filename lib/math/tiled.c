@@ -235,13 +235,19 @@ left_of(const struct slab *b, struct own *own, const struct piece *piece)
 	return (struct left){(const char *)own->a, lda, tiles};
 }
 
+/* Rows of A that are only made wider or rounded are packed for a tile each, and are in the first-level cache when it reads
+ * them; where they are columns, to be turned, all of them together are, as they lie beside each other. */
 static void
 multiply_piece(const struct slab *b, struct own *own, const struct piece *piece)
 {
-	const struct left a = left_of(b, own, piece);
-	const int rows = b->p->kernel->rows;
-	for (int i = 0; i < piece->rows; i += rows)
-		tile_row(b, &own->state, piece, &a, i);
+	const struct product *p = b->p;
+	const int rows = p->kernel->rows, some = p->direct || p->a.k_rows ? piece->rows : rows;
+	for (int m = 0; m < piece->rows; m += some) {
+		const struct piece part = {piece->m + m, least(some, piece->rows - m), piece->n, piece->columns};
+		const struct left a = left_of(b, own, &part);
+		for (int i = 0; i < part.rows; i += rows)
+			tile_row(b, &own->state, &part, &a, i);
+	}
 }
 
 /* Piece number u of a slab: chunk after chunk of a panel, and panel after panel. */
