@@ -47,6 +47,21 @@ pair_rows(__m512i *low, __m512i *high, const uint16_t *first, const uint16_t *se
 	*high = _mm512_unpackhi_epi16(a, b);
 }
 
+/* Sums of these back in the order of columns: the first 16, and those behind them. */
+AVX512_INLINE __m512
+first_half(__m512 low, __m512 high)
+{
+	const __m512i order = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+	return _mm512_permutex2var_ps(low, order, high);
+}
+
+AVX512_INLINE __m512
+second_half(__m512 low, __m512 high)
+{
+	const __m512i order = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+	return _mm512_permutex2var_ps(low, order, high);
+}
+
 /* Two rows along k of up to 32 columns become a row of pairs in each of two panels. */
 AVX512_INLINE void
 pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int columns)

@@ -3,6 +3,7 @@
 
 #include "base/isa.h"
 #include "math/bf16_kernel.h"
+#include "math/bf16_outer.h"
 #include "math/tiled.h"
 
 static const struct tile_kernel *kernel;
@@ -39,11 +40,23 @@ bf16_instructions(void)
 	return bf16_kernel() && bf16_kernel()->type == NUM_BF16;
 }
 
+size_t
+bf16_kept_size(int N, int K)
+{
+	return bf16_instructions() ? tiled_kept_size(bf16_kernel(), N, K) : 0;  /* in fp32 it would take twice as much */
+}
+
+void
+bf16_keep(struct operand b, int N, int K)
+{
+	tiled_keep(bf16_kernel(), b, N, K);
+}
+
 void
 bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {
 	if (!bf16_kernel() || K == 0)
 		bf16_product_blas(c, a, b, M, N, K, alpha, beta);
-	else if (!bf16_instructions() || !bf16_outer(c, &a, &b, M, N, K, alpha, beta))
+	else if (!bf16_outer(bf16_kernel()->outer, c, &a, &b, M, N, K, alpha, beta))
 		tiled_product(bf16_kernel(), c, a, b, M, N, K, alpha, beta);
 }

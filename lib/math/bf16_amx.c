@@ -5,32 +5,14 @@
  * The sums must pass through memory on their way to C (a tile can only be stored as it is). They are scaled, rounded
  * and stored while the next tile is being multiplied, some rows at every step: the vector units have nothing else to
  * do then.
- *
- * Instructions: Intel Architecture Instruction Set Extensions, chapter 3. The test compiles this file a second time
- * with tiles emulated in C (tests/unit/tiles_emulated.h). */
+ * do then. */
 #include "math/bf16_kernel.h"
 
 #if defined __x86_64__
 
-#include "math/avx512.h"
+#include "math/amx.h"
+#include "math/bf16_outer.h"
 #include "math/bf16_pack.h"
-
-#ifndef TILES_EMULATED
-
-#define AMX_KERNEL bf16_amx
-#define AMX_FEATURES AVX512_FEATURES ",amx-tile,amx-bf16"
-#define AMX __attribute__((target(AMX_FEATURES)))
-#define AMX_INLINE static inline __attribute__((always_inline, target(AMX_FEATURES)))
-#define tile_config(c) _tile_loadconfig(c)
-#define tile_release() _tile_release()
-#define tile_zero(t) _tile_zero(t)
-#define tile_load(t, p, stride) _tile_loadd(t, p, stride)
-#define tile_store(t, p, stride) _tile_stored(t, p, stride)
-#define tile_multiply(c, a, b) _tile_dpbf16ps(c, a, b)
-
-#endif
-
-enum { STEP = 32 };  /* along k */
 
 /* Rows of the last tile's sums to C, up to but not including `upto`. */
 AMX_INLINE void
@@ -87,8 +69,8 @@ AMX_INLINE void
 multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
 {
 	const uint16_t *a0 = t->a, *a1 = a0 + 16 * t->lda, *b0 = t->b, *b1 = b0 + t->panel;
-	const size_t stride = t->lda * sizeof *a0, b_step = STEP * PANEL;
-	int steps = t->k / STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
+	const size_t stride = t->lda * sizeof *a0, b_step = TILE_STEP * PANEL;
+	int steps = t->k / TILE_STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
 	tile_load(4, a0, stride);
 	tile_load(6, b0, 64);
 	if (two_columns)
@@ -96,7 +78,7 @@ multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two
 	if (two_rows)
 		tile_load(5, a1, stride);
 	for (int i = 1;; i++) {
-		a0 += STEP, a1 += STEP, b0 += b_step, b1 += b_step;
+		a0 += TILE_STEP, a1 += TILE_STEP, b0 += b_step, b1 += b_step;
 		tile_multiply(0, 4, 6);
 		if (two_columns)
 			tile_multiply(1, 4, 7);
@@ -151,16 +133,10 @@ run(struct tile_state *s, const struct tile_job *t)
 		tile(s, t, false, false);
 }
 
-/* Eight tiles of 16 rows of 64 bytes. */
 AMX static void
 begin(struct tile_state *s)
 {
-	static const struct {
-		uint8_t palette, start_row, reserved[14];
-		uint16_t row_bytes[16];
-		uint8_t rows[16];
-	} config = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
-	tile_config(&config);
+	tile_config(&tiles_of_16);
 	s->at = 0;
 	s->stored = s->out.rows = 0;
 }
@@ -176,7 +152,7 @@ const struct tile_kernel AMX_KERNEL = {
 	.name = "amx",
 	.type = NUM_BF16,
 	.rows = TILE_ROWS_MAX,
-	.k_unit = STEP,
+	.k_unit = TILE_STEP,
 	.depth = BF16_DEPTH,
 	.whole_tiles = true,
 	.begin = begin,
@@ -184,6 +160,7 @@ const struct tile_kernel AMX_KERNEL = {
 	.end = end,
 	.pack_a = bf16_pack_a,
 	.pack_b = bf16_pack_b,
+	.outer = &AMX_OUTER,
 };
 
 #endif

@@ -4,6 +4,7 @@
 #ifdef __x86_64__
 
 #include "math/avx512.h"
+#include "math/bf16_outer.h"
 #include "math/bf16_pack.h"
 
 enum { ROWS = 14 };
@@ -86,6 +87,7 @@ const struct tile_kernel bf16_avx512 = {
 	.tile = run,
 	.pack_a = bf16_pack_a,
 	.pack_b = bf16_pack_b,
+	.outer = &bf16_outer_avx512,
 };
 
 #endif

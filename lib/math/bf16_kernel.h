@@ -11,6 +11,7 @@
 enum { BF16_DEPTH = 2048 };
 
 extern const struct tile_kernel bf16_avx512, bf16_amx, bf16_wide_avx2, bf16_wide_avx512;
+extern const struct tile_kernel bf16_amx_emulated;  /* in tests */
 
 /* The kernel in use, NULL where there is none and BLAS multiplies. Tests set others. */
 const struct tile_kernel *bf16_kernel(void);
@@ -18,10 +19,6 @@ void bf16_set_kernel(const struct tile_kernel *k);
 
 /* Whether that is one on AVX-512's instructions for bf16. */
 bool bf16_instructions(void);
-
-/* The same product where few rows of A^T meet B as it lies, both with k from row to row; false: it is not such a one. Needs
- * the instructions. */
-bool bf16_outer(struct rows c, const struct operand *a, const struct operand *b, int M, int N, int K, float alpha, float beta);
 
 /* The same products with what the C compiler and BLAS have. */
 void bf16_product_blas(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha,

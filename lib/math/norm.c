@@ -189,6 +189,7 @@ means_of(const struct backward *b, enum num dout_type, enum num from, const stru
 	float along[LANES] = {0}, sum[LANES] = {0};
 	int c = 0;
 	for (; c + LANES <= C; c += LANES)
+#pragma omp simd
 		for (int j = 0; j < LANES; j++) {
 			float g = num_load(dout, (size_t)(c + j), dout_type) * (w[c + j] + add);
 			along[j] += g * (num_load(x, (size_t)(c + j), from) - s.mean);

@@ -6,8 +6,17 @@
 #include "math/gemm.h"
 #include "math/simd.h"
 
+/* Numbers side by side: the most that gcc keeps in registers. Of longer ones than those of the processor it makes as many as
+ * are needed on x86, but leaves them in memory on ARM. */
+#ifdef __aarch64__
+enum { SIDE = 4, PAIRS = 2 };
+#else
+enum { SIDE = 16, PAIRS = 1 };
+#endif
+
 enum {
-	STEP = 32,          /* elements of a stored row that are multiplied at a time */
+	PAIR = 2 * SIDE,
+	STEP = PAIRS * PAIR, /* elements of a stored row that are multiplied at a time */
 	PIECE = 512,        /* elements of a stored row that are expanded at a time, where that is needed */
 	ROWS = 8,           /* stored rows that are read side by side */
 	AHEAD = 8192,       /* bytes from what is computed to what memory is asked for */
@@ -31,9 +40,9 @@ product_is_few(int T, int K)
 	return T <= FEW_ROWS && (size_t)(T + 1) * ((size_t)K + FEW_TURN) <= MATH_SCRATCH;
 }
 
-/* 16 numbers side by side; at any address. */
-typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t vec_bits __attribute__((vector_size(64)));
+/* At any address. */
+typedef float vec __attribute__((vector_size(SIDE * sizeof(float)), aligned(4), may_alias));
+typedef uint32_t vec_bits __attribute__((vector_size(SIDE * sizeof(float))));
 
 HONE_INLINE void
 load_f32(vec *a, vec *b, const unsigned char *from)
@@ -42,7 +51,7 @@ load_f32(vec *a, vec *b, const unsigned char *from)
 	memcpy(b, from + sizeof *a, sizeof *b);
 }
 
-/* Even and odd elements of 32 apart, which takes no more than a shift and a mask. x lies in the same order. */
+/* Even and odd elements of a pair apart, which takes no more than a shift and a mask. x lies in the same order. */
 HONE_INLINE void
 load_bf16(vec *a, vec *b, const unsigned char *from)
 {
@@ -57,12 +66,12 @@ load_bf16(vec *a, vec *b, const unsigned char *from)
 static void
 even_and_odd(float *x, int n)
 {
-	for (int i = 0; i < n; i += STEP) {
-		float was[STEP];
+	for (int i = 0; i < n; i += PAIR) {
+		float was[PAIR];
 		memcpy(was, x + i, sizeof was);
-		for (int j = 0; j < STEP / 2; j++) {
+		for (int j = 0; j < SIDE; j++) {
 			x[i + j] = was[2 * j];
-			x[i + j + STEP / 2] = was[2 * j + 1];
+			x[i + j + SIDE] = was[2 * j + 1];
 		}
 	}
 }
@@ -76,37 +85,41 @@ tree_sum(float sums[STEP])
 	return sums[0];
 }
 
+/* A step: elements i .. i+STEP-1 of each x[t], and those at w. */
 HONE_INLINE void
-add_products(vec acc[FEW_ROWS][2], const float *const x[FEW_ROWS], int i, vec a, vec b, const int T)
+add_products(vec acc[FEW_ROWS][PAIRS][2], const float *const x[FEW_ROWS], int i, const unsigned char *w,
+	void (*load)(vec *, vec *, const unsigned char *), size_t size, const int T)
 {
-	vec v, w;
+	vec a, b, u, v;
+#pragma GCC unroll 2
+	for (int p = 0; p < PAIRS; p++, i += PAIR, w += PAIR * size) {
+		load(&a, &b, w);
 #pragma GCC unroll 4
-	for (int t = 0; t < T; t++) {
-		load_f32(&v, &w, (const unsigned char *)(x[t] + i));
-		acc[t][0] += v * a;
-		acc[t][1] += w * b;
+		for (int t = 0; t < T; t++) {
+			load_f32(&u, &v, (const unsigned char *)(x[t] + i));
+			acc[t][p][0] += u * a;
+			acc[t][p][1] += v * b;
+		}
 	}
 }
 
 /* out[t] = sums of n products of x[t] and w, which is of `size` bytes an element; T is a constant where this is
- * expanded. Two vectors of partial sums for each, so that additions need not wait for each other. */
+ * expanded. Several vectors of partial sums for each, so that additions need not wait for each other. */
 HONE_INLINE void
 dots(float out[FEW_ROWS], const float *const x[FEW_ROWS], const unsigned char *w,
 	void (*load)(vec *, vec *, const unsigned char *), size_t size, int n, const int T)
 {
-	vec acc[FEW_ROWS][2] = {{{0}}}, a, b;
+	vec acc[FEW_ROWS][PAIRS][2] = {{{{0}}}};
 	float sums[STEP];
 	int i = 0;
 	for (; i + STEP <= n; i += STEP) {
 		__builtin_prefetch(w + (size_t)i * size + AHEAD);
-		load(&a, &b, w + (size_t)i * size);
-		add_products(acc, x, i, a, b, T);
+		add_products(acc, x, i, w + (size_t)i * size, load, size, T);
 	}
 	if (i < n) {
 		unsigned char rest[STEP * sizeof(float)] = {0};
 		memcpy(rest, w + (size_t)i * size, (size_t)(n - i) * size);
-		load(&a, &b, rest);
-		add_products(acc, x, i, a, b, T);
+		add_products(acc, x, i, rest, load, size, T);
 	}
 #pragma GCC unroll 4
 	for (int t = 0; t < T; t++) {

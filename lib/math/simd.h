@@ -6,6 +6,7 @@
 #ifndef HONE_MATH_SIMD_H
 #define HONE_MATH_SIMD_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -50,9 +51,17 @@ row_dot(const float *a, const float *b, int n)
 	return lanes_sum(acc);
 }
 
+/* Of a row with a NaN, any. ARM has an instruction for what fmaxf computes, and gcc makes no vectors of comparisons there; on
+ * x86 it is the other way round. */
 HONE_INLINE float
 row_max(const float *a, int n)
 {
+#ifdef __aarch64__
+	float m = a[0];
+	for (int i = 1; i < n; i++)
+		m = fmaxf(m, a[i]);
+	return m;
+#else
 	float acc[LANES];
 	for (int j = 0; j < LANES; j++)
 		acc[j] = a[0];
@@ -66,6 +75,7 @@ row_max(const float *a, int n)
 	for (int j = 1; j < LANES; j++)
 		m = acc[j] > m ? acc[j] : m;
 	return m;
+#endif
 }
 
 /* e^x in fp32 within 1.2e-7 relative; beyond where the result is a normal number it is that of the last argument within.

@@ -63,6 +63,8 @@ struct tile_kernel {
 	bool (*pack_a)(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
 		float *scratch);
 	void (*pack_b)(void *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);
+
+	const struct outer_kernel *outer;  /* math/bf16_outer.h; NULL: such products go the same way as others */
 };
 
 /* What is left of a job when the first `rows` rows are done; A's are so many bytes apart. */

@@ -61,7 +61,7 @@ nothing_staged() {
 }
 
 wait_for_staged() {
-  for ((i = 0; i < 200; i++)); do
+  for ((i = 0; i < 2000; i++)); do
     compgen -G ".$1.hone-*" >/dev/null && return
     sleep 0.02
   done

@@ -103,7 +103,7 @@ setup_file() {
 	set -- -t "$D/train.jsonl" --no-validation -m "$D/tiny" -o "$T/out" -j 1 -q --batch-size 8
 	"$tune" "$@" --n-epochs 40 > /dev/null 2> "$T/err" 3>&- &
 	pid=$!
-	for _ in $(seq 200); do
+	for _ in $(seq 2000); do
 		[ -s "$T/out/run/metrics.jsonl" ] && break
 		sleep 0.05
 	done

@@ -4,6 +4,9 @@
 bats_require_minimum_version 1.5.0
 load lib
 
+# The programs themselves, where tests run them by an emulator
+programs=${HONE_EMULATED:-$hone_bin}
+
 # Whether the programs are of a build without checked copies
 unoptimised() {
   [[ ${HONE_BIN:-.} == *build/@(asan|tsan|debug) ]]
@@ -11,7 +14,7 @@ unoptimised() {
 
 # soft FILE: prints what it lacks
 soft() {
-  local headers dynamic symbols code
+  local headers dynamic symbols
   headers=$(readelf -hlW "$1")
   dynamic=$(readelf -dW "$1")
   symbols=$(readelf --dyn-syms -W "$1")
@@ -23,14 +26,20 @@ soft() {
   grep -q __stack_chk_fail <<<"$symbols" || echo "no stack protector"
   # Sanitizers look at all that a checked copy would.
   unoptimised || grep -q '_chk@' <<<"$symbols" || echo "no checked copies"
-  code=$(objdump -d --no-show-raw-insn "$1")
-  [ "$(uname -m)" != x86_64 ] || grep -A 1 '<main>:' <<<"$code" | grep -q endbr64 || echo "main is not marked for indirect branches"
+  first_of_main "$1" "$headers" | grep -q 'endbr64\|paciasp' || echo "main is not marked for indirect branches"
+}
+
+# first_of_main FILE HEADERS: its first instruction, as the processor that it is for has it
+first_of_main() {
+  local objdump=objdump
+  [[ $2 == *AArch64* && $(uname -m) != aarch64 ]] && objdump=aarch64-linux-gnu-objdump
+  "$objdump" -d --no-show-raw-insn "$1" | grep -A 1 '<main>:'
 }
 
 @test "hardening: every program is position-independent, bound at start, with protected stack and checked copies" {
-  local programs=("$hone_bin"/hone "$hone_bin"/hone-*) said
-  [ "${#programs[@]}" -ge 9 ]
-  for program in "${programs[@]}"; do
+  local all=("$programs"/hone "$programs"/hone-*) said
+  [ "${#all[@]}" -ge 9 ]
+  for program in "${all[@]}"; do
     said=$(soft "$program")
     echo "$program: $said"
     [ -z "$said" ]
@@ -40,12 +49,14 @@ soft() {
 @test "hardening: what a program lacks is told" {
   cd "$BATS_TEST_TMPDIR"
   echo 'int main(void) { return 0; }' >plain.c
-  gcc -no-pie -fno-stack-protector -fcf-protection=none -Wl,-z,norelro,-z,lazy,-z,execstack plain.c -o plain 2>/dev/null
+  local unmarked=-fcf-protection=none
+  [ "$(uname -m)" != aarch64 ] || unmarked=-mbranch-protection=none
+  gcc -no-pie -fno-stack-protector $unmarked -Wl,-z,norelro,-z,lazy,-z,execstack plain.c -o plain 2>/dev/null
   run soft plain
   echo "$output"
   for lack in position-independent relro late executed protector; do
     [[ "$output" == *"$lack"* ]]
   done
   unoptimised || [[ "$output" == *"checked copies"* ]]
-  [ "$(uname -m)" != x86_64 ] || [[ "$output" == *"indirect branches"* ]]
+  [[ "$output" == *"indirect branches"* ]]
 }

@@ -89,6 +89,7 @@ shows() {
 }
 
 @test "progress: of a pipeline, one program has the line" {
+  [ -z "${HONE_EMULATED:-}" ] || skip "the second works on for long enough to have it when the first is done"
   for i in $(seq 60); do cat rows.jsonl; done >many.jsonl
   on_terminal "hone-tokenize -j 1 -m base many.jsonl | hone-pack -o out"
   grep -aEq "tokenizing [0-9]+ records" screen

@@ -18,7 +18,7 @@ setup() {
 # wait_for FILE PATTERN: until a line of FILE matches
 wait_for() {
   local i
-  for ((i = 0; i < 400; i++)); do
+  for ((i = 0; i < 4000; i++)); do
     grep -qs -e "$2" "$1" && return
     sleep 0.02
   done
@@ -107,7 +107,7 @@ long=(-q -m model -t data --batch-size 1 --learning-rate 1e-3 --n-epochs 4000 --
   wait_for run/metrics.jsonl '"step":5,'
   kill -USR1 $!
   local i
-  for ((i = 0; i < 200; i++)); do
+  for ((i = 0; i < 2000; i++)); do
     compgen -G 'run/checkpoint-*' >/dev/null && break
     sleep 0.02
   done

@@ -232,7 +232,7 @@ night() {
   sed -i 's/--n-epochs 1/--n-epochs 400/' conf
   setsid "$retrain" conf 3>&- &
   pid=$!
-  for _ in $(seq 200); do ls -d state/tonight/run/checkpoint-* >/dev/null 2>&1 && break; sleep 0.05; done
+  for _ in $(seq 2000); do ls -d state/tonight/run/checkpoint-* >/dev/null 2>&1 && break; sleep 0.05; done
   run -75 "$retrain" conf
   [[ $output == *"still under way"*"$pid"* ]]
   kill -KILL -- "-$pid"
@@ -241,7 +241,7 @@ night() {
   before=$(sed -n '$p' state/tonight/run/metrics.jsonl | jq .step)
   "$retrain" conf 2>err 3>&- &
   pid=$!
-  for _ in $(seq 200); do [ "$(sed -n '$p' state/tonight/run/metrics.jsonl | jq .step)" -gt "$((before + 20))" ] && break; sleep 0.05; done
+  for _ in $(seq 2000); do [ "$(sed -n '$p' state/tonight/run/metrics.jsonl | jq .step)" -gt "$((before + 20))" ] && break; sleep 0.05; done
   kill -TERM "$pid"
   status=0
   wait "$pid" || status=$?

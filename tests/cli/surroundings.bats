@@ -62,11 +62,11 @@ same() {
   cp -r "$in/model" model
   tool generate -m model -n 3 <prompts >out 2>err 3>&- &
   exec 9>prompts
-  for ((i = 0; i < 500; i++)); do
+  for ((i = 0; i < 5000; i++)); do
     ! grep -q model.safetensors "/proc/$!/maps" || break
     sleep 0.02
   done
-  truncate -s 4096 model/model.safetensors
+  truncate -s "$(getconf PAGESIZE)" model/model.safetensors
   echo '{"prompt": "what"}' >&9
   exec 9>&-
   wait "$!" || status=$?

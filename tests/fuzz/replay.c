@@ -1,9 +1,10 @@
 /* replay [FILE|DIRECTORY...]: runs a fuzz target on files, and on all files of directories, without libFuzzer. Each input
- * may take ten seconds, and no input may end the process. Says on stderr how many there were. */
+ * may take ten seconds, or a hundred under an emulator, and no input may end the process. Says on stderr how many there were. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fts.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,7 +37,7 @@ run(const char *path)
 	struct fuzz_part whole = {b.data, b.len};
 	char *copy = fuzz_copy(whole);
 	running = path;
-	alarm(SECONDS);
+	alarm(getenv("HONE_EMULATED") ? 10 * SECONDS : SECONDS);
 	LLVMFuzzerTestOneInput((const uint8_t *)copy, b.len);
 	alarm(0);
 	running = NULL;

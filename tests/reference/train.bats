@@ -138,7 +138,7 @@ same_bytes() {
 # wait_for FILE PATTERN: until a line of FILE matches
 wait_for() {
   local i
-  for ((i = 0; i < 400; i++)); do
+  for ((i = 0; i < 4000; i++)); do
     grep -qs -e "$2" "$1" && return
     sleep 0.02
   done

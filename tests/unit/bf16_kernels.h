@@ -9,8 +9,7 @@
 #include "tiles_emulated.h"
 
 #include "math/bf16_amx.c"
-
-extern const struct tile_kernel bf16_amx_emulated;
+#include "math/bf16_outer_amx.c"
 #else
 #include "math/bf16_kernel.h"
 #endif

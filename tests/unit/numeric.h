@@ -65,6 +65,29 @@ to_double(const float *x, size_t n)
 	return y;
 }
 
+/* gcc 12 for ARM fails (internal compiler error) on loops of fmax and fmin over floats made double; not on these. */
+static inline double
+larger(double a, double b)
+{
+	return b > a ? b : a;
+}
+
+static inline double
+smaller(double a, double b)
+{
+	return b < a ? b : a;
+}
+
+/* The largest |x[i]|. */
+static inline double
+magnitude(const float *x, size_t n)
+{
+	double max = 0;
+	for (size_t i = 0; i < n; i++)
+		max = larger(max, fabs((double)x[i]));
+	return max;
+}
+
 static inline void
 assert_near(double got, double want, double tolerance)
 {

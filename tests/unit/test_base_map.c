@@ -77,13 +77,15 @@ parts_in_any_order_are_given_back(void **state)
 	(void)state;
 	static const size_t order[] = {1, 0, 4, 2, 3};
 	struct map m;
+	if (getenv("HONE_EMULATED"))
+		skip();  /* QEMU gives no pages of files back */
 	map_zeros(&m);
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
 		const uint8_t *at = m.data + HEADER + order[i] * PART;
 		assert_int_equal(sum(at, PART), 0);
 		assert_true(resident(&m) >= PART);
 		map_forget(at, PART);
-		assert_true(resident(&m) <= 4096);
+		assert_true(resident(&m) <= sysconf(_SC_PAGESIZE));
 	}
 	map_close(&m);
 }
@@ -136,14 +138,15 @@ a_file_cut_short_while_it_is_written_elsewhere_is_named(void **state)
 	(void)state;
 	char path[sizeof template], said[256];
 	struct map m;
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);  /* what is left of the last one can still be read */
 	if (getenv("HONE_SANITIZER"))
 		skip();  /* it has a handler of its own */
 	map_file_of_zeros(&m, path);
 	assert_int_equal(write_elsewhere(m.data + SIZE - 100, 100, said, sizeof said), 0);
 	assert_string_equal(said, "");
-	assert_int_equal(truncate(path, 4096), 0);
+	assert_int_equal(truncate(path, (off_t)page), 0);
 	for (size_t before = 0; before <= 96; before += 96) {  /* the end of what is there in the midst of the piece, or ahead */
-		assert_int_equal(write_elsewhere(m.data + 4096 - before, 4096, said, sizeof said), ERR_IO);
+		assert_int_equal(write_elsewhere(m.data + page - before, page, said, sizeof said), ERR_IO);
 		assert_non_null(strstr(said, "cannot read '"));
 		assert_non_null(strstr(said, path));
 	}

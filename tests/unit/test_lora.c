@@ -368,9 +368,7 @@ static void
 spread_of(const struct param *p, double *largest, double *deviation)
 {
 	size_t n = param_size(p);
-	*largest = 0;
-	for (size_t i = 0; i < n; i++)
-		*largest = fmax(*largest, fabs((double)p->value[i]));
+	*largest = magnitude(p->value, n);
 	*deviation = sqrt(dot(p->value, p->value, n) / (double)n);
 }
 

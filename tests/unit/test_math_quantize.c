@@ -45,15 +45,6 @@ expanded(const struct matrix *m)
 	return y;
 }
 
-static double
-magnitude(const float *x, size_t n)
-{
-	double max = 0;
-	for (size_t i = 0; i < n; i++)
-		max = fmax(max, fabs((double)x[i]));
-	return max;
-}
-
 /* Weights as they are, normal, but rows of very different sizes, among them one of zeros. */
 static float *
 weights(struct shape s)
@@ -95,7 +86,7 @@ largest_gap(const float *ascending, int n)
 {
 	double gap = 0;
 	for (int i = 1; i < n; i++)
-		gap = fmax(gap, (double)ascending[i] - (double)ascending[i - 1]);
+		gap = larger(gap, (double)ascending[i] - (double)ascending[i - 1]);
 	return gap;
 }
 
@@ -128,7 +119,7 @@ test_nf4(void **state)
 		float *y = expanded(&m);
 		double *max = hold(xcalloc(blocks, sizeof *max));
 		for (size_t j = 0; j < n; j++)
-			max[j / NF4_BLOCK] = fmax(max[j / NF4_BLOCK], fabs((double)x[j]));
+			max[j / NF4_BLOCK] = larger(max[j / NF4_BLOCK], fabs((double)x[j]));
 		for (size_t b = 0; b < blocks; b++) {
 			double half_gap = largest_gap(nf4_code, 16) / 2 + 1e-6;
 			double bound = max[b] * half_gap + magnitude_bound(max, blocks, b);

@@ -137,7 +137,7 @@ nearest(const struct dynamic8 *d, double x)
 {
 	double best = INFINITY;
 	for (int i = 0; i < 256; i++)
-		best = fmin(best, fabs((double)d->value[i] - x));
+		best = smaller(best, fabs((double)d->value[i] - x));
 	return best;
 }
 
@@ -146,9 +146,7 @@ check_codes(const float *x, int n, const struct dynamic8 *d)
 {
 	uint8_t code[DYNAMIC8_BLOCK];
 	float back[DYNAMIC8_BLOCK], max = dynamic8_write(code, x, n, d);
-	double largest = 0;
-	for (int i = 0; i < n; i++)
-		largest = fmax(largest, fabs((double)x[i]));
+	double largest = magnitude(x, (size_t)n);
 	assert_true((double)max == largest || largest < 1e-38);
 	dynamic8_read(back, code, max, n, d);
 	for (int i = 0; i < n && max > 0; i++) {

@@ -1,5 +1,5 @@
-/* The tile instructions that lib/math/bf16_amx.c uses, in C: what Intel's Instruction Set Extensions reference says
- * they compute, for eight tiles of 16 rows of 64 bytes. One thread at a time has its own tiles. */
+/* The tile instructions of lib/math/amx.h, in C: what Intel's Instruction Set Extensions reference says they compute, for
+ * eight tiles of up to 16 rows of 64 bytes. One thread at a time has its own tiles. */
 #ifndef HONE_TESTS_TILES_EMULATED_H
 #define HONE_TESTS_TILES_EMULATED_H
 
@@ -10,11 +10,12 @@
 
 #define TILES_EMULATED
 #define AMX_KERNEL bf16_amx_emulated
+#define AMX_OUTER bf16_outer_amx_emulated
 #define AMX AVX512
 #define AMX_INLINE AVX512_INLINE
 
 static _Thread_local unsigned char tiles[8][16][64];
-static _Thread_local int tiles_configured;
+static _Thread_local int tile_rows[8], tiles_configured;
 
 static inline void
 tile_config(const void *config)
@@ -22,7 +23,7 @@ tile_config(const void *config)
 	const unsigned char *c = config;
 	assert(c[0] == 1 && c[1] == 0);
 	for (int t = 0; t < 8; t++)
-		assert(c[16 + 2 * t] == 64 && c[17 + 2 * t] == 0 && c[48 + t] == 16);
+		assert(c[16 + 2 * t] == 64 && c[17 + 2 * t] == 0 && (tile_rows[t] = c[48 + t]) > 0 && c[48 + t] <= 16);
 	tiles_configured = 1;
 	memset(tiles, 0, sizeof tiles);
 }
@@ -45,7 +46,7 @@ static inline void
 tile_load(int t, const void *from, size_t stride)
 {
 	assert(tiles_configured);
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < tile_rows[t]; i++)
 		memcpy(tiles[t][i], (const char *)from + (size_t)i * stride, 64);
 }
 
@@ -53,7 +54,7 @@ static inline void
 tile_store(int t, void *to, size_t stride)
 {
 	assert(tiles_configured);
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < tile_rows[t]; i++)
 		memcpy((char *)to + (size_t)i * stride, tiles[t][i], 64);
 }
 
@@ -61,7 +62,8 @@ tile_store(int t, void *to, size_t stride)
 static inline void
 tile_multiply(int c, int a, int b)
 {
-	for (int m = 0; m < 16; m++)
+	assert(tile_rows[c] == tile_rows[a] && tile_rows[b] == 16);
+	for (int m = 0; m < tile_rows[c]; m++)
 		for (int n = 0; n < 16; n++) {
 			float sum[2] = {0, 0}, old;
 			for (int k = 0; k < 32; k++) {
