@@ -10,7 +10,8 @@
 const char *
 isa_name(enum isa isa)
 {
-	static const char *const names[] = {[ISA_FP32] = "fp32", [ISA_AVX512_BF16] = "avx512bf16", [ISA_AMX] = "amx"};
+	static const char *const names[] = {[ISA_BLAS] = "blas", [ISA_AVX2] = "avx2", [ISA_AVX512] = "avx512",
+		[ISA_AVX512_BF16] = "avx512bf16", [ISA_AMX] = "amx"};
 	return names[isa];
 }
 
@@ -35,20 +36,44 @@ tiles_granted(void)
 	return has_tiles() && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
+/* Whether it has what a level takes besides the levels below. */
 static bool
-has_avx512bf16(void)
+has(enum isa isa)
 {
-	return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512f") &&
-		__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+	switch (isa) {
+	case ISA_BLAS:
+		return true;
+	case ISA_AVX2:
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+	case ISA_AVX512:
+		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+			__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+	case ISA_AVX512_BF16:
+		return __builtin_cpu_supports("avx512bf16");
+	case ISA_AMX:
+		return tiles_granted();
+	}
+	return false;
+}
+
+/* The most that is allowed. */
+static enum isa
+limit(void)
+{
+	const char *most = getenv("HONE_ISA");
+	for (enum isa i = ISA_BLAS; most && i < ISA_AMX; i++)
+		if (strcmp(most, isa_name(i)) == 0)
+			return i;
+	return ISA_AMX;
 }
 
 static enum isa
 find(void)
 {
-	const char *most = getenv("HONE_ISA");
-	if ((most && strcmp(most, isa_name(ISA_FP32)) == 0) || !has_avx512bf16())
-		return ISA_FP32;
-	return (most && strcmp(most, isa_name(ISA_AVX512_BF16)) == 0) || !tiles_granted() ? ISA_AVX512_BF16 : ISA_AMX;
+	enum isa best = ISA_BLAS, most = limit();
+	while (best < most && has(best + 1))
+		best++;
+	return best;
 }
 
 #else
@@ -56,7 +81,7 @@ find(void)
 static enum isa
 find(void)
 {
-	return ISA_FP32;
+	return ISA_BLAS;
 }
 
 #endif

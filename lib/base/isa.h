@@ -1,11 +1,13 @@
-/* The instructions for products in bf16 that hone has kernels for, lowest first. lib/math chooses its kernel by it, and
- * --version tells it. */
+/* The instructions that hone has kernels for products for, lowest first. lib/math chooses its kernels by it, and --version
+ * tells it. */
 #ifndef HONE_BASE_ISA_H
 #define HONE_BASE_ISA_H
 
 enum isa {
-	ISA_FP32,        /* none: products of what was rounded to bf16, in fp32 */
-	ISA_AVX512_BF16,
+	ISA_BLAS,        /* none of these: whatever BLAS uses */
+	ISA_AVX2,        /* with FMA */
+	ISA_AVX512,      /* F, BW, DQ and VL */
+	ISA_AVX512_BF16, /* this and the next multiply in bf16 */
 	ISA_AMX,
 };
 
@@ -13,7 +15,7 @@ enum isa {
  * been granted them. */
 enum isa isa_best(void);
 
-/* "fp32", "avx512bf16", "amx": as in $HONE_ISA. */
+/* "blas", "avx2", "avx512", "avx512bf16", "amx": as in $HONE_ISA. */
 const char *isa_name(enum isa isa);
 
 #endif

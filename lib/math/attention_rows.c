@@ -6,24 +6,28 @@
 #include "math/packed.h"
 #include "math/simd.h"
 
+/* ---- where products are in fp32 ---- */
+
 static void
-clear_outside(uint16_t *row, int from, int to, int n)
+clear_outside(float *row, int from, int to, int n)
 {
 	memset(row, 0, (size_t)from * sizeof *row);
 	memset(row + to, 0, (size_t)(round_up(n, PACKED_K) - to) * sizeof *row);
 }
 
 /* To bf16, of what is no NaN, or one that arithmetic made: less work than bf16_from_f32. */
-HONE_INLINE uint16_t
+HONE_INLINE float
 rounded(float f)
 {
 	uint32_t bits;
 	memcpy(&bits, &f, sizeof bits);
-	return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+	bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
+	memcpy(&f, &bits, sizeof f);
+	return f;
 }
 
 HONE_SIMD static float
-softmax_row(uint16_t *P, float *S, float scale, int from, int to, float *max, float *sum)
+softmax_row(float *P, float *S, float scale, int from, int to, float *max, float *sum)
 {
 	float most = scale * row_max(S + from, to - from), m = most > *max ? most : *max, acc[LANES] = {0};
 	int j = from;
@@ -41,10 +45,10 @@ softmax_row(uint16_t *P, float *S, float scale, int from, int to, float *max, fl
 }
 
 float
-attn_softmax_row(uint16_t *P, float *S, float scale, int from, int to, int n, float *max, float *sum)
+attn_softmax_row(void *P, float *S, float scale, int from, int to, int n, float *max, float *sum)
 {
 #ifdef __x86_64__
-	if (bf16_kernel())
+	if (bf16_instructions())
 		return attn_softmax_row_avx512(P, S, scale, from, to, n, max, sum);
 #endif
 	clear_outside(P, from, to, n);
@@ -52,7 +56,7 @@ attn_softmax_row(uint16_t *P, float *S, float scale, int from, int to, int n, fl
 }
 
 HONE_SIMD static void
-gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, const float *lse,
+gradient_row(float *P, float *dS, const float *S, const float *dP, float scale, const float *lse,
 	const float *delta, int from, int to)
 {
 	for (int i = from; i < to; i++) {
@@ -63,11 +67,11 @@ gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float s
 }
 
 void
-attn_gradient_row(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, const float *lse,
+attn_gradient_row(void *P, void *dS, const float *S, const float *dP, float scale, const float *lse,
 	const float *delta, int from, int to, int n)
 {
 #ifdef __x86_64__
-	if (bf16_kernel()) {
+	if (bf16_instructions()) {
 		attn_gradient_row_avx512(P, dS, S, dP, scale, lse, delta, from, to, n);
 		return;
 	}
@@ -94,7 +98,7 @@ float
 attn_dot(const uint16_t *a, const uint16_t *b, int n)
 {
 #ifdef __x86_64__
-	if (bf16_kernel())
+	if (bf16_instructions())
 		return attn_dot_avx512(a, b, n);
 #endif
 	return dot(a, b, n);

@@ -13,7 +13,8 @@ const struct tile_kernel *
 bf16_kernel(void)
 {
 #ifdef __x86_64__
-	static const struct tile_kernel *const kernels[] = {[ISA_AVX512_BF16] = &bf16_avx512, [ISA_AMX] = &bf16_amx};
+	static const struct tile_kernel *const kernels[] = {[ISA_AVX2] = &bf16_wide_avx2,
+		[ISA_AVX512] = &bf16_wide_avx512, [ISA_AVX512_BF16] = &bf16_avx512, [ISA_AMX] = &bf16_amx};
 	if (!chosen)
 		bf16_set_kernel(kernels[isa_best()]);
 #endif
@@ -30,14 +31,19 @@ bf16_set_kernel(const struct tile_kernel *k)
 const char *
 bf16_isa(void)
 {
-	return bf16_kernel() ? bf16_kernel()->name : isa_name(ISA_FP32);
+	return bf16_kernel() ? bf16_kernel()->name : isa_name(ISA_BLAS);
+}
+
+bool
+bf16_instructions(void)
+{
+	return bf16_kernel() && bf16_kernel()->type == NUM_BF16;
 }
 
 size_t
 bf16_kept_size(int N, int K)
 {
-	const struct tile_kernel *k = bf16_kernel();
-	return k && k->type == NUM_BF16 ? tiled_kept_size(k, N, K) : 0;
+	return bf16_instructions() ? tiled_kept_size(bf16_kernel(), N, K) : 0;  /* in fp32 it would take twice as much */
 }
 
 void
@@ -50,7 +56,7 @@ void
 bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {
 	if (!bf16_kernel() || K == 0)
-		bf16_product_fp32(c, a, b, M, N, K, alpha, beta);
+		bf16_product_blas(c, a, b, M, N, K, alpha, beta);
 	else if (!bf16_outer(bf16_kernel()->outer, c, &a, &b, M, N, K, alpha, beta))
 		tiled_product(bf16_kernel(), c, a, b, M, N, K, alpha, beta);
 }

@@ -1,7 +1,7 @@
 /* Products in bf16 with fp32 accumulation, on the best instructions that the processor has: AMX tiles, AVX-512's
- * vdpbf16ps, or else fp32 products of what was rounded to bf16.
+ * vdpbf16ps, or else products in fp32 of what is bf16 or was rounded to it, on AVX-512, AVX2 or by BLAS.
  *
- * With instructions (math/tiled.h) every element of C is one chain of sums over k, the same wherever its tile lies: the
+ * But for BLAS (math/tiled.h) every element of C is one chain of sums over k, the same wherever its tile lies: the
  * result does not depend on the number of threads to the bit. */
 #ifndef HONE_MATH_BF16_H
 #define HONE_MATH_BF16_H
@@ -17,8 +17,7 @@ void bf16_product(struct rows c, struct operand a, struct operand b, int M, int 
 size_t bf16_kept_size(int N, int K);
 void bf16_keep(struct operand b, int N, int K);
 
-/* The instructions in use: "amx", "avx512bf16" or "fp32". The environment variable HONE_ISA, by the same names, keeps
- * to a lower level than the processor has. */
+/* The instructions in use, by the names of base/isa.h. */
 const char *bf16_isa(void);
 
 #endif

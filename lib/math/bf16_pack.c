@@ -202,7 +202,7 @@ rows_of_columns(uint16_t *to, size_t lda, const uint16_t *from, size_t ld, int n
 	}
 }
 
-AVX512 void
+AVX512 bool
 bf16_pack_a(void *packed, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
 	float *scratch)
 {
@@ -227,6 +227,7 @@ bf16_pack_a(void *packed, size_t lda, const struct operand *a, int n0, int nn, i
 	}
 	for (int i = nn; i < n_pad; i++)
 		memset(to + (size_t)i * lda, 0, (size_t)k_pad * sizeof *to);
+	return false;
 }
 
 #endif

@@ -12,8 +12,9 @@ size_t bf16_pack_scratch(int nn);
 void bf16_pack_b(void *packed, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
 	float *scratch);
 
-/* The same of A, which has no parts, as rows of k: [nn][lda]; zeros up to k_pad and up to n_pad rows. */
-void bf16_pack_a(void *packed, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn,
+/* The same of A, which has no parts, as rows of k: [nn][lda]; zeros up to k_pad and up to n_pad rows. False, as there are no
+ * tiles. */
+bool bf16_pack_a(void *packed, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn,
 	int k_pad, float *scratch);
 
 /* The same, slowly. */

@@ -53,12 +53,13 @@ bf16_pack_b(void *packed, size_t panel, const struct operand *b, int n0, int nn,
 	bf16_pack_b_plain(packed, panel, b, n0, nn, k0, kn, k_pad);
 }
 
-void
+bool
 bf16_pack_a(void *packed, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
 	float *scratch)
 {
 	(void)scratch;
 	bf16_pack_a_plain(packed, lda, a, n0, nn, n_pad, k0, kn, k_pad);
+	return false;
 }
 
 #endif

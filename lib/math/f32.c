@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/isa.h"
 #include "math/f32_kernel.h"
 #include "math/gemm.h"
 #include "math/tiled.h"
@@ -15,8 +16,7 @@ f32_kernel(void)
 {
 #ifdef __x86_64__
 	if (!chosen)
-		f32_set_kernel(__builtin_cpu_supports("avx512f") ? &f32_avx512 :
-			__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &f32_avx2 : NULL);
+		f32_set_kernel(isa_best() >= ISA_AVX512 ? &f32_avx512 : isa_best() == ISA_AVX2 ? &f32_avx2 : NULL);
 #endif
 	return kernel;
 }
@@ -37,7 +37,7 @@ f32_takes_parts(void)
 const char *
 f32_isa(void)
 {
-	return f32_kernel() ? f32_kernel()->name : "blas";
+	return f32_kernel() ? f32_kernel()->name : isa_name(ISA_BLAS);
 }
 
 /* ---- by BLAS ---- */

@@ -1,10 +1,11 @@
 /* A tile of 6 x 16 sums in 12 of 16 registers, one panel of B after the other. */
-#include "math/f32_kernel.h"
+#include "math/bf16_kernel.h"
 
 #ifdef __x86_64__
 
 #include <immintrin.h>
 
+#include "math/f32_kernel.h"
 #include "math/f32_pack.h"
 
 #define AVX2 __attribute__((target("avx2,fma")))
@@ -24,16 +25,19 @@ store(const struct tile_out *o, float *c, __m256 sum, int n)
 	_mm256_maskstore_ps(c, m, sum);
 }
 
-/* One panel, from column `column` of C on; rows, and whether A is packed, are constants where this is expanded. */
+/* One panel, from column `column` of C on; rows, and whether A lies in tiles, are constants where this is expanded. */
 AVX2_INLINE void
-panel(const struct tile_job *t, const float *b, int column, const int rows, const bool packed)
+panel(const struct tile_job *t, struct f32_sums sums, const float *b, int column, const int rows, const bool tiles)
 {
 	__m256 c[ROWS][2];
 	const float *a = t->a;
-	const size_t row = packed ? 1 : t->lda, step = packed ? ROWS : 1;
+	const size_t row = tiles ? 1 : t->lda, step = tiles ? ROWS : 1;
 #pragma GCC unroll 6
-	for (int i = 0; i < rows; i++)
-		c[i][0] = c[i][1] = _mm256_setzero_ps();
+	for (int i = 0; i < rows; i++) {
+		const float *from = t->partial + (size_t)i * t->ld_partial + column;
+		c[i][0] = t->first ? _mm256_setzero_ps() : _mm256_loadu_ps(from);
+		c[i][1] = t->first ? _mm256_setzero_ps() : _mm256_loadu_ps(from + HALF);
+	}
 	for (int k = 0; k < t->k; k++, a += step, b += PANEL) {
 		__m256 v0 = _mm256_loadu_ps(b), v1 = _mm256_loadu_ps(b + HALF);
 #pragma GCC unroll 6
@@ -45,18 +49,23 @@ panel(const struct tile_job *t, const float *b, int column, const int rows, cons
 	}
 #pragma GCC unroll 6
 	for (int i = 0; i < rows; i++) {
-		float *to = (float *)t->out.c.data + (ptrdiff_t)i * t->out.c.ld + column;
-		store(&t->out, to, c[i][0], t->out.columns - column);
-		store(&t->out, to + HALF, c[i][1], t->out.columns - column - HALF);
+		float *to = column + (sums.to ? sums.to + (size_t)i * sums.ld : (float *)t->out.c.data + (ptrdiff_t)i * t->out.c.ld);
+		if (sums.to) {
+			_mm256_storeu_ps(to, c[i][0]);
+			_mm256_storeu_ps(to + HALF, c[i][1]);
+		} else {
+			store(&t->out, to, c[i][0], t->out.columns - column);
+			store(&t->out, to + HALF, c[i][1], t->out.columns - column - HALF);
+		}
 	}
 }
 
 AVX2_INLINE void
-tile_of_rows(const struct tile_job *t, const int rows)
+tile_of_rows(const struct tile_job *t, struct f32_sums sums, const int rows)
 {
 	for (int column = 0; column < t->out.columns; column += PANEL) {
 		const float *b = (const float *)t->b + (column ? t->panel : 0);
-		t->packed_a ? panel(t, b, column, rows, true) : panel(t, b, column, rows, false);
+		t->a_tiles ? panel(t, sums, b, column, rows, true) : panel(t, sums, b, column, rows, false);
 	}
 }
 
@@ -64,27 +73,35 @@ tile_of_rows(const struct tile_job *t, const int rows)
 AVX2 static void
 run(struct tile_state *s, const struct tile_job *whole)
 {
-	(void)s;
 	struct tile_job t = *whole;
+	struct f32_sums sums = f32_sums_of(s, whole);
 	while (t.out.rows > 0) {
 		int rows = t.out.rows;
 		if (rows >= 6)
-			tile_of_rows(&t, rows = 6);
+			tile_of_rows(&t, sums, rows = 6);
 		else if (rows >= 4)
-			tile_of_rows(&t, rows = 4);
+			tile_of_rows(&t, sums, rows = 4);
 		else if (rows >= 2)
-			tile_of_rows(&t, rows = 2);
+			tile_of_rows(&t, sums, rows = 2);
 		else
-			tile_of_rows(&t, 1);
-		tile_next_rows(&t, rows, (t.packed_a ? 1 : t.lda) * sizeof(float));
+			tile_of_rows(&t, sums, 1);
+		f32_next_rows(&t, &sums, rows);
 	}
+	f32_round_sums(s, whole);
 }
 
-static void
+static bool
 pack_a(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad, float *scratch)
 {
-	(void)n_pad, (void)k_pad, (void)scratch;
-	f32_pack_a(to, lda, a, n0, nn, k0, kn, ROWS);
+	(void)n_pad, (void)k_pad;
+	return f32_pack_a(to, lda, a, n0, nn, k0, kn, ROWS, false, scratch);
+}
+
+static bool
+pack_rounded_a(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad, float *scratch)
+{
+	(void)n_pad, (void)k_pad;
+	return f32_pack_a(to, lda, a, n0, nn, k0, kn, ROWS, true, scratch);
 }
 
 const struct tile_kernel f32_avx2 = {
@@ -97,6 +114,18 @@ const struct tile_kernel f32_avx2 = {
 	.tile = run,
 	.pack_a = pack_a,
 	.pack_b = f32_pack_b,
+};
+
+const struct tile_kernel bf16_wide_avx2 = {
+	.name = "avx2",
+	.type = NUM_F32,
+	.rows = ROWS,
+	.k_unit = 1,
+	.depth = DEPTH,
+	.rounds = true,
+	.tile = run,
+	.pack_a = pack_rounded_a,
+	.pack_b = f32_pack_rounded_b,
 };
 
 #endif

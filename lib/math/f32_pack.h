@@ -2,7 +2,6 @@
 #ifndef HONE_MATH_F32_PACK_H
 #define HONE_MATH_F32_PACK_H
 
-#include <assert.h>
 #include <xmmintrin.h>
 
 #include "math/operand.h"
@@ -10,6 +9,15 @@
 
 /* Of a kernel (math/tile_kernel.h), for B of any form; `panel` elements from one panel [k][PANEL] to the next. */
 void f32_pack_b(void *packed, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);
+
+/* The same, rounded to bf16. */
+void f32_pack_rounded_b(void *packed, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad,
+	float *scratch);
+
+/* Stored rows r .. r+n-1 and columns c .. c+nc-1 as fp32, rounded to bf16 if that is wanted: put to `to`, ld apart; or where
+ * they lie, or in scratch. */
+void f32_load(float *to, size_t ld, const struct operand *o, int r, int n, int c, int nc, bool rounded);
+const float *f32_fetch(const struct operand *o, int r, int n, int c, int nc, bool rounded, float *scratch, size_t *ld);
 
 /* to[k * step + i] = from[i * ld + k] for 4 x 4. */
 HONE_INLINE void
@@ -46,34 +54,34 @@ f32_clear(float *to, int step, int n, int kn)
 		memset(to + (size_t)k * (size_t)step + n, 0, (size_t)(step - n) * sizeof *to);
 }
 
-/* n whole tiles of rows: where k goes from one stored row to the next, some of these at a time, as they may be pages apart. */
+/* kn stored rows, of each the first n columns: a tile of `rows` rows of A, with zeros for those that are not there. */
 HONE_INLINE void
-f32_pack_tiles(float *to, size_t tile, const float *from, size_t ld, bool k_rows, int tiles, int kn, const int rows)
+f32_tile_of_columns(float *to, const float *from, size_t ld, int n, int kn, const int rows)
 {
-	enum { BLOCK = 16 };
-	for (int i = 0; i < tiles && !k_rows; i++)
-		f32_turn(to + (size_t)i * tile, (size_t)rows, from + (size_t)(i * rows) * ld, ld, rows, kn);
-	for (int k0 = 0; k0 < kn && k_rows; k0 += BLOCK)
-		for (int i = 0; i < tiles; i++)
-			for (int k = k0; k < kn && k < k0 + BLOCK; k++)
-				memcpy(to + (size_t)i * tile + k * rows, from + (size_t)k * ld + i * rows, (size_t)rows * sizeof *to);
+	for (int k = 0; k < kn && n >= rows; k++)
+		memcpy(to + k * rows, from + (size_t)k * ld, (size_t)rows * sizeof *to);
+	for (int k = 0; k < kn && n < rows; k++)
+		for (int i = 0; i < rows; i++)
+			to[k * rows + i] = i < n ? from[(size_t)k * ld + (size_t)i] : 0;
 }
 
-/* What a kernel of so many rows, a constant, packs A with, which is rows of fp32: tiles [k][rows], rows * lda elements
- * apart. */
-HONE_INLINE void
-f32_pack_a(float *to, size_t lda, const struct operand *a, int n0, int nn, int k0, int kn, const int rows)
+/* What a kernel of so many rows, a constant, packs A with: rows as they are where k goes along them, and otherwise tiles
+ * [k][rows], rows * lda elements apart, which is what is returned. Some stored rows at a time, as they may be pages apart. */
+HONE_INLINE bool
+f32_pack_a(float *to, size_t lda, const struct operand *a, int n0, int nn, int k0, int kn, const int rows, bool rounded,
+	float *scratch)
 {
-	const size_t tile = (size_t)rows * lda, ld = (size_t)a->rows.ld, row = a->k_rows ? 1 : ld, step = a->k_rows ? ld : 1;
-	const float *from = (const float *)a->rows.data + (size_t)n0 * row + (size_t)k0 * step;
-	int tiles = nn / rows, rest = nn % rows;
-	assert(!a->w && a->rows.type == NUM_F32);
-	f32_pack_tiles(to, tile, from, ld, a->k_rows, tiles, kn, rows);
-	to += (size_t)tiles * tile;
-	from += (size_t)(tiles * rows) * row;
-	for (int k = 0; k < kn && rest; k++)
-		for (int i = 0; i < rows; i++)
-			to[k * rows + i] = i < rest ? from[(size_t)i * row + (size_t)k * step] : 0;
+	enum { BLOCK = 16 };
+	if (!a->k_rows)
+		f32_load(to, lda, a, n0, nn, k0, kn, rounded);
+	for (int k = 0; k < kn && a->k_rows; k += BLOCK, to += BLOCK * rows) {
+		int some = kn - k < BLOCK ? kn - k : BLOCK;
+		size_t ld;
+		const float *from = f32_fetch(a, k0 + k, some, n0, nn, rounded, scratch, &ld);
+		for (int i = 0; i < nn; i += rows)
+			f32_tile_of_columns(to + (size_t)i * lda, from + i, ld, nn - i, some, rows);
+	}
+	return a->k_rows;
 }
 
 #endif

@@ -20,6 +20,7 @@ few_turn(float *to, const float *x, int n)
 
 #include <immintrin.h>
 
+#include "base/isa.h"
 #include "math/dynamic8.h"
 
 #define FEATURES "avx512f,avx512bw,avx512dq,avx512vl"
@@ -199,19 +200,12 @@ dots_nf4(float *sum, const struct matrix *w, int r, const float *x, int ld, int 
 	}
 }
 
-static bool
-has_features(void)
-{
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-
 few_dots *
 few_avx512(const struct matrix *w)
 {
 	static few_dots *const kernels[] = {[MATRIX_F32] = dots_f32, [MATRIX_BF16] = dots_bf16,
 		[MATRIX_F16] = dots_f16, [MATRIX_INT8] = dots_int8, [MATRIX_NF4] = dots_nf4};
-	if (few_plain || !has_features() || (w->form == MATRIX_NF4 && matrix_columns(w) % NF4_BLOCK))
+	if (few_plain || isa_best() < ISA_AVX512 || (w->form == MATRIX_NF4 && matrix_columns(w) % NF4_BLOCK))
 		return NULL;
 	return kernels[w->form];
 }

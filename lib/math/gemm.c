@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cpus.h"
+#include "base/isa.h"
 #include "base/mem.h"
 #include "math/bf16_kernel.h"
 #include "math/blas_start.h"
@@ -167,13 +168,10 @@ better_kernels(void)
 #ifdef __x86_64__
 	if (strcmp(openblas_get_corename(), "Prescott") != 0)
 		return NULL;
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-		__builtin_cpu_supports("avx512vl"))
-		return "SkylakeX";
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-		return "Haswell";
-#endif
+	return isa_best() >= ISA_AVX512 ? "SkylakeX" : isa_best() == ISA_AVX2 ? "Haswell" : NULL;
+#else
 	return NULL;
+#endif
 }
 
 /* Sets a variable of the environment that has no value yet; whether it did. */
@@ -202,7 +200,7 @@ enum num
 math_compute(const char *dtype)
 {
 	if (strcmp(dtype, "auto") == 0)
-		return bf16_kernel() ? NUM_BF16 : NUM_F32;
+		return bf16_instructions() ? NUM_BF16 : NUM_F32;
 	return strcmp(dtype, "bfloat16") == 0 ? NUM_BF16 : NUM_F32;
 }
 

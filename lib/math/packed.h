@@ -1,5 +1,6 @@
 /* Products of bf16 operands by one thread, where one operand is used many times: packed once, multiplied with often.
- * It is what attention consists of. Sums are fp32. */
+ * It is what attention consists of. Sums are fp32. Where the processor has no instructions for it, what is bf16 or rounded
+ * to it is packed as fp32. */
 #ifndef HONE_MATH_PACKED_H
 #define HONE_MATH_PACKED_H
 
@@ -7,7 +8,7 @@
 
 #include "math/rows.h"
 
-/* The left side of a product: X[n,k] as bf16 rows, with zeros behind them up to a multiple of PACKED_K. */
+/* The left side of a product: X[n,k] as rows, with zeros behind them up to a multiple of PACKED_K. */
 struct packed_left {
 	struct rows rows;
 	int n, k;
@@ -26,14 +27,16 @@ enum { PACKED_N = 16, PACKED_K = 32 };
 size_t packed_left_size(int n, int k);
 size_t packed_right_size(int n, int k);
 
-/* Packs X[n,k], stored in rows of k elements or, with k_rows, in k rows of n, into memory that is aligned to 64. */
+/* Packs X[n,k], stored in rows of k elements or, with k_rows, in k rows of n, into memory that is aligned to 64. X of a left
+ * side is bf16. */
 struct packed_left packed_left(void *memory, struct rows x, bool k_rows, int n, int k);
 struct packed_right packed_right(void *memory, struct rows x, bool k_rows, int n, int k);
 
 /* to[n,k], of bf16, out of x[k,n], of either. */
 void packed_turn(struct rows to, struct rows x, int n, int k);
 
-/* A left side whose rows are still to be written, up to k; what is behind them is zero. */
+/* A left side whose rows are still to be written, up to k, in the type that they have and rounded to bf16; what is behind
+ * them is zero. */
 struct packed_left packed_left_rows(void *memory, int n, int k);
 
 /* Rows n0 .. n0+n-1 and elements k0 .. k0+k-1 of a left side; k0, and k unless it ends there, multiples of PACKED_K. */

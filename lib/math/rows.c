@@ -2,22 +2,24 @@
 
 #include "math/simd.h"
 
-/* From any address: rows may be a weight, as a checkpoint has it. */
+/* T rows, of which one is short and has no call to itself. From any address: rows may be a weight, as a checkpoint has it. */
 HONE_SIMD static void
-widen(float *to, const unsigned char *from, int n)
+widen(float *to, int ld_to, const unsigned char *from, int ld_from, int T, int n)
 {
-	for (int i = 0; i < n; i++) {
-		uint16_t h;
-		memcpy(&h, from + 2 * (size_t)i, sizeof h);
-		to[i] = bf16_to_f32(h);
-	}
+	for (; T > 0; T--, to += ld_to, from += 2 * (ptrdiff_t)ld_from)
+		for (int i = 0; i < n; i++) {
+			uint16_t h;
+			memcpy(&h, from + 2 * (size_t)i, sizeof h);
+			to[i] = bf16_to_f32(h);
+		}
 }
 
 HONE_SIMD static void
-narrow(uint16_t *to, const float *from, int n)
+narrow(uint16_t *to, int ld_to, const float *from, int ld_from, int T, int n)
 {
-	for (int i = 0; i < n; i++)
-		to[i] = bf16_from_f32(from[i]);
+	for (; T > 0; T--, to += ld_to, from += ld_from)
+		for (int i = 0; i < n; i++)
+			to[i] = bf16_from_f32(from[i]);
 }
 
 const float *
@@ -26,7 +28,7 @@ row_load(struct rows r, int t, int c, int n, float *buf)
 	struct rows at = rows_at(r, t, c);
 	if (r.type == NUM_F32)
 		return at.data;
-	widen(buf, at.data, n);
+	widen(buf, n, at.data, r.ld, 1, n);
 	return buf;
 }
 
@@ -34,32 +36,32 @@ void
 row_store(struct rows r, int t, int c, int n, const float *buf)
 {
 	if (r.type == NUM_BF16)
-		narrow(rows_at(r, t, c).data, buf, n);
+		narrow(rows_at(r, t, c).data, r.ld, buf, n, 1, n);
 }
 
 static void
-copy_row(struct rows to, struct rows from, int t, int n)
+copy_rows(struct rows to, struct rows from, int t, int T, int n)
 {
 	struct rows a = rows_at(to, t, 0), b = rows_at(from, t, 0);
-	if (to.type == from.type)
-		memcpy(a.data, b.data, (size_t)n * num_size(to.type));
-	else if (to.type == NUM_F32)
-		widen(a.data, b.data, n);
+	if (to.type != from.type && to.type == NUM_F32)
+		widen(a.data, a.ld, b.data, b.ld, T, n);
+	else if (to.type != from.type)
+		narrow(a.data, a.ld, b.data, b.ld, T, n);
 	else
-		narrow(a.data, b.data, n);
+		for (int i = 0; i < T; i++)
+			memcpy(rows_at(a, i, 0).data, rows_at(b, i, 0).data, (size_t)n * num_size(to.type));
 }
 
 void
 rows_copy(struct rows to, struct rows from, int T, int n)
 {
 	if ((size_t)T * (size_t)n <= PARALLEL_MIN) {
-		for (int t = 0; t < T; t++)
-			copy_row(to, from, t, n);
+		copy_rows(to, from, 0, T, n);
 		return;
 	}
 #pragma omp parallel for schedule(static)
 	for (int t = 0; t < T; t++)
-		copy_row(to, from, t, n);
+		copy_rows(to, from, t, 1, n);
 }
 
 void

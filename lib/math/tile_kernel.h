@@ -23,7 +23,7 @@ struct tile_out {
 /* A tile of C over a stretch of k, of operands as the kernel packs them. */
 struct tile_job {
 	const void *a, *b;
-	bool packed_a;             /* as pack_a leaves it, or as it lies: rows of k elements */
+	bool a_tiles;              /* as pack_a says that it left A; otherwise rows of k elements */
 	size_t lda, panel;         /* elements from one row of A to the next, and from one panel of B to the next */
 	int k;                     /* a multiple of the kernel's k_unit */
 	/* The sums start from zero or from `partial`, and go there or, at the end of k, to `out`. */
@@ -41,6 +41,9 @@ struct tile_state {
 	int stored;           /* and how many of their rows are stored */
 };
 
+/* C of sums[rows][ld], however many rows and columns; rounded to nearest even where it is bf16. */
+void sums_store(const struct tile_out *o, const float *sums, size_t ld);
+
 struct tile_kernel {
 	const char *name;
 	enum num type;         /* of both operands, packed */
@@ -49,13 +52,15 @@ struct tile_kernel {
 	int depth;             /* most of k at a time, so that panels do not get narrow */
 	bool whole_tiles;      /* reads all `rows` of a, also those beyond M */
 	bool adds;             /* C, of fp32, takes up the sums of each depth: every job is first and last */
+	bool rounds;           /* operands are rounded to bf16 when they are packed, and so A always is */
 	void (*begin)(struct tile_state *s);  /* before a thread's first tile; NULL: there is nothing to do */
 	void (*tile)(struct tile_state *s, const struct tile_job *t);
 	void (*end)(struct tile_state *s);    /* after its last, when all is stored; NULL likewise */
 
 	/* Bring rows n0 .. n0+nn-1 of A, and columns of B, for k0 .. k0+kn-1 into the order in which `tile` reads them, with
-	 * zeros up to k_pad (even where k_unit is), n_pad rows and whole panels. Neither has parts. */
-	void (*pack_a)(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
+	 * zeros up to k_pad (even where k_unit is), n_pad rows and whole panels. Neither has parts. A is then rows of k
+	 * elements, lda apart, or, if pack_a says so, in tiles of an order of the kernel's own, rows * lda apart. */
+	bool (*pack_a)(void *to, size_t lda, const struct operand *a, int n0, int nn, int n_pad, int k0, int kn, int k_pad,
 		float *scratch);
 	void (*pack_b)(void *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);
 

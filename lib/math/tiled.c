@@ -120,7 +120,7 @@ static bool
 can_be_direct(const struct product *p)
 {
 	const struct operand *a = &p->a;
-	return !a->w && a->rows.type == p->kernel->type && !a->k_rows && p->K % p->kernel->k_unit == 0 &&
+	return !a->w && a->rows.type == p->kernel->type && !p->kernel->rounds && !a->k_rows && p->K % p->kernel->k_unit == 0 &&
 		!rows_collide(p->kernel->rows, (size_t)a->rows.ld * p->size);
 }
 
@@ -178,26 +178,16 @@ panel_at(const struct slab *b, int n)
 	return b->b + (size_t)(n / PANEL) * b->step * b->p->size;
 }
 
-/* Asks for a share of the next tile's rows of A while this one is computed. */
-static void
-prefetch(const struct slab *b, const char *a, size_t row_bytes, int rows, int share, int shares)
-{
-	for (int i = rows * share / shares; i < rows * (share + 1) / shares; i++)
-		for (size_t at = 0; at < (size_t)b->kn * b->p->size; at += 64)
-			__builtin_prefetch(a + (size_t)i * row_bytes + at, 0, 2);
-}
-
 /* A piece: rows m .. m+rows-1 by columns n .. n+columns-1 of a slab. */
 struct piece {
 	int m, rows, n, columns;
-	int more;  /* rows of A that will probably be next */
 };
 
 /* A chunk of A for one depth, as it lies or packed. */
 struct left {
 	const char *at;
 	size_t lda;
-	bool packed;
+	bool tiles;
 };
 
 /* Where the sums of a depth go on from and go to; C is touched once, after the last, unless it takes up each. */
@@ -213,15 +203,14 @@ begin_sums(struct tile_job *t, const struct slab *b, int m)
 	t->out.beta = adds && b->k0 ? 1 : p->beta;
 }
 
-/* A tile's rows, i .. i+rows-1 of a piece, against all of its columns. `next`: rows of A that will be read after these,
- * or none. */
+/* A tile's rows, i .. i+rows-1 of a piece, against all of its columns. */
 static void
-tile_row(const struct slab *b, struct tile_state *s, const struct piece *piece, const struct left *a, int i, int next)
+tile_row(const struct slab *b, struct tile_state *s, const struct piece *piece, const struct left *a, int i)
 {
 	const struct product *p = b->p;
 	const int rows = least(p->kernel->rows, piece->rows - i);
 	const size_t row_bytes = a->lda * p->size;
-	struct tile_job t = {.a = a->at + (size_t)i * row_bytes, .packed_a = a->packed, .lda = a->lda, .panel = b->step,
+	struct tile_job t = {.a = a->at + (size_t)i * row_bytes, .a_tiles = a->tiles, .lda = a->lda, .panel = b->step,
 		.k = b->k_pad, .out = {.rows = rows, .alpha = p->alpha}};
 	begin_sums(&t, b, piece->m + i);
 	float *sums = t.partial;
@@ -231,8 +220,6 @@ tile_row(const struct slab *b, struct tile_state *s, const struct piece *piece, 
 		t.out.columns = least(TILE_COLUMNS, piece->columns - n);
 		t.out.c = rows_at(p->c, piece->m + i, b->n0 + piece->n + n);
 		p->kernel->tile(s, &t);
-		if (next)
-			prefetch(b, a->at + (size_t)(i + rows) * row_bytes, row_bytes, next, n, piece->columns);
 	}
 }
 
@@ -245,18 +232,23 @@ left_of(const struct slab *b, struct own *own, const struct piece *piece)
 		return (struct left){rows_at(p->a.rows, piece->m, b->k0).data, (size_t)p->a.rows.ld, false};
 	size_t lda = (size_t)b->k_pad + GAP / p->size;
 	int unit = k->whole_tiles ? 16 : k->rows;
-	k->pack_a(own->a, lda, &p->a, piece->m, piece->rows, parts(piece->rows, unit) * unit, b->k0, b->kn, b->k_pad, own->pack);
-	return (struct left){(const char *)own->a, lda, true};
+	bool tiles = k->pack_a(own->a, lda, &p->a, piece->m, piece->rows, parts(piece->rows, unit) * unit, b->k0, b->kn, b->k_pad,
+		own->pack);
+	return (struct left){(const char *)own->a, lda, tiles};
 }
 
+/* Rows of A that are only made wider or rounded are packed for a tile each, and are in the first-level cache when it reads
+ * them; where they are columns, to be turned, all of them together are, as they lie beside each other. */
 static void
 multiply_piece(const struct slab *b, struct own *own, const struct piece *piece)
 {
-	const struct left a = left_of(b, own, piece);
-	const int rows = b->p->kernel->rows;
-	for (int i = 0; i < piece->rows; i += rows) {
-		int after = a.packed ? 0 : piece->rows - i - rows + piece->more;
-		tile_row(b, &own->state, piece, &a, i, after < 0 ? 0 : least(rows, after));
+	const struct product *p = b->p;
+	const int rows = p->kernel->rows, some = p->direct || p->a.k_rows ? piece->rows : rows;
+	for (int m = 0; m < piece->rows; m += some) {
+		const struct piece part = {piece->m + m, least(some, piece->rows - m), piece->n, piece->columns};
+		const struct left a = left_of(b, own, &part);
+		for (int i = 0; i < part.rows; i += rows)
+			tile_row(b, &own->state, &part, &a, i);
 	}
 }
 
@@ -266,9 +258,7 @@ piece_at(const struct slab *b, int u)
 {
 	const struct cut *cut = &b->p->cut;
 	int chunks = parts(b->mm, cut->chunk), m = u % chunks * cut->chunk, n = u / chunks * cut->width;
-	struct piece piece = {b->m0 + m, least(cut->chunk, b->mm - m), n, least(cut->width, b->nn - n), 0};
-	piece.more = b->mm - m - piece.rows;
-	return piece;
+	return (struct piece){b->m0 + m, least(cut->chunk, b->mm - m), n, least(cut->width, b->nn - n)};
 }
 
 static int

@@ -53,7 +53,7 @@ listed() {
 @test "hone: --version names commit, compiler, libraries and kernels" {
   local name isa
   isa=$("$hone_bin/hone-train" --version | sed -n 's/^kernels: OpenBLAS [0-9.]* [A-Za-z0-9]*; fp32 on [a-z0-9]*, bf16 on //p')
-  [[ $isa =~ ^(amx|avx512bf16|fp32)$ ]]
+  [[ $isa =~ ^(amx|avx512bf16|avx512|avx2|blas)$ ]]
   for name in hone hone-prepare hone-tokenize hone-pack hone-train hone-eval hone-report hone-merge hone-generate; do
     run "$hone_bin/$name" --version
     [ "$status" -eq 0 ]
@@ -61,8 +61,13 @@ listed() {
     [[ ${lines[1]} =~ ^libraries:\ jansson\ [0-9.]+,\ PCRE2\ [0-9.]+,\ utf8proc\ [0-9.]+,\ xxHash\ [0-9.]+,\ zlib\ [0-9.]+,\ zstd\ [0-9.]+$ ]]
     [[ ${lines[2]} =~ ^kernels:\ (OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ fp32\ on\ (avx512|avx2|blas),\ )?bf16\ on\ $isa$ ]]
     [ "${#lines[@]}" -eq 3 ]
-    run env HONE_ISA=fp32 "$hone_bin/$name" --version
-    [[ ${lines[2]} == *"bf16 on fp32" ]]
+    run env HONE_ISA=blas "$hone_bin/$name" --version
+    [[ ${lines[2]} =~ ^kernels:\ (OpenBLAS.*\;\ fp32\ on\ blas,\ )?bf16\ on\ blas$ ]]
+  done
+  # a level below the processor's is taken, and one above it is not
+  for name in blas avx2 avx512 avx512bf16 amx; do
+    HONE_ISA=$name "$hone_bin/hone-pack" --version | sed -n 's/^kernels: bf16 on //p' | grep -qx "$name\|$isa"
+    [ "$name" != "$isa" ] || break
   done
   # OpenBLAS is named where it is used, and only there
   "$hone_bin/hone-eval" --version | grep -q '^kernels: OpenBLAS'

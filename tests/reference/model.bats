@@ -42,9 +42,17 @@ spelled() {
   [ "$status" -eq 1 ]
 }
 
+@test "model: on instruction sets below the processor's" {
+  for isa in avx2 blas; do
+    for case in llama3 mistral gemma3; do
+      HONE_ISA=$isa "$modelref" "$cases/$case"
+    done
+  done
+}
+
 # The band is what rounding to 8 bits leaves: 2^-8 a number, and the errors of some hundred numbers on the way.
 @test "model: the same in bf16, on every instruction set" {
-  for isa in best avx512bf16 fp32; do
+  for isa in best avx512bf16 avx512 avx2 blas; do
     for case in llama2 llama3 mistral qwen2 qwen3 gpt2 gpt_neox gemma3; do
       HONE_ISA=$isa "$modelref" "$cases/$case" 0.05
     done

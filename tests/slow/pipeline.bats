@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # Every program under valgrind: not a byte read before it was written, not one lost. valgrind does not know AVX-512: the
-# kernels are those of AVX2, and products in bf16 those of HONE_ISA=fp32. tests/sanitized runs the others.
+# kernels are those of AVX2. tests/sanitized runs the others.
 
 bats_require_minimum_version 1.5.0
 load ../cli/lib

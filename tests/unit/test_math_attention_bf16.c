@@ -1,18 +1,10 @@
 /* Attention over bf16 rows against that over fp32 rows of the same numbers, which test_math_attention.c holds against
- * its definition; on every kernel that this processor has, on emulated tiles, and on none. */
+ * its definition; on every kernel that this processor has, on emulated tiles, and by BLAS. */
+#include "bf16_kernels.h"
 #include "numeric.h"
 
 #include "math/attention.h"
 #include "math/gemm.h"
-
-#ifdef __x86_64__
-#include "tiles_emulated.h"
-
-#include "math/bf16_amx.c"
-#include "math/bf16_outer_amx.c"
-#else
-#include "math/bf16_kernel.h"
-#endif
 
 enum { MAX_LEN = 1500, MAX_DOCS = 8 };
 
@@ -304,40 +296,27 @@ test_threads_do_not_matter(void **state)
 	expect_threads_do_not_matter(&p);
 }
 
-/* The same with another kernel, or without the processor's instructions for bf16. */
+/* The same with each kernel, and with BLAS. Tiles must be configured where they are used: the emulation asserts it. */
 static void
-check_with(const struct tile_kernel *k, void **state)
+test_kernels(void **state)
 {
 	const struct tile_kernel *best = bf16_kernel();
-	bf16_set_kernel(k);
-	test_shapes(state);
-	test_wide_heads(state);
-	test_prefixes(state);
-	test_branches_off_branches(state);
+	for (int k = 0; k < n_kernels; k++) {
+		bf16_set_kernel(kernels[k]);
+		test_shapes(state);
+		test_backward_of_branches(state);
+		test_wide_heads(state);
+		test_prefixes(state);
+		test_branches_off_branches(state);
+	}
 	bf16_set_kernel(best);
-}
-
-static void
-test_without_kernel(void **state)
-{
-	check_with(NULL, state);
-}
-
-/* Tiles, emulated where there is AVX-512, must be configured where they are used: the emulation asserts it. */
-static void
-test_tiles(void **state)
-{
-#ifdef __x86_64__
-	check_with(bf16_kernel() ? &bf16_amx_emulated : NULL, state);
-#else
-	check_with(NULL, state);
-#endif
 }
 
 int
 main(void)
 {
 	math_set_threads(0);
+	find_kernels();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_long),
@@ -346,8 +325,7 @@ main(void)
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_branches_off_branches),
 		cmocka_unit_test(test_threads_do_not_matter),
-		cmocka_unit_test(test_without_kernel),
-		cmocka_unit_test(test_tiles),
+		cmocka_unit_test(test_kernels),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,38 +1,11 @@
 /* The bf16 products against sums in double precision of what was rounded to bf16, with each kernel: those that the
  * processor has, and tiles emulated in C. */
+#include "bf16_kernels.h"
 #include "numeric.h"
 
 #include "math/bf16_pack.h"
 #include "math/gemm.h"
 #include "math/product.h"
-
-#ifdef __x86_64__
-#include "tiles_emulated.h"
-
-#include "math/bf16_amx.c"
-#include "math/bf16_outer_amx.c"
-#else
-#include "math/bf16_kernel.h"
-#endif
-
-/* The kernels that can run here, the fallback (NULL) among them. */
-static const struct tile_kernel *kernels[4];
-static int n_kernels;
-
-static void
-find_kernels(void)
-{
-	const struct tile_kernel *best = bf16_kernel();
-	kernels[n_kernels++] = NULL;
-#ifdef __x86_64__
-	if (best) {
-		kernels[n_kernels++] = &bf16_avx512;
-		kernels[n_kernels++] = &bf16_amx_emulated;
-	}
-#endif
-	if (best && strcmp(best->name, "amx") == 0)
-		kernels[n_kernels++] = best;
-}
 
 static void
 set_kernel(int i)
@@ -158,7 +131,7 @@ test_packing(void **state)
 {
 	static const int sizes[][2] = {{1, 1}, {16, 32}, {17, 33}, {32, 64}, {31, 2}, {40, 300}, {130, 70}, {9, 544}};
 	(void)state;
-	if (!bf16_kernel() && n_kernels == 1)
+	if (isa_best() < ISA_AVX512_BF16)
 		skip();  /* the plain functions are all there is */
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
 		for (int form = 0; form < 4; form++) {

@@ -1,6 +1,7 @@
 /* The fp32 products against sums in double precision, with each kernel that the processor has, and with BLAS. */
 #include "numeric.h"
 
+#include "base/isa.h"
 #include "math/f32_kernel.h"
 #include "math/gemm.h"
 
@@ -12,11 +13,10 @@ find_kernels(void)
 {
 	kernels[n_kernels++] = NULL;
 #ifdef __x86_64__
-	const struct tile_kernel *best = f32_kernel();
-	if (best == &f32_avx512)
+	if (isa_best() >= ISA_AVX2)
 		kernels[n_kernels++] = &f32_avx2;
-	if (best)
-		kernels[n_kernels++] = best;
+	if (isa_best() >= ISA_AVX512)
+		kernels[n_kernels++] = &f32_avx512;
 #endif
 }
 

@@ -1,5 +1,6 @@
 /* Layers side by side computed as one product against the same layers one after the other, in bf16 and in fp32: results,
  * gradients of what goes in, of A, B, matrices and biases. */
+#include "bf16_kernels.h"
 #include "numeric.h"
 
 #include "math/gemm.h"
@@ -111,7 +112,7 @@ make(struct layers *s, const struct setup *set, enum num type, bool keep)
 }
 
 static void
-run(struct layers *s, const struct setup *set)
+compute(struct layers *s, const struct setup *set)
 {
 	projection_forward(&s->p, s->y, s->x, T, 0, &s->pass);
 	projection_backward(&s->p, set->no_dx ? (struct rows){0} : s->dx, s->dy, T, &s->pass);
@@ -152,8 +153,8 @@ check_fused(const struct setup *set, enum num type)
 	for (int j = 0; j < set->n; j++)
 		if (apart.l[j].lora)
 			apart.l[j].lora->xA = random_rows(type, apart.l[j].lora->r, 9);
-	run(&one, set);
-	run(&apart, set);
+	compute(&one, set);
+	compute(&apart, set);
 	assert_rows_close(one.y, apart.y, outs(set), 0.01 * units);
 	assert_rows_close(one.dx, apart.dx, IN, 0.01 * units);
 	assert_close(one.dA, apart.dA, MAX_PROJECTED * 40 * IN, 0.005 * units);
@@ -175,9 +176,16 @@ static void
 test_fused(void **state)
 {
 	(void)state;
-	for (int type = NUM_F32; type <= NUM_BF16; type++)
-		for (size_t i = 0; i < sizeof setups / sizeof *setups && product_takes_parts((enum num)type); i++)
-			check_fused(&setups[i], (enum num)type);
+	const struct tile_kernel *best = bf16_kernel();
+	for (size_t i = 0; i < sizeof setups / sizeof *setups; i++) {
+		if (product_takes_parts(NUM_F32))
+			check_fused(&setups[i], NUM_F32);
+		for (int k = 0; k < n_kernels; k++) {
+			bf16_set_kernel(kernels[k]);
+			check_fused(&setups[i], NUM_BF16);
+		}
+	}
+	bf16_set_kernel(best);
 }
 
 /* Frozen weights that stay packed, in two passes, change nothing to the bit. */
@@ -191,8 +199,8 @@ check_kept(const struct setup *set)
 	assert_int_equal(projection_kept_bytes(&kept.p, NUM_BF16) > 0, packs);
 	assert_int_equal(kept.p.kept[0] && kept.p.kept[1], packs);
 	for (int pass = 0; pass < 2; pass++) {
-		run(&kept, set);
-		run(&each, set);
+		compute(&kept, set);
+		compute(&each, set);
 	}
 	assert_rows_close(kept.y, each.y, outs(set), 0);
 	assert_rows_close(kept.dx, each.dx, IN, 0);
@@ -206,8 +214,13 @@ static void
 test_kept(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof setups / sizeof *setups; i++)
-		check_kept(&setups[i]);
+	const struct tile_kernel *best = bf16_kernel();
+	for (int k = 0; k < n_kernels; k++) {
+		bf16_set_kernel(kernels[k]);
+		for (size_t i = 0; i < sizeof setups / sizeof *setups; i++)
+			check_kept(&setups[i]);
+	}
+	bf16_set_kernel(best);
 }
 
 /* Adapters of two scales, odd ranks, dropout, or a layer that is no multiple of a vector: one after the other. */
@@ -237,6 +250,7 @@ test_not_fused(void **state)
 int
 main(void)
 {
+	find_kernels();
 	math_set_threads(0);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fused),

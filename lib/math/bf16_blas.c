@@ -1,5 +1,5 @@
-/* Products in bf16 on a processor that has no instructions for them: what is bf16, or rounded to it, is multiplied in
- * fp32, which is exact, and summed in fp32 as the others do, by BLAS in blocks that the caches hold. */
+/* Products in bf16 on a processor that there is no kernel for: what is bf16, or rounded to it, is multiplied in fp32, which
+ * is exact, and summed in fp32 as the others do, by BLAS in blocks that the caches hold. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,20 +70,6 @@ fetch(float *to, const struct operand *o, int n0, int n, int k0, int k)
 }
 
 static void
-store(const struct product *p, const float *sums, int m0, int m, int n0, int n)
-{
-	float buf[COLUMNS], old[COLUMNS];
-	for (int i = 0; i < m; i++) {
-		const float *sum = sums + i * COLUMNS;
-		const float *before = p->beta != 0 ? row_load(p->c, m0 + i, n0, n, old) : NULL;
-		float *to = row_begin(p->c, m0 + i, n0, buf);
-		for (int j = 0; j < n; j++)
-			to[j] = before ? p->alpha * sum[j] + p->beta * before[j] : p->alpha * sum[j];
-		row_store(p->c, m0 + i, n0, n, to);
-	}
-}
-
-static void
 block(const struct product *p, int m0, int m, int n0, int n)
 {
 	float *a = math_scratch(), *b = a + ROWS * DEPTH, *sums = b + COLUMNS * DEPTH;
@@ -97,11 +83,11 @@ block(const struct product *p, int m0, int m, int n0, int n)
 		else
 			gemm_nt(sums, COLUMNS, a, lda, b, ldb, m, n, k, 1, k0 ? 1 : 0);
 	}
-	store(p, sums, m0, m, n0, n);
+	sums_store(&(struct tile_out){rows_at(p->c, m0, n0), m, n, p->alpha, p->beta}, sums, COLUMNS);
 }
 
 void
-bf16_product_fp32(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
+bf16_product_blas(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {
 	const struct product p = {c, a, b, M, N, K, alpha, beta};
 #pragma omp parallel for collapse(2) schedule(dynamic)
