@@ -33,6 +33,19 @@ bf16_isa(void)
 	return bf16_kernel() ? bf16_kernel()->name : isa_name(ISA_FP32);
 }
 
+size_t
+bf16_kept_size(int N, int K)
+{
+	const struct tile_kernel *k = bf16_kernel();
+	return k && k->type == NUM_BF16 ? tiled_kept_size(k, N, K) : 0;
+}
+
+void
+bf16_keep(struct operand b, int N, int K)
+{
+	tiled_keep(bf16_kernel(), b, N, K);
+}
+
 void
 bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {

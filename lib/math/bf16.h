@@ -13,6 +13,10 @@
  * Operands that are not bf16 are rounded to nearest even. */
 void bf16_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta);
 
+/* As product_kept_size and product_keep have it. */
+size_t bf16_kept_size(int N, int K);
+void bf16_keep(struct operand b, int N, int K);
+
 /* The instructions in use: "amx", "avx512bf16" or "fp32". The environment variable HONE_ISA, by the same names, keeps
  * to a lower level than the processor has. */
 const char *bf16_isa(void);

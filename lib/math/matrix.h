@@ -35,6 +35,12 @@ matrix_columns(const struct matrix *m)
 	return m->transposed ? m->out : m->in;
 }
 
+static inline bool
+matrix_is_quantised(const struct matrix *m)
+{
+	return m->form == MATRIX_INT8 || m->form == MATRIX_NF4;
+}
+
 /* to[n,nc] (row distance ld) = stored rows r .. r+n-1, columns c .. c+nc-1, in fp32. */
 void matrix_expand(float *to, int ld, const struct matrix *m, int r, int n, int c, int nc);
 

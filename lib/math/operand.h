@@ -15,12 +15,14 @@ struct operand {
 	const struct matrix *w;  /* or a weight that must be expanded first; else NULL */
 	const struct operand_part *part;  /* or parts, in ascending order of k0 where they share an n; elsewhere it is zero */
 	int parts;
+	void *kept;              /* where the frozen parts stay packed (product_keep); NULL: all are packed for each product */
 };
 
 /* Elements n0 .. n0+n-1, k0 .. k0+k-1 are those of x. n0 is a multiple of 16, k0 is even. */
 struct operand_part {
 	int n0, n, k0, k;
 	struct operand x;
+	bool frozen;  /* each product has the same */
 };
 
 static inline struct operand
@@ -30,9 +32,9 @@ operand_rows(struct rows rows, bool k_rows)
 }
 
 static inline struct operand
-operand_parts(const struct operand_part *part, int parts)
+operand_parts(const struct operand_part *part, int parts, void *kept)
 {
-	return (struct operand){.part = part, .parts = parts};
+	return (struct operand){.part = part, .parts = parts, .kept = kept};
 }
 
 /* What of a part lies within n0 .. n0+nn-1, k0 .. k0+kn-1, numbered as the whole is; whether anything does. */
@@ -41,7 +43,7 @@ operand_part_within(const struct operand_part *p, int n0, int nn, int k0, int kn
 {
 	int n1 = p->n0 + p->n < n0 + nn ? p->n0 + p->n : n0 + nn, k1 = p->k0 + p->k < k0 + kn ? p->k0 + p->k : k0 + kn;
 	int first = p->n0 > n0 ? p->n0 : n0, k = p->k0 > k0 ? p->k0 : k0;
-	*within = (struct operand_part){first, n1 - first, k, k1 - k, p->x};
+	*within = (struct operand_part){first, n1 - first, k, k1 - k, p->x, p->frozen};
 	return n1 > first && k1 > k;
 }
 

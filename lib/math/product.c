@@ -1,5 +1,7 @@
 #include "math/product.h"
 
+#include <assert.h>
+
 #include "base/worktime.h"
 #include "math/bf16.h"
 #include "math/f32.h"
@@ -72,6 +74,19 @@ product_of(struct rows c, struct operand a, struct operand b, int M, int N, int 
 	enum work before = work_switch(WORK_PRODUCTS);
 	(a.rows.type == NUM_BF16 ? bf16_product : f32_product)(c, a, b, M, N, K, alpha, beta);
 	work_switch(before);
+}
+
+size_t
+product_kept_size(enum num type, int N, int K)
+{
+	return type == NUM_BF16 ? bf16_kept_size(N, K) : 0;  /* in fp32 it would take twice as much */
+}
+
+void
+product_keep(enum num type, struct operand b, int N, int K)
+{
+	assert(type == NUM_BF16);
+	bf16_keep(b, N, K);
 }
 
 bool

@@ -24,6 +24,11 @@ void product_weight(float *dw, bool transposed, struct rows dy, struct rows x, i
 void product_of(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta);
 bool product_takes_parts(enum num type);
 
+/* Memory, aligned to 64, in which B[N,K]'s frozen parts stay packed from one product to the next where A is of this type; 0
+ * when that is not done. product_keep puts them there, with zeros where no part is. */
+size_t product_kept_size(enum num type, int N, int K);
+void product_keep(enum num type, struct operand b, int N, int K);
+
 enum { PRODUCT_FEW_ROWS = 4 };  /* up to so many rows, the first two above read each weight once, as it is stored */
 
 #endif

@@ -87,6 +87,19 @@ even_piece(int n, int most, int unit)
 	return parts(parts(n, parts(n, most)), unit) * unit;
 }
 
+/* k with the zeros behind it, and the elements of so deep a panel of 16 columns with what lies behind it. */
+static int
+padded(const struct tile_kernel *kernel, int k)
+{
+	return parts(k, kernel->k_unit) * kernel->k_unit;
+}
+
+static size_t
+panel_step(const struct tile_kernel *kernel, int k)
+{
+	return (size_t)padded(kernel, k) * PANEL + GAP / num_size(kernel->type);
+}
+
 /* Elements of the kernel's type in so many bytes. */
 static int
 elements(const struct product *p, int bytes)
@@ -125,13 +138,6 @@ panel_width(const struct product *p, int depth, int threads)
 	return width;
 }
 
-/* A panel of 16 columns and what lies behind it. */
-static int
-panel_bytes(const struct product *p, int depth)
-{
-	return depth * PANEL * (int)p->size + GAP;
-}
-
 static struct cut
 cut_product(const struct product *p, int threads)
 {
@@ -142,10 +148,11 @@ cut_product(const struct product *p, int threads)
 		deepest = least(deepest, panel / p->N < 512 ? 512 : panel / p->N);
 	c.depth = even_piece(p->K, deepest, p->kernel->k_unit);
 	c.width = panel_width(p, c.depth, threads);
-	int panels = parts(p->N, c.width), most = least(threads, SLAB_PANELS) * PANEL_BYTES / (c.width / PANEL * panel_bytes(p, c.depth));
+	const int wide = c.width / PANEL * (int)(panel_step(p->kernel, c.depth) * p->size);
+	int panels = parts(p->N, c.width), most = least(threads, SLAB_PANELS) * PANEL_BYTES / wide;
 	panels = most < 1 ? 1 : parts(panels, parts(panels, most));
 	c.slab = panels * c.width;
-	assert(c.slab / PANEL * panel_bytes(p, c.depth) <= SLAB_BYTES);
+	assert(panels * wide <= SLAB_BYTES);
 	int tiles = least(CHUNK / unit, parts(p->M, unit));
 	while (tiles > 1 && panels * parts(p->M, tiles * unit) < PIECES * threads)
 		tiles /= 2;
@@ -158,22 +165,17 @@ cut_product(const struct product *p, int threads)
 struct slab {
 	const struct product *p;
 	unsigned char *b;
+	size_t step;  /* elements from one panel of 16 columns to the next */
+	enum {PACK_ALL, PACK_FROZEN, PACK_REST} pack;  /* which parts are to be packed; where no part is are zeros by PACK_REST */
 	float *sums;
 	int m0, mm, n0, nn, k0, kn, k_pad;
 };
-
-/* Elements from one panel of 16 columns to the next. */
-static size_t
-panel_step(const struct slab *b)
-{
-	return (size_t)b->k_pad * PANEL + GAP / b->p->size;
-}
 
 /* The packed panels from column n of the slab on, which is the first of one. */
 static void *
 panel_at(const struct slab *b, int n)
 {
-	return b->b + (size_t)(n / PANEL) * panel_step(b) * b->p->size;
+	return b->b + (size_t)(n / PANEL) * b->step * b->p->size;
 }
 
 /* Asks for a share of the next tile's rows of A while this one is computed. */
@@ -219,7 +221,7 @@ tile_row(const struct slab *b, struct tile_state *s, const struct piece *piece, 
 	const struct product *p = b->p;
 	const int rows = least(p->kernel->rows, piece->rows - i);
 	const size_t row_bytes = a->lda * p->size;
-	struct tile_job t = {.a = a->at + (size_t)i * row_bytes, .packed_a = a->packed, .lda = a->lda, .panel = panel_step(b),
+	struct tile_job t = {.a = a->at + (size_t)i * row_bytes, .packed_a = a->packed, .lda = a->lda, .panel = b->step,
 		.k = b->k_pad, .out = {.rows = rows, .alpha = p->alpha}};
 	begin_sums(&t, b, piece->m + i);
 	float *sums = t.partial;
@@ -306,7 +308,7 @@ static void
 pack_operand(const struct slab *b, const struct operand *o, int n0, int k0, const struct block *x, float *scratch)
 {
 	char *to = (char *)panel_at(b, x->n) + (size_t)x->k * PANEL * b->p->size;
-	b->p->kernel->pack_b(to, panel_step(b), o, n0, x->nn, k0, x->kn, x->k_pad, scratch);
+	b->p->kernel->pack_b(to, b->step, o, n0, x->nn, k0, x->kn, x->k_pad, scratch);
 }
 
 static void
@@ -317,12 +319,13 @@ pack_block(const struct slab *b, const struct block *x, float *scratch)
 		pack_operand(b, o, b->n0 + x->n, b->k0 + x->k, x, scratch);
 		return;
 	}
-	for (int n = x->n; n < x->n + x->nn; n += PANEL)
+	for (int n = x->n; n < x->n + x->nn && b->pack != PACK_REST; n += PANEL)
 		clear_gaps(b, x, n);
 	for (int i = 0; i < o->parts; i++) {
 		const struct operand_part *whole = &o->part[i];
 		struct operand_part p;
-		if (!operand_part_within(whole, b->n0 + x->n, x->nn, b->k0 + x->k, x->kn, &p))
+		bool skipped = b->pack != PACK_ALL && whole->frozen != (b->pack == PACK_FROZEN);
+		if (skipped || !operand_part_within(whole, b->n0 + x->n, x->nn, b->k0 + x->k, x->kn, &p))
 			continue;
 		const struct block within = {p.n0 - b->n0, p.n, p.k0 - b->k0, p.k, round_up(p.k, 2)};
 		pack_operand(b, &p.x, p.n0 - whole->n0, p.k0 - whole->k0, &within, scratch);
@@ -358,12 +361,25 @@ pack_slab(const struct slab *b, const struct worker *w)
 	}
 }
 
+/* Where the slab is packed: in memory that is used for slab after slab, or in its place where all of B is kept. */
+static void
+place_slab(struct slab *b, struct shared *shared)
+{
+	const struct product *p = b->p;
+	unsigned char *kept = p->b.kept;
+	b->k_pad = padded(p->kernel, b->kn);
+	b->step = panel_step(p->kernel, kept ? p->K : b->kn);
+	b->b = kept ? kept + ((size_t)(b->n0 / PANEL) * b->step + (size_t)b->k0 * PANEL) * p->size : shared->b;
+	b->pack = kept ? PACK_REST : PACK_ALL;
+}
+
 /* ---- all of it ---- */
 
 static void
 multiply_slab(const struct slab *b, const struct worker *w)
 {
-	pack_slab(b, w);
+	if (!b->p->b.kept || b->m0 == 0)
+		pack_slab(b, w);
 	share_begin(w->shared->share, w->thread, w->threads, piece_count(b));
 	share_meet(&w->shared->meeting, w->threads);
 	for (int u; (u = share_next(w->shared->share, w->thread, w->threads)) >= 0;) {
@@ -378,7 +394,7 @@ work(const struct worker *w)
 {
 	const struct product *p = w->p;
 	const struct cut *cut = &p->cut;
-	struct slab b = {.p = p, .b = w->shared->b, .sums = w->shared->sums};
+	struct slab b = {.p = p, .sums = w->shared->sums};
 	bool again = false;
 	tile_begin(p->kernel, &w->own->state);
 	for (b.m0 = 0; b.m0 < p->M; b.m0 += cut->rows)
@@ -387,7 +403,7 @@ work(const struct worker *w)
 				b.mm = least(cut->rows, p->M - b.m0);
 				b.nn = least(cut->slab, p->N - b.n0);
 				b.kn = least(cut->depth, p->K - b.k0);
-				b.k_pad = parts(b.kn, p->kernel->k_unit) * p->kernel->k_unit;
+				place_slab(&b, w->shared);
 				if (again)
 					share_meet(&w->shared->meeting, w->threads);
 				multiply_slab(&b, w);
@@ -422,4 +438,27 @@ tiled_product(const struct tile_kernel *kernel, struct rows c, struct operand a,
 	}
 #pragma omp parallel num_threads(threads)
 	take_part(&p, shared, omp_get_thread_num(), omp_get_num_threads());
+}
+
+/* ---- what is kept ---- */
+
+size_t
+tiled_kept_size(const struct tile_kernel *kernel, int N, int K)
+{
+	return (size_t)parts(N, TILE_COLUMNS) * (TILE_COLUMNS / PANEL) * panel_step(kernel, K) * num_size(kernel->type);
+}
+
+/* All of it as one slab. */
+void
+tiled_keep(const struct tile_kernel *kernel, struct operand b, int N, int K)
+{
+	const struct product p = {.kernel = kernel, .size = num_size(kernel->type), .b = b, .N = N, .K = K};
+	struct slab all = {.p = &p, .nn = N, .kn = K};
+	place_slab(&all, NULL);
+	all.pack = PACK_FROZEN;
+#pragma omp parallel num_threads(math_threads())
+	{
+		struct own *own = thread_scratch(SCRATCH_TILES, sizeof *own);
+		pack_slab(&all, &(struct worker){.own = own, .thread = omp_get_thread_num(), .threads = omp_get_num_threads()});
+	}
 }

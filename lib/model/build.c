@@ -111,6 +111,7 @@ model_build(struct model *m)
 	m->head = (struct linear){.name = xstrdup(names->head), .in = c->C, .out = c->V, .w = m->embed};
 	if (!c->tied)
 		m->head.w = add_param(m, c->L, xasprintf("%s.weight", names->head), c->V, c->C, INIT_NORMAL);
+	m->to_logits = (struct projection){.first = &m->head, .n = 1};
 }
 
 void

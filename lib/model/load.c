@@ -162,7 +162,8 @@ model_mapped_bytes(const struct model *m)
 	for (size_t i = 0; i < m->n_params; i++) {
 		const struct param *p = &m->param[i];
 		const void *at = p->rank == 2 ? p->matrix.data : p->value;
-		bytes += p->tensor && at == p->tensor->data ? p->tensor->bytes : 0;
+		bool read = !p->packed || p == m->embed;
+		bytes += read && p->tensor && at == p->tensor->data ? p->tensor->bytes : 0;
 	}
 	return bytes;
 }

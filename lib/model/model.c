@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/isa.h"
 #include "base/worktime.h"
 #include "math/gemm.h"
 #include "math/loss.h"
@@ -101,12 +102,27 @@ take_activations(struct model *m, struct arena *a, const struct layer *l, struct
 	}
 }
 
+enum { PROJECTIONS = 4 };
+
+static struct projection *
+projection_of(const struct layer *l, size_t i)
+{
+	const struct projection *const all[PROJECTIONS] = {&l->qkv, &l->o, &l->up, &l->down};
+	return (struct projection *)all[i];
+}
+
+static bool
+keeps_packed(const struct model *m)
+{
+	return m->keep_packed && m->work.keep != KEEP_NOTHING;
+}
+
 static void
 take_layers(struct model *m, struct arena *a)
 {
 	const struct config *c = &m->config;
 	const struct workspace *w = &m->work;
-	struct rows shared[4][MAX_PROJECTED] = {{{0}}};  /* of the projections, what layers keep one after the other */
+	struct rows shared[PROJECTIONS][MAX_PROJECTED] = {{{0}}};  /* of the projections, what layers keep one after the other */
 	for (int i = 0; i < c->L; i++) {
 		struct layer *l = &m->layer[i];
 		if (i == 0 || w->keep == KEEP_ALL)
@@ -116,9 +132,8 @@ take_layers(struct model *m, struct arena *a)
 		if (w->keep == KEEP_INPUTS)
 			l->act.input = take_rows(a, NUM_F32, (size_t)w->T, c->C);
 		l->cache = w->cache_rows ? take_rows(a, w->type, (size_t)w->cache_rows, 2 * c->K * c->D) : (struct rows){0};
-		struct projection *const all[] = {&l->qkv, &l->o, &l->up, &l->down};
-		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-			projection_take(all[j], a, w->type, w->T, w->keep == KEEP_ALL ? NULL : shared[j]);
+		for (size_t j = 0; j < PROJECTIONS; j++)
+			projection_take(projection_of(l, j), a, w->type, w->T, w->keep == KEEP_ALL ? NULL : shared[j], keeps_packed(m));
 	}
 }
 
@@ -134,10 +149,8 @@ most_ranks(const struct model *m)
 {
 	int most = 0;
 	for (int i = 0; i < m->config.L; i++) {
-		const struct layer *l = &m->layer[i];
-		const struct projection *const all[] = {&l->qkv, &l->o, &l->up, &l->down};
-		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-			most = larger(most, projection_rank(all[j]));
+		for (size_t j = 0; j < PROJECTIONS; j++)
+			most = larger(most, projection_rank(projection_of(&m->layer[i], j)));
 	}
 	return most;
 }
@@ -178,14 +191,15 @@ take_workspace(struct model *m, struct arena *a)
 	w->x = take_rows(a, NUM_F32, T, c->C);
 	w->xn = take_roomy(a, w, c->C);
 	w->act = take_roomy(a, w, c->F);
-	w->hidden = take_rows(a, w->type, R, c->C);
+	const int room = projection_room(projection_rank(&m->to_logits));
+	w->hidden = take_rows(a, w->type, R, c->C + room);
 	w->hidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->stat = ARENA_TAKE(a, struct norm_stat, R);
-	w->logits = take_rows(a, w->type, R, c->V);
+	w->logits = take_rows(a, w->type, R, c->V + room);
 	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
 	int backward = w->keep == KEEP_NOTHING ? 0 : w->T;
 	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, backward, w->max_len, math_threads()));
-	linear_take(&m->head, a, w->type, w->type, (int)R, &(struct rows){0});
+	projection_take(&m->to_logits, a, w->type, (int)R, NULL, keeps_packed(m));
 	linear_take(&m->embed_table, a, w->type, NUM_F32, w->T, &(struct rows){0});
 	linear_take(&m->position_table, a, w->type, NUM_F32, w->T, &(struct rows){0});
 	if (w->keep == KEEP_NOTHING)
@@ -201,6 +215,15 @@ take_workspace(struct model *m, struct arena *a)
 	w->dup = take_roomy(a, w, up_columns(c));
 	w->datt = take_rows(a, w->type, T, c->H * c->D);
 	w->dqkv = take_roomy(a, w, (c->H + 2 * c->K) * c->D);
+}
+
+static void
+pack_weights(struct model *m)
+{
+	projection_pack(&m->to_logits, m->work.type);
+	for (int i = 0; i < m->config.L; i++)
+		for (size_t j = 0; j < PROJECTIONS; j++)
+			projection_pack(projection_of(&m->layer[i], j), m->work.type);
 }
 
 void
@@ -219,12 +242,30 @@ model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep kee
 	}
 	for (int i = 0; i < m->config.n_ropes; i++)
 		rotary_start(&m->work.rotary[i], T, max_len);
+	pack_weights(m);
 }
 
 size_t
 model_work_bytes(const struct model *m)
 {
 	return m->work_memory.size;
+}
+
+size_t
+model_kept_bytes(const struct model *m)
+{
+	size_t bytes = projection_kept_bytes(&m->to_logits, m->compute);
+	for (int i = 0; i < m->config.L; i++)
+		for (size_t j = 0; j < PROJECTIONS; j++)
+			bytes += projection_kept_bytes(projection_of(&m->layer[i], j), m->compute);
+	return bytes;
+}
+
+bool
+model_should_keep(const struct model *m)
+{
+	enum { MOST = 1 << 30 };
+	return m->compute == NUM_BF16 && isa_best() == ISA_AMX && model_kept_bytes(m) <= MOST;
 }
 
 /* ---- the stack ---- */
@@ -296,7 +337,7 @@ head_forward(struct model *m, struct rows logits, const int32_t *rows, int n)
 	struct linear_pass pass = head_pass(m, rows, n);
 	rows_gather(w->hidden_x, w->x, rows, n, C);
 	norms_forward(m, &m->norm, w->hidden, none, w->stat, w->hidden_x, n, 1, C);
-	linear_forward(&m->head, logits, w->hidden, n, 0, &pass);
+	projection_forward(&m->to_logits, logits, w->hidden, n, 0, &pass);
 }
 
 /* From the gradient at work.logits to that at the rows of the residual stream. */
@@ -306,8 +347,8 @@ head_backward(struct model *m, const int32_t *rows, int n)
 	struct workspace *w = &m->work;
 	int C = m->config.C;
 	struct linear_pass pass = head_pass(m, rows, n);
-	linear_backward(&m->head, w->dhidden, w->logits, n, 0, &pass);
-	linear_weights(&m->head, w->logits, w->hidden, n, &pass);
+	projection_backward(&m->to_logits, w->dhidden, w->logits, n, &pass);
+	projection_weights(&m->to_logits, w->logits, w->hidden, n, &pass);
 	norms_backward(m, &m->norm, w->dhidden_x, 0, NULL, w->dhidden, w->hidden_x, w->stat, n, 1, C);
 	rows_scatter_add(w->dx, w->dhidden_x, rows, n, C);
 }

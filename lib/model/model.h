@@ -71,6 +71,8 @@ struct model {
 	struct norm_params norm;      /* before the head */
 	struct layer *layer;          /* [L] */
 	struct linear head;           /* lm_head; its w is `embed` when tied */
+	struct projection to_logits;  /* the head by itself */
+	bool keep_packed;             /* in training, frozen weights stay packed for the products; set before model_reserve */
 
 	/* What is trained, in a fixed order; empty until model_train_all or lora_attach. */
 	struct param **trained;
@@ -154,6 +156,12 @@ bool model_is_table(const struct model *m, const struct linear *l);
  * or all that backward needs. Called again it starts afresh. After it no pass allocates anything. */
 void model_reserve(struct model *m, int T, int max_len, int cache_rows, enum keep keep);
 size_t model_work_bytes(const struct model *m);  /* of what model_reserve took */
+
+/* How much of that keep_packed takes; the weights as they are stored are not read again then, but for the embeddings. Once
+ * all that is to be trained is chosen. And whether that is worth it by itself: with tiles, which multiply so fast that
+ * packing for a few hundred rows takes a third of the time, and as far as it takes no more than a gigabyte. */
+size_t model_kept_bytes(const struct model *m);
+bool model_should_keep(const struct model *m);
 
 /* The tensor of the checkpoint that holds a parameter; NULL when there is none. */
 const struct st_tensor *model_find_tensor(const struct model *m, const struct param *p);

@@ -24,6 +24,7 @@ struct param {
 	float *grad;           /* as value; NULL when frozen */
 	enum st_dtype stored;  /* its dtype in the base checkpoint */
 	const struct st_tensor *tensor;  /* where the mapped checkpoint has it; NULL: nowhere */
+	bool packed;           /* products read a packed copy of it: where it lies it is not read again */
 	bool scales;           /* a vector that scales the rows of a matrix (DoRA's magnitudes) */
 };
 

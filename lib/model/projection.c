@@ -31,6 +31,13 @@ fusible(const struct linear *l)
 		(!l->lora || (linear_has_plain_adapter(l) && l->lora->dropout == 0 && l->lora->r % 2 == 0));
 }
 
+/* How many columns of the room products sum over: in bf16 whole steps, with zeros on the right side. */
+static int
+room_of(int rank, enum num type)
+{
+	return type == NUM_BF16 ? projection_room(rank) : rank;
+}
+
 /* Whether b's A, and its gradient, lie right behind a's. */
 static bool
 follows(const struct lora *a, const struct lora *b)
@@ -53,15 +60,42 @@ can_fuse(const struct projection *p)
 	return true;
 }
 
+/* ---- memory ---- */
+
+enum { FORWARD, BACKWARD };
+
+/* Bytes of a side that is kept packed; 0: it is not. */
+static size_t
+kept_size(const struct projection *p, enum num type, int side)
+{
+	int in = p->first->in, outs = columns_out(p), room = room_of(projection_rank(p), type);
+	if (!product_takes_parts(type) || !can_fuse(p))
+		return 0;
+	for (int i = 0; i < p->n; i++)
+		if (p->first[i].w->grad || matrix_is_quantised(&p->first[i].w->matrix))
+			return 0;
+	return side == FORWARD ? product_kept_size(type, outs, in + room) : product_kept_size(type, in, outs + room);
+}
+
+size_t
+projection_kept_bytes(const struct projection *p, enum num type)
+{
+	return kept_size(p, type, FORWARD) + kept_size(p, type, BACKWARD);
+}
+
 void
-projection_take(struct projection *p, struct arena *a, enum num type, int T, struct rows *shared)
+projection_take(struct projection *p, struct arena *a, enum num type, int T, struct rows *shared, bool keep)
 {
 	p->fused = product_takes_parts(type) && can_fuse(p);
 	p->rank = 0;
+	keep = keep && projection_kept_bytes(p, type) > 0;
+	for (int side = FORWARD; side <= BACKWARD; side++)
+		p->kept[side] = keep ? arena_take(a, 1, kept_size(p, type, side)) : NULL;
 	for (int i = 0; i < p->n; i++) {
 		struct linear *l = &p->first[i];
 		struct rows own = {0};
 		bool joined = p->fused && l->lora;
+		l->w->packed = keep;
 		p->rank += joined ? l->lora->r : 0;
 		/* Few rows are not fused (fuses, below), so there each adapter has its own. */
 		linear_take(l, a, type, type, joined && T > PRODUCT_FEW_ROWS ? PRODUCT_FEW_ROWS : T, shared ? &shared[i] : &own);
@@ -97,13 +131,6 @@ stacked(const struct projection *p, bool gradient)
 	return (struct rows){0};
 }
 
-/* How many columns of the room products sum over: in bf16 whole steps, with zeros on the right side. */
-static int
-room_of(const struct projection *p, enum num type)
-{
-	return type == NUM_BF16 ? projection_room(p->rank) : p->rank;
-}
-
 static float
 scale_of(const struct projection *p)
 {
@@ -113,26 +140,34 @@ scale_of(const struct projection *p)
 	return 1;
 }
 
+/* [W | B] of all layers, below one another: part[2 * MAX_PROJECTED]. */
+static struct operand
+right_forward(const struct projection *p, struct operand_part *part)
+{
+	int in = p->first->in, parts = 0;
+	for (int i = 0, column = 0, at = in; i < p->n; column += p->first[i++].out) {
+		const struct linear *l = &p->first[i];
+		part[parts++] = (struct operand_part){column, l->out, 0, in, weight(l, false), true};
+		if (!l->lora)
+			continue;
+		struct rows B = rows_f32(l->lora->B.value, l->lora->r);
+		part[parts++] = (struct operand_part){column, l->out, at, l->lora->r, operand_rows(B, false), false};
+		at += l->lora->r;
+	}
+	return operand_parts(part, parts, p->kept[FORWARD]);
+}
+
 static void
 fused_forward(const struct projection *p, struct rows y, struct rows x, int T, float beta)
 {
-	int in = p->first->in, outs = columns_out(p), parts = 0;
+	int in = p->first->in, outs = columns_out(p);
 	struct operand_part part[2 * MAX_PROJECTED];
 	if (p->rank) {
 		struct rows room = rows_at(x, 0, in);
 		product_of(room, operand_rows(x, false), operand_rows(stacked(p, false), false), T, p->rank, in, scale_of(p), 0);
 		rows_copy(p->xA, room, T, p->rank);
 	}
-	for (int i = 0, column = 0, at = in; i < p->n; column += p->first[i++].out) {
-		const struct linear *l = &p->first[i];
-		part[parts++] = (struct operand_part){column, l->out, 0, in, weight(l, false)};
-		if (!l->lora)
-			continue;
-		struct rows B = rows_f32(l->lora->B.value, l->lora->r);
-		part[parts++] = (struct operand_part){column, l->out, at, l->lora->r, operand_rows(B, false)};
-		at += l->lora->r;
-	}
-	product_of(y, operand_rows(x, false), operand_parts(part, parts), T, outs, in + room_of(p, x.type), 1, beta);
+	product_of(y, operand_rows(x, false), right_forward(p, part), T, outs, in + room_of(p->rank, x.type), 1, beta);
 	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
 		if (p->first[i].b)
 			rows_add_row(rows_at(y, 0, column), p->first[i].b->value, T, p->first[i].out);
@@ -175,19 +210,27 @@ adapters_backward(const struct projection *p, struct rows dy, int T, const struc
 	}
 }
 
+/* [W ; A], the layers' side by side: part[MAX_PROJECTED + 1]. */
+static struct operand
+right_backward(const struct projection *p, struct operand_part *part)
+{
+	int in = p->first->in, outs = columns_out(p), parts = 0;
+	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
+		part[parts++] = (struct operand_part){0, in, column, p->first[i].out, weight(&p->first[i], true), true};
+	if (p->rank)
+		part[parts++] = (struct operand_part){0, in, outs, p->rank, operand_rows(stacked(p, false), true), false};
+	return operand_parts(part, parts, p->kept[BACKWARD]);
+}
+
 static void
 fused_backward(const struct projection *p, struct rows dx, struct rows dy, int T, const struct linear_pass *pass)
 {
-	int in = p->first->in, outs = columns_out(p), parts = 0;
 	struct operand_part part[MAX_PROJECTED + 1];
-	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out)
-		part[parts++] = (struct operand_part){0, in, column, p->first[i].out, weight(&p->first[i], true)};
-	if (p->rank) {
+	if (p->rank)
 		adapters_backward(p, dy, T, pass);
-		part[parts++] = (struct operand_part){0, in, outs, p->rank, operand_rows(stacked(p, false), true)};
-	}
 	if (dx.data)
-		product_of(dx, operand_rows(dy, false), operand_parts(part, parts), T, in, outs + room_of(p, dy.type), 1, 0);
+		product_of(dx, operand_rows(dy, false), right_backward(p, part), T, p->first->in,
+			columns_out(p) + room_of(p->rank, dy.type), 1, 0);
 }
 
 /* What layer i finds of the pass when they come one after the other: dxA beside those of the layers before. */
@@ -234,6 +277,24 @@ projection_weights(const struct projection *p, struct rows dy, struct rows x, in
 	for (int i = 0, column = 0; i < p->n; column += p->first[i++].out) {
 		struct linear_pass own = pass_of(p, i, pass);
 		linear_weights(&p->first[i], rows_at(dy, 0, column), x, T, &own);
+	}
+}
+
+/* ---- what stays packed ---- */
+
+void
+projection_pack(const struct projection *p, enum num type)
+{
+	struct operand_part part[2 * MAX_PROJECTED];
+	int in = p->first->in, outs = columns_out(p), room = room_of(p->rank, type);
+	if (!p->kept[FORWARD])
+		return;
+	product_keep(type, right_forward(p, part), outs, in + room);
+	product_keep(type, right_backward(p, part), in, outs + room);
+	for (int i = 0; i < p->n; i++) {
+		const struct param *w = p->first[i].w;
+		if (w->tensor && w->matrix.data == w->tensor->data)
+			st_forget(w->tensor);
 	}
 }
 

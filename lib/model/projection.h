@@ -19,6 +19,7 @@ struct projection {
 	bool fused;
 	int rank;              /* of all adapters that are fused, together */
 	struct rows xA;        /* [T,rank] scale x A^T, kept by forward for backward */
+	void *kept[2];         /* the right sides of the products forward and backward, where frozen weights stay packed; or NULL */
 };
 
 /* Columns of room behind the rows in and the gradients: whole vectors, for all ranks together. */
@@ -32,8 +33,13 @@ projection_room(int rank)
 int projection_rank(const struct projection *p);
 
 /* Decides whether to fuse, for passes in this type, and takes memory for T rows. The adapters are in place. `shared`, of
- * n rows, empty at first: what layers with DoRA keep one after the other in the same place; NULL: each its own. */
-void projection_take(struct projection *p, struct arena *a, enum num type, int T, struct rows *shared);
+ * n rows, empty at first: what layers with DoRA keep one after the other in the same place; NULL: each its own. With `keep`
+ * there is memory for frozen weights to stay packed, projection_kept_bytes: none where they are quantised. */
+void projection_take(struct projection *p, struct arena *a, enum num type, int T, struct rows *shared, bool keep);
+size_t projection_kept_bytes(const struct projection *p, enum num type);
+
+/* Packs what is to stay so, before the first pass. Pages of the checkpoint that had it are let go. */
+void projection_pack(const struct projection *p, enum num type);
 
 /* y[T,outs] = ... (beta 0) or += ... (beta 1) out of x[T,in]; the room behind x is written. */
 void projection_forward(const struct projection *p, struct rows y, struct rows x, int T, float beta,

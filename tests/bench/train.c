@@ -182,6 +182,7 @@ main(int argc, char **argv)
 	math_set_threads(0);
 	if (open_model(&m, &c, &s, &e) < 0)
 		die(&e);
+	m.keep_packed = model_should_keep(&m);
 	model_reserve(&m, s.docs * s.length, s.length, 0, KEEP_ALL);
 	optimizer_init(&o, &m, &adamw);
 	rng_init(&r, 1, 1);

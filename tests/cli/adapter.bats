@@ -232,6 +232,18 @@ losses() {
   done
 }
 
+@test "adapter: what examples begin with alike is computed once, and changes nothing" {
+  jq -nc 'range(24) | . as $n | ([range(14)] + [range(4) | (. * 5 + $n) % 29]) as $ids |
+    {input_ids: $ids, labels: ($ids | to_entries | map(if .key < 16 then -100 else .value end))}' | "$pack" -q -o alike -
+  rm -r data && mv alike data
+  # Dropout keeps examples apart, also of a probability by which nothing is dropped.
+  losses once --batch-size 8 >once.txt
+  losses apart --batch-size 8 --lora-dropout 1e-12 >apart.txt
+  paste once.txt apart.txt | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-5 * $1) exit 1 }'
+  jq -se 'map(select(.event == "train") | .tokens == 8 * 18 and .rows == 14 + 8 * 3) | all' once/metrics.jsonl
+  jq -se 'map(select(.event == "train") | .tokens == 8 * 18 and .rows == 8 * 17) | all' apart/metrics.jsonl
+}
+
 @test "adapter: noise is there in training only, and is of its size" {
   losses quiet --max-steps 1 >quiet.txt
   losses none --max-steps 1 --neftune-noise-alpha 0 >none.txt

@@ -88,7 +88,7 @@ outs(const struct setup *set)
 
 /* The same numbers every time it is called. */
 static void
-make(struct layers *s, const struct setup *set, enum num type)
+make(struct layers *s, const struct setup *set, enum num type, bool keep)
 {
 	int at = 0;
 	*s = (struct layers){.p = {.first = s->l, .n = set->n}, .type = type};
@@ -103,10 +103,11 @@ make(struct layers *s, const struct setup *set, enum num type)
 	s->pass.dxA = random_rows(type, 40 + ROOM, 5);
 	s->pass.turned = random_floats(40 * MAX_OUT, 1, 6);
 	for (int pass = 0; pass < 2; pass++) {
-		projection_take(&s->p, &s->memory, type, T, NULL);
+		projection_take(&s->p, &s->memory, type, T, NULL, keep);
 		if (pass == 0)
 			arena_make(&s->memory);
 	}
+	projection_pack(&s->p, type);
 }
 
 static void
@@ -144,8 +145,8 @@ check_fused(const struct setup *set, enum num type)
 {
 	const double units = type == NUM_BF16 ? 1 : 1e-4;
 	struct layers one, apart;
-	make(&one, set, type);
-	make(&apart, set, type);
+	make(&one, set, type, false);
+	make(&apart, set, type, false);
 	assert_true(one.p.fused);
 	apart.p.fused = false;
 	for (int j = 0; j < set->n; j++)
@@ -179,6 +180,36 @@ test_fused(void **state)
 			check_fused(&setups[i], (enum num)type);
 }
 
+/* Frozen weights that stay packed, in two passes, change nothing to the bit. */
+static void
+check_kept(const struct setup *set)
+{
+	struct layers kept, each;
+	make(&kept, set, NUM_BF16, true);
+	make(&each, set, NUM_BF16, false);
+	bool packs = !set->train_base && product_kept_size(NUM_BF16, 1, 1) > 0;
+	assert_int_equal(projection_kept_bytes(&kept.p, NUM_BF16) > 0, packs);
+	assert_int_equal(kept.p.kept[0] && kept.p.kept[1], packs);
+	for (int pass = 0; pass < 2; pass++) {
+		run(&kept, set);
+		run(&each, set);
+	}
+	assert_rows_close(kept.y, each.y, outs(set), 0);
+	assert_rows_close(kept.dx, each.dx, IN, 0);
+	assert_same_floats(kept.dA, each.dA, MAX_PROJECTED * 40 * IN);
+	arena_release(&kept.memory);
+	arena_release(&each.memory);
+	release_all();
+}
+
+static void
+test_kept(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof setups / sizeof *setups; i++)
+		check_kept(&setups[i]);
+}
+
 /* Adapters of two scales, odd ranks, dropout, or a layer that is no multiple of a vector: one after the other. */
 static void
 test_not_fused(void **state)
@@ -186,7 +217,7 @@ test_not_fused(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		struct layers s;
-		make(&s, &setups[0], NUM_BF16);
+		make(&s, &setups[0], NUM_BF16, false);
 		if (i == 0)
 			s.lora[1].scale = 0.25f;
 		if (i == 1)
@@ -196,7 +227,7 @@ test_not_fused(void **state)
 		if (i == 3)
 			s.l[0].out = 60;
 		struct arena count = {0};
-		projection_take(&s.p, &count, NUM_BF16, T, NULL);
+		projection_take(&s.p, &count, NUM_BF16, T, NULL, false);
 		assert_false(s.p.fused);
 		arena_release(&s.memory);
 		release_all();
@@ -209,6 +240,7 @@ main(void)
 	math_set_threads(0);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fused),
+		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_not_fused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

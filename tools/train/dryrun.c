@@ -25,6 +25,7 @@ resident_bytes(void)
 
 struct memory {
 	double weights, mapped;  /* in memory of their own, and in the checkpoint's file */
+	double packed;           /* copies of frozen weights */
 	double gradients, moments, activations, rest, total;
 };
 
@@ -33,12 +34,13 @@ static struct memory
 measure(const struct run *r, int tried)
 {
 	const struct model *m = &r->model;
-	struct memory x = {.gradients = (double)m->grad_memory.size, .moments = (double)r->optimizer.memory.size,
-		.activations = (double)model_work_bytes(m), .weights = (double)(m->value_memory.size + m->trained_memory.size)};
+	double packed = m->keep_packed ? (double)model_kept_bytes(m) : 0;
+	struct memory x = {.packed = packed, .gradients = (double)m->grad_memory.size, .moments = (double)r->optimizer.memory.size,
+		.activations = (double)model_work_bytes(m) - packed, .weights = (double)(m->value_memory.size + m->trained_memory.size)};
 	x.mapped = (double)model_mapped_bytes(m);
 	double now = resident_bytes() + x.activations * (1 - (double)tried / m->work.T), before = (double)peak_rss_bytes();
 	x.total = now > before ? now : before;
-	double named = x.weights + x.mapped + x.gradients + x.moments + x.activations;
+	double named = x.weights + x.mapped + x.packed + x.gradients + x.moments + x.activations;
 	x.rest = x.total > named ? x.total - named : 0;
 	return x;
 }
@@ -154,6 +156,7 @@ print_memory(const struct memory *m)
 {
 	print_bytes("weights", m->weights);
 	print_bytes("mapped", m->mapped);
+	print_bytes("packed", m->packed);
 	print_bytes("gradients", m->gradients);
 	print_bytes("optimiser", m->moments);
 	print_bytes("activations", m->activations);

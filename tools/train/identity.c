@@ -61,7 +61,7 @@ describe(const struct run *r)
 /* Settings that say where things are, when to stop, or how memory is used, or that act on what did not happen yet, or
  * what to accept: a run goes on when they change. */
 static const char *const incidental[] = {"model", "train", "validation", "output", "deadline", "dry-run",
-	"save-total-limit", "micro-tokens", "gradient-checkpointing", "suffix", "outlier-action", "allow-other-base",
+	"save-total-limit", "micro-tokens", "gradient-checkpointing", "keep-packed", "suffix", "outlier-action", "allow-other-base",
 	"allow-other-tokenizer", NULL};
 
 static bool

@@ -88,6 +88,8 @@ reserve(struct run *r, struct err *e)
 		return err_prefix(e, "the longest example (--max-length and --overlong see to it): ");
 	if (length > r->model.config.max_position)
 		log_warn("the longest example has %d tokens, the model was made for %d", length, r->model.config.max_position);
+	const char *keep = r->set->keep_packed;
+	r->model.keep_packed = strcmp(keep, "always") == 0 || (strcmp(keep, "auto") == 0 && model_should_keep(&r->model));
 	model_reserve(&r->model, rows, length, 0, r->set->gradient_checkpointing ? KEEP_INPUTS : KEEP_ALL);
 	return 0;
 }

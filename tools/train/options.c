@@ -23,6 +23,7 @@ struct settings settings = {
 	.target_modules = "all-linear",
 	.dtype = "auto",
 	.micro_tokens = 2048,
+	.keep_packed = "auto",
 	.eval_strategy = "epoch",
 	.label_score = "full",
 	.save_strategy = "epoch",
@@ -105,7 +106,9 @@ static const struct opt options[] = {
 	{OPT_SECTION, .help = "Speed and memory (none of these changes the mathematics):"},
 	{OPT_ENUM, 0, "dtype", S(dtype), "auto|float32|bfloat16", "of the computation; float32 also saves full weights so",
 		.given = &settings.dtype_given},
-	{OPT_INT, 0, "micro-tokens", S(micro_tokens), "N", "tokens of a micro-batch (0: a whole step at once)", 0, 1 << 24},
+	{OPT_INT, 0, "micro-tokens", S(micro_tokens), "N", "tokens of a micro-batch, those that its examples share counted once (0: a whole step)",
+		0, 1 << 24},
+	{OPT_ENUM, 0, "keep-packed", S(keep_packed), "auto|always|never", "frozen weights as products read them (auto: with AMX, up to 1 GB)"},
 	{OPT_FLAG, 0, "gradient-checkpointing", S(gradient_checkpointing), NULL, "keep less, compute activations twice"},
 
 	{OPT_SECTION, .help = "Evaluation:"},

@@ -33,7 +33,7 @@ struct step {
 	double loss, grad_norm, zscore;
 	const char *outlier;           /* what of it stands out, or NULL */
 	bool skipped;                  /* no update was made */
-	uint64_t targets, tokens, counted_tokens, right_tokens, counted_examples, right_examples;
+	uint64_t targets, tokens, rows, counted_tokens, right_tokens, counted_examples, right_examples;
 };
 
 struct step *
@@ -157,6 +157,7 @@ run_micro(struct run *r, struct step *s, size_t bin)
 	for (int t = 0; t < b.n_targets; t++)
 		s->loss += (double)b.target_weight[t] * (double)s->nll[t] / s->weight;
 	s->targets += (uint64_t)b.n_targets;
+	s->rows += (uint64_t)b.T;
 	const int32_t *best = s->best;
 	for (size_t i = p->first[bin]; i < p->first[bin + 1]; i++)
 		best += count_right(s, &s->example[p->order[i]], best);
@@ -225,7 +226,7 @@ begin(struct step *s)
 	s->loss = s->grad_norm = 0;
 	s->outlier = NULL;
 	s->skipped = false;
-	s->targets = s->counted_tokens = s->right_tokens = s->counted_examples = s->right_examples = 0;
+	s->targets = s->rows = s->counted_tokens = s->right_tokens = s->counted_examples = s->right_examples = 0;
 	s->tokens = s->n_ids;
 }
 
@@ -306,9 +307,9 @@ step_try(struct run *r, struct step *s, uint64_t *tokens)
 json_t *
 step_event(const struct run *r, const struct step *s, double rate, double seconds)
 {
-	json_t *event = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:f, s:I}", "event", "train", "step",
+	json_t *event = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:f, s:I}", "event", "train", "step",
 		(json_int_t)r->step, "epoch", (double)r->step / (double)r->steps_per_epoch, "loss", s->loss, "grad_norm",
-		s->grad_norm, "learning_rate", rate, "targets", (json_int_t)s->targets, "tokens", (json_int_t)s->tokens,
+		s->grad_norm, "learning_rate", rate, "targets", (json_int_t)s->targets, "tokens", (json_int_t)s->tokens, "rows", (json_int_t)s->rows,
 		"tokens_per_second", (double)s->tokens / (seconds > 1e-9 ? seconds : 1e-9), "peak_rss_bytes",
 		(json_int_t)peak_rss_bytes());
 	if (s->outlier) {

@@ -54,6 +54,7 @@ struct settings {
 	const char *dtype, *load_in_bits;
 	bool gradient_checkpointing;
 	int micro_tokens;
+	const char *keep_packed;
 
 	const char *eval_strategy;
 	bool classification;
