@@ -7,11 +7,11 @@ static uint16_t
 element(const struct operand *o, int n, int k)
 {
 	int r = o->k_rows ? k : n, c = o->k_rows ? n : k;
-	float v, buf;
+	float v = 0;
 	if (o->w)
 		matrix_expand(&v, 1, o->w, r, 1, c, 1);
 	else
-		v = *row_load(o->rows, r, c, 1, &buf);
+		v = *row_load(o->rows, r, c, 1, &v);
 	return bf16_from_f32(v);
 }
 

@@ -353,13 +353,13 @@ pack_slab(const struct slab *b, const struct worker *w)
 
 /* Where the slab is packed: in memory that is used for slab after slab, or in its place where all of B is kept. */
 static void
-place_slab(struct slab *b, struct shared *shared)
+place_slab(struct slab *b, unsigned char *memory)
 {
 	const struct product *p = b->p;
 	unsigned char *kept = p->b.kept;
 	b->k_pad = padded(p->kernel, b->kn);
 	b->step = panel_step(p->kernel, kept ? p->K : b->kn);
-	b->b = kept ? kept + ((size_t)(b->n0 / PANEL) * b->step + (size_t)b->k0 * PANEL) * p->size : shared->b;
+	b->b = kept ? kept + ((size_t)(b->n0 / PANEL) * b->step + (size_t)b->k0 * PANEL) * p->size : memory;
 	b->pack = kept ? PACK_REST : PACK_ALL;
 }
 
@@ -393,7 +393,7 @@ work(const struct worker *w)
 				b.mm = least(cut->rows, p->M - b.m0);
 				b.nn = least(cut->slab, p->N - b.n0);
 				b.kn = least(cut->depth, p->K - b.k0);
-				place_slab(&b, w->shared);
+				place_slab(&b, w->shared->b);
 				if (again)
 					share_meet(&w->shared->meeting, w->threads);
 				multiply_slab(&b, w);
