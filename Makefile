@@ -238,7 +238,7 @@ ARM       = CROSS=aarch64-linux-gnu- SYSROOT=$(CURDIR)/build/arm64
 ARM_B     = build/aarch64-linux-gnu-release
 ARM_TESTS = $(filter-out $(patsubst %,tests/%.bats,cli/faults cli/experiment cli/recipes reference/eval), \
           $(wildcard tests/reference/*.bats tests/cli/*.bats)) $(wildcard tests/unit/test_*.c)
-## check-arm: check, all of it built for 64-bit ARM and run by QEMU (half an hour on two cores)
+## check-arm: check, all of it built for 64-bit ARM and run by QEMU (the better part of an hour on two cores)
 check-arm:
 	@tests/arm/sysroot.sh build/arm64 $(filter %-dev,$(DEPS))
 	@$(MAKE) --no-print-directory $(ARM) all tests

@@ -54,9 +54,6 @@ runs     := $(WORK)/runs
 train     = $(TRAIN)
 valid     = $(VALID)
 
-# Threads that wait sleep: make -j runs several programs side by side.
-export OMP_WAIT_POLICY ?= passive
-
 .PHONY: all table compare report clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -186,7 +186,7 @@ math_start(char **argv)
 {
 	char path[4096];
 	blas_started();
-	bool again = !getenv("GOMP_SPINCOUNT") && set_default("OMP_WAIT_POLICY", "passive");
+	bool again = !getenv("OMP_WAIT_POLICY") && set_default("GOMP_SPINCOUNT", "1000");
 	again |= set_default("OPENBLAS_CORETYPE", better_kernels());
 	/* By its own name, not as /proc/self/exe, which ps and pkill would call "exe". */
 	ssize_t length = again ? readlink("/proc/self/exe", path, sizeof path - 1) : 0;

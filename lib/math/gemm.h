@@ -30,8 +30,9 @@ enum { MATH_SCRATCH = 1 << 19 };
 float *math_scratch(void);
 
 /* What a tool's main calls first: sees to two things that are read from the environment only when a program is loaded,
- * by executing it over again with the same arguments. Threads should sleep while they wait ($OMP_WAIT_POLICY): GNU
- * OpenMP's spin, which on a processor shared with other programs made training four times slower. And OpenBLAS should
+ * by executing it over again with the same arguments. Threads that wait should look for work for some ten
+ * microseconds, about what it takes to be woken, and then sleep ($GOMP_SPINCOUNT, unless $OMP_WAIT_POLICY is set): GNU
+ * OpenMP's spin on, which on a processor shared with other programs made training four times slower. And OpenBLAS should
  * use what the processor has ($OPENBLAS_CORETYPE): one that it does not know it treats as the oldest there is. What
  * the user has set stands. Nothing may have been read or opened before. */
 void math_start(char **argv);
