@@ -60,7 +60,7 @@ same() {
   [ -z "${HONE_SANITIZER:-}" ] || skip "a sanitizer has a handler of its own"
   mkfifo prompts
   cp -r "$in/model" model
-  tool generate -m model -n 3 <prompts >out 2>err 3>&- &
+  "$hone_bin/hone-generate" -m model -n 3 <prompts >out 2>err 3>&- &
   exec 9>prompts
   for ((i = 0; i < 5000; i++)); do
     ! grep -q model.safetensors "/proc/$!/maps" || break
