@@ -45,11 +45,8 @@ add_want(struct micro *m, int row, int32_t id, int node, float weight, bool coun
 static void
 want_targets(struct micro *m, const struct example *x, int doc)
 {
-	uint32_t t = 0;
-	for (uint32_t s = 0; s < x->n_spans; s++)
-		for (uint32_t i = 0; i < x->spans[s].n; i++, t++)
-			if (x->spans[s].weight > 0 && t > 0)
-				add_want(m, batch_row(&m->batch, doc, (int)t - 1), x->ids[t], -1, x->spans[s].weight, t >= x->completion);
+	for (struct target t = {0}; example_next_target(x, &t);)
+		add_want(m, batch_row(&m->batch, doc, (int)t.at - 1), x->ids[t.at], -1, t.weight, t.at >= x->completion);
 }
 
 static int
@@ -86,11 +83,8 @@ needed(const struct micro *m, const struct example *x)
 	uint32_t n = m->trie ? x->completion : 0;
 	if (m->apart)
 		return (int)x->n;
-	for (uint32_t s = 0, end = 0; s < x->n_spans; s++) {
-		end += x->spans[s].n;
-		if (x->spans[s].weight > 0 && x->spans[s].n > 0 && end - 1 > n)
-			n = end - 1;
-	}
+	for (struct target t = {0}; example_next_target(x, &t);)
+		n = t.at > n ? t.at : n;
 	return (int)n;
 }
 

@@ -15,6 +15,22 @@ example_targets(const struct example *x)
 	return targets - (x->n_spans && x->spans[0].weight > 0);
 }
 
+bool
+example_next_target(const struct example *x, struct target *t)
+{
+	const uint32_t next = t->at + 1;
+	for (; t->span < x->n_spans; t->begin += x->spans[t->span++].n) {
+		const struct span *s = &x->spans[t->span];
+		uint32_t at = next > t->begin ? next : t->begin;
+		if (s->weight <= 0 || at >= t->begin + s->n)
+			continue;
+		t->at = at;
+		t->weight = s->weight;
+		return true;
+	}
+	return false;
+}
+
 double
 example_place(const struct example *x, struct buf *bytes)
 {

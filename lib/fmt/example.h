@@ -2,6 +2,7 @@
 #ifndef HONE_FMT_EXAMPLE_H
 #define HONE_FMT_EXAMPLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,16 @@ struct example {
 
 /* Tokens that count in the loss: of weight > 0, and not the first (nothing precedes it). */
 uint32_t example_targets(const struct example *x);
+
+/* One of them, for example_next_target to go on from; all zero before the first. */
+struct target {
+	uint32_t at;           /* its place among the tokens */
+	float weight;
+	uint32_t span, begin;  /* the span that it is in, and that one's first token */
+};
+
+/* The next target in order; false when there is none. */
+bool example_next_target(const struct example *x, struct target *t);
 
 /* A number in [0, 1] that is a hash of the tokens alone. Rows below a share make up a part of the data: a row keeps its
  * place whatever is added, each label gives its share, and rows that are the same text never stand on both sides. Leaves

@@ -29,13 +29,8 @@ static struct item
 item_of(const struct example *x, uint32_t index, enum packing_rows kind)
 {
 	uint32_t first = 0, last = 0;  /* targets; 0: none */
-	for (uint32_t s = 0, at = 0; s < x->n_spans; at += x->spans[s++].n) {
-		uint32_t from = at ? at : 1, to = at + x->spans[s].n;
-		if (x->spans[s].weight <= 0 || from >= to)
-			continue;
-		first = first ? first : from;
-		last = to - 1;
-	}
+	for (struct target t = {0}; example_next_target(x, &t); last = t.at)
+		first = first ? first : t.at;
 	return (struct item){x->ids, index, kind == ROWS_ALL ? x->n : last, kind == ROWS_SHARED && first ? first - 1 : 0};
 }
 
@@ -199,11 +194,8 @@ add_own(struct batch_builder *b, const struct example *x, const uint32_t *shared
 static void
 add_targets(struct batch_builder *b, const struct example *x, int doc)
 {
-	uint32_t t = 0;
-	for (uint32_t s = 0; s < x->n_spans; s++)
-		for (uint32_t i = 0; i < x->spans[s].n; i++, t++)
-			if (x->spans[s].weight > 0 && t > 0)
-				batch_add_target(b, batch_row(b, doc, (int)t - 1), x->ids[t], x->spans[s].weight);
+	for (struct target t = {0}; example_next_target(x, &t);)
+		batch_add_target(b, batch_row(b, doc, (int)t.at - 1), x->ids[t.at], t.weight);
 }
 
 static void

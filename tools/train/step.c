@@ -123,14 +123,10 @@ count_right(struct step *s, const struct example *x, const int32_t *best)
 {
 	uint64_t counted = 0, right = 0;
 	size_t n = 0;
-	for (uint32_t k = 0, t = 0; k < x->n_spans; k++)
-		for (uint32_t i = 0; i < x->spans[k].n; i++, t++) {
-			if (x->spans[k].weight <= 0 || t == 0)
-				continue;
-			counted += t >= x->completion;
-			right += t >= x->completion && best[n] == x->ids[t];
-			n++;
-		}
+	for (struct target t = {0}; example_next_target(x, &t); n++) {
+		counted += t.at >= x->completion;
+		right += t.at >= x->completion && best[n] == x->ids[t.at];
+	}
 	s->counted_tokens += counted;
 	s->right_tokens += right;
 	s->counted_examples += counted > 0;
