@@ -1,29 +1,18 @@
 /* The time that control groups give, out of files like the kernel's. */
 #define _GNU_SOURCE  /* mkdtemp, setenv */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "examples.h"
 
 #include "base/cpus.h"
 #include "base/mem.h"
 
-static char root[] = "/tmp/hone-cpus-XXXXXX";
+static char *root;
 
 static void
 put(const char *file, const char *text)
 {
 	char *path = xasprintf("%s/%s", root, file), *command = xasprintf("mkdir -p \"$(dirname '%s')\"", path);
 	assert_int_equal(system(command), 0);
-	FILE *f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
+	write_file(path, text, strlen(text));
 	free(command);
 	free(path);
 }
@@ -32,18 +21,16 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
+	root = temporary_directory();
+	return 0;
 }
 
 static int
 tear_down(void **state)
 {
 	(void)state;
-	char *command = xasprintf("rm -rf '%s'", root);
-	int rc = system(command);
-	free(command);
-	return rc;
+	remove_directory(root);
+	return 0;
 }
 
 static void
