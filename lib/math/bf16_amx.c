@@ -4,7 +4,6 @@
  *
  * The sums must pass through memory on their way to C (a tile can only be stored as it is). They are scaled, rounded
  * and stored while the next tile is being multiplied, some rows at every step: the vector units have nothing else to
- * do then.
  * do then. */
 #include "math/bf16_kernel.h"
 
@@ -62,41 +61,34 @@ store_sums(float *to, size_t ld, bool two_rows, bool two_columns)
 		tile_store(3, to + 16 * ld + PANEL, stride);
 }
 
-/* Tiles 4 and 5 hold A, 6 and 7 B. Each is loaded for the next step as soon as this one is done with it, so that
- * little depends on how far the processor looks ahead: not far, when another program runs on the other half of the
- * core. */
+/* Tiles 4 and 5 hold A, 6 and 7 B. Each is set to zero as soon as this step is done with it, and loaded late: a tile of
+ * zeros takes no physical register, of which a core that two threads share has too few for each to run ahead with. Then a
+ * step takes little more than half the time that it takes with tiles that are only overwritten; otherwise, the same. */
 AMX_INLINE void
 multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
 {
 	const uint16_t *a0 = t->a, *a1 = a0 + 16 * t->lda, *b0 = t->b, *b1 = b0 + t->panel;
 	const size_t stride = t->lda * sizeof *a0, b_step = TILE_STEP * PANEL;
 	int steps = t->k / TILE_STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
-	tile_load(4, a0, stride);
-	tile_load(6, b0, 64);
-	if (two_columns)
-		tile_load(7, b1, 64);
-	if (two_rows)
-		tile_load(5, a1, stride);
-	for (int i = 1;; i++) {
-		a0 += TILE_STEP, a1 += TILE_STEP, b0 += b_step, b1 += b_step;
+	for (int i = 1; i <= steps; i++, a0 += TILE_STEP, a1 += TILE_STEP, b0 += b_step, b1 += b_step) {
+		tile_load(4, a0, stride);
+		tile_load(6, b0, 64);
+		if (two_columns)
+			tile_load(7, b1, 64);
 		tile_multiply(0, 4, 6);
 		if (two_columns)
 			tile_multiply(1, 4, 7);
-		if (i < steps)
-			tile_load(4, a0, stride);
-		if (two_rows)
+		tile_zero(4);
+		if (two_rows) {
+			tile_load(5, a1, stride);
 			tile_multiply(2, 5, 6);
-		if (i < steps)
-			tile_load(6, b0, 64);
+		}
+		tile_zero(6);
 		if (two_rows && two_columns)
 			tile_multiply(3, 5, 7);
-		if (i < steps && two_rows)
-			tile_load(5, a1, stride);
-		if (i < steps && two_columns)
-			tile_load(7, b1, 64);
+		tile_zero(5);
+		tile_zero(7);
 		store_pending(s, i * each);
-		if (i == steps)
-			break;
 	}
 }
 

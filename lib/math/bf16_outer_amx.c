@@ -63,6 +63,7 @@ pair_chunk(uint16_t pairs[2][ROWS * PANEL], const uint16_t *b, size_t ld, int n,
 	}
 }
 
+/* Tiles are zero from their last use on: see bf16_amx.c. */
 AMX_INLINE void
 multiply_chunk(const uint16_t *a, uint16_t pairs[2][ROWS * PANEL], int n, bool two)
 {
@@ -72,11 +73,15 @@ multiply_chunk(const uint16_t *a, uint16_t pairs[2][ROWS * PANEL], int n, bool t
 		tile_load(7, pairs[1] + k * PANEL, 64);
 		tile_multiply(0, 4, 6);
 		tile_multiply(1, 4, 7);
-		if (!two)
-			continue;
-		tile_load(5, a + 16 * LDA + k, LDA * sizeof *a);
-		tile_multiply(2, 5, 6);
-		tile_multiply(3, 5, 7);
+		tile_zero(4);
+		if (two) {
+			tile_load(5, a + 16 * LDA + k, LDA * sizeof *a);
+			tile_multiply(2, 5, 6);
+			tile_multiply(3, 5, 7);
+			tile_zero(5);
+		}
+		tile_zero(6);
+		tile_zero(7);
 	}
 }
 
