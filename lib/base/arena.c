@@ -1,9 +1,7 @@
-#define _DEFAULT_SOURCE  /* MAP_ANONYMOUS */
 #include "base/arena.h"
 
 #include <assert.h>
 #include <stdint.h>
-#include <sys/mman.h>
 
 #include "base/mem.h"
 
@@ -26,15 +24,12 @@ arena_make(struct arena *a)
 {
 	a->size = a->used ? a->used : 64;
 	a->used = 0;
-	a->base = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (a->base == MAP_FAILED)
-		mem_die(a->size);
+	a->base = mem_map(a->size);
 }
 
 void
 arena_release(struct arena *a)
 {
-	if (a->base)
-		munmap(a->base, a->size);
+	mem_unmap(a->base, a->size);
 	*a = (struct arena){0};
 }

@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE  /* MAP_ANONYMOUS, madvise */
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -5,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -99,6 +101,27 @@ xalloc_aligned(size_t n, size_t size)
 	if (!p)
 		mem_die(bytes);
 	return memset(p, 0, bytes);
+}
+
+void *
+mem_map(size_t bytes)
+{
+	enum { HUGE = 2 << 20 };
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		mem_die(bytes);
+#ifdef MADV_HUGEPAGE
+	if (bytes >= HUGE)
+		madvise(p, bytes, MADV_HUGEPAGE);  /* a wish: nothing depends on it */
+#endif
+	return p;
+}
+
+void
+mem_unmap(void *p, size_t bytes)
+{
+	if (p)
+		munmap(p, bytes);
 }
 
 void
