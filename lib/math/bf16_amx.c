@@ -25,6 +25,19 @@ store_pending(struct tile_state *s, int upto)
 	}
 }
 
+/* Asks for rows of C before they are stored to: a store that waits for its line holds up all those behind it, and so the
+ * sums of the next tiles. */
+AMX_INLINE void
+ask_for_rows(const struct tile_out *o, int from, int upto)
+{
+	for (int i = from; i < upto && i < o->rows; i++) {
+		const char *row = rows_at(o->c, i, 0).data;
+		_mm_prefetch(row, _MM_HINT_T0);
+		if (o->c.type == NUM_F32)
+			_mm_prefetch(row + 64, _MM_HINT_T0);
+	}
+}
+
 /* The sums are tiles 0 and 1 above 2 and 3. */
 AMX_INLINE void
 zero_sums(void)
@@ -89,6 +102,8 @@ multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two
 		tile_zero(5);
 		tile_zero(7);
 		store_pending(s, i * each);
+		if (t->last)
+			ask_for_rows(&t->out, (i - 1) * each, i * each);
 	}
 }
 
