@@ -174,11 +174,16 @@ better_kernels(void)
 #endif
 }
 
-/* Sets a variable of the environment that has no value yet; whether it did. */
+/* Sets a variable of the environment that has no value yet; whether it did. Without memory for it this is the end: to go on
+ * with other kernels would be to compute other numbers. */
 static bool
 set_default(const char *name, const char *value)
 {
-	return value && !getenv(name) && setenv(name, value, 1) == 0;
+	if (!value || getenv(name))
+		return false;
+	if (setenv(name, value, 1) != 0)
+		mem_die(strlen(name) + strlen(value) + 2);
+	return true;
 }
 
 void
