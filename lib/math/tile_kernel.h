@@ -65,6 +65,7 @@ struct tile_kernel {
 		float *scratch);
 	void (*pack_b)(void *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);
 
+	const struct tile_kernel *small;      /* for products that are not worth packing so; NULL: this is for all */
 	const struct outer_kernel *outer;  /* math/bf16_outer.h; NULL: such products go the same way as others */
 };
 
