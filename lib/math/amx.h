@@ -12,6 +12,7 @@
 #ifndef TILES_EMULATED
 
 #define AMX_KERNEL bf16_amx
+#define AMX_F32_KERNEL f32_amx
 #define AMX_OUTER bf16_outer_amx
 #define AMX_FEATURES AVX512_FEATURES ",amx-tile,amx-bf16"
 #define AMX __attribute__((target(AMX_FEATURES)))

@@ -62,17 +62,23 @@ second_half(__m512 low, __m512 high)
 	return _mm512_permutex2var_ps(low, order, high);
 }
 
-/* Two rows along k of up to 32 columns become a row of pairs in each of two panels. */
+/* Two rows along k of up to 32 columns, unpacked as by pair_rows, become a row of pairs in each of two panels. */
 AVX512_INLINE void
-pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int columns)
+pairs_store(uint16_t *to, size_t panel, __m512i low, __m512i high, int columns)
 {
 	const __m512i to0 = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
 	const __m512i to1 = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-	__m512i low, high;
-	pair_rows(&low, &high, first, second, lanes32(columns));
 	_mm512_storeu_si512(to, _mm512_permutex2var_epi64(low, to0, high));
 	if (columns > PANEL)
 		_mm512_storeu_si512(to + panel, _mm512_permutex2var_epi64(low, to1, high));
+}
+
+AVX512_INLINE void
+pairs_of_rows(uint16_t *to, size_t panel, const uint16_t *first, const uint16_t *second, int columns)
+{
+	__m512i low, high;
+	pair_rows(&low, &high, first, second, lanes32(columns));
+	pairs_store(to, panel, low, high, columns);
 }
 
 AVX512_INLINE void

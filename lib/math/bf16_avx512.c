@@ -81,6 +81,7 @@ run(struct tile_state *s, const struct tile_job *whole)
 const struct tile_kernel bf16_avx512 = {
 	.name = "avx512bf16",
 	.type = NUM_BF16,
+	.size = sizeof(uint16_t),
 	.rows = ROWS,
 	.k_unit = 2,
 	.depth = BF16_DEPTH,

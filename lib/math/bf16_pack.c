@@ -3,9 +3,10 @@
 #ifdef __x86_64__
 
 #include "math/avx512.h"
+#include "math/bf16_turn.h"
 
 enum {
-	BLOCK = 32,    /* elements along k that are turned at a time */
+	BLOCK = TURN_K,
 	STRETCH = 256, /* converted at a time, where a conversion is needed */
 };
 
@@ -53,67 +54,12 @@ fetch(const struct operand *o, int r, int n, int c, int nc, float *scratch, size
 	return to;
 }
 
-/* Four rows of 16 bytes, one a lane. */
-AVX512_INLINE __m512i
-four_rows(const uint16_t *from, size_t step)
-{
-	__m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)from));
-	v = _mm512_mask_broadcast_i32x4(v, 0x00f0, _mm_loadu_si128((const void *)(from + step)));
-	v = _mm512_mask_broadcast_i32x4(v, 0x0f00, _mm_loadu_si128((const void *)(from + 2 * step)));
-	return _mm512_mask_broadcast_i32x4(v, 0xf000, _mm_loadu_si128((const void *)(from + 3 * step)));
-}
-
 /* Asks for the lines from `from` on of n rows, which will be packed soon. */
 AVX512_INLINE void
 ask(const uint16_t *from, size_t ld, int n)
 {
 	for (int i = 0; i < n; i++)
 		_mm_prefetch((const void *)(from + (size_t)i * ld), _MM_HINT_T1);
-}
-
-/* 16 rows of 32 elements to 16 pairs of k for each: a 16 x 16 turn of pairs, in lanes of 4 x 4. */
-AVX512_INLINE void
-turn_pairs(uint16_t *to, const uint16_t *from, size_t ld)
-{
-#pragma GCC unroll 4
-	for (int g = 0; g < 4; g++) {
-		__m512i r0 = four_rows(from + 8 * g, 4 * ld), r1 = four_rows(from + 8 * g + ld, 4 * ld);
-		__m512i r2 = four_rows(from + 8 * g + 2 * ld, 4 * ld), r3 = four_rows(from + 8 * g + 3 * ld, 4 * ld);
-		__m512i a = _mm512_unpacklo_epi32(r0, r1), b = _mm512_unpacklo_epi32(r2, r3);
-		__m512i c = _mm512_unpackhi_epi32(r0, r1), d = _mm512_unpackhi_epi32(r2, r3);
-		uint16_t *at = to + g * 4 * 2 * PANEL;
-		_mm512_storeu_si512(at, _mm512_unpacklo_epi64(a, b));
-		_mm512_storeu_si512(at + 2 * PANEL, _mm512_unpackhi_epi64(a, b));
-		_mm512_storeu_si512(at + 4 * PANEL, _mm512_unpacklo_epi64(c, d));
-		_mm512_storeu_si512(at + 6 * PANEL, _mm512_unpackhi_epi64(c, d));
-	}
-}
-
-/* 32 rows (along k) of 8 elements to 8 rows of 32: in lanes of 8 x 8. */
-AVX512_INLINE void
-turn_elements(uint16_t *to, size_t lda, const uint16_t *from, size_t ld)
-{
-	__m512i r[8], s[8];
-#pragma GCC unroll 8
-	for (int i = 0; i < 8; i++)
-		r[i] = four_rows(from + (size_t)i * ld, 8 * ld);
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++) {
-		s[2 * i] = _mm512_unpacklo_epi16(r[2 * i], r[2 * i + 1]);
-		s[2 * i + 1] = _mm512_unpackhi_epi16(r[2 * i], r[2 * i + 1]);
-	}
-#pragma GCC unroll 2
-	for (int i = 0; i < 8; i += 4) {
-		r[i] = _mm512_unpacklo_epi32(s[i], s[i + 2]);
-		r[i + 1] = _mm512_unpackhi_epi32(s[i], s[i + 2]);
-		r[i + 2] = _mm512_unpacklo_epi32(s[i + 1], s[i + 3]);
-		r[i + 3] = _mm512_unpackhi_epi32(s[i + 1], s[i + 3]);
-	}
-#pragma GCC unroll 4
-	for (int i = 0; i < 4; i++) {
-		_mm512_storeu_si512(to + (size_t)(2 * i) * lda, _mm512_unpacklo_epi64(r[i], r[i + 4]));
-		_mm512_storeu_si512(to + (size_t)(2 * i + 1) * lda, _mm512_unpackhi_epi64(r[i], r[i + 4]));
-	}
 }
 
 /* A corner of fewer rows or columns in the middle of zeros. */
@@ -135,11 +81,11 @@ panel_of_rows(uint16_t *to, const uint16_t *from, size_t ld, int n, int kn, int 
 		uint16_t *at = to + (size_t)k * PANEL;
 		ask(from + (size_t)PANEL * ld + k, ld, PANEL);
 		if (n == PANEL && kn - k >= BLOCK) {
-			turn_pairs(at, from + k, ld);
+			turn_pairs(at, 2 * PANEL, from + k, ld);
 			continue;
 		}
 		copy_corner(corner, BLOCK, from + k, ld, n, kn - k);
-		turn_pairs(turned, corner, BLOCK);
+		turn_pairs(turned, 2 * PANEL, corner, BLOCK);
 		memcpy(at, turned, (size_t)(k_pad - k < BLOCK ? k_pad - k : BLOCK) * PANEL * sizeof *at);
 	}
 }

@@ -15,8 +15,10 @@ const struct tile_kernel *
 f32_kernel(void)
 {
 #ifdef __x86_64__
+	static const struct tile_kernel *const kernels[] = {[ISA_AVX2] = &f32_avx2, [ISA_AVX512] = &f32_avx512,
+		[ISA_AVX512_BF16] = &f32_avx512, [ISA_AMX] = &f32_amx};
 	if (!chosen)
-		f32_set_kernel(isa_best() >= ISA_AVX512 ? &f32_avx512 : isa_best() == ISA_AVX2 ? &f32_avx2 : NULL);
+		f32_set_kernel(kernels[isa_best()]);
 #endif
 	return kernel;
 }
@@ -76,11 +78,21 @@ product_blas(struct rows c, const struct operand *a, const struct operand *b, in
 		expand_and_multiply(c, a, b, n0, N - n0 < N_STEP ? N - n0 : N_STEP, M, K, alpha, beta);
 }
 
+/* Splitting numbers, and filling up tiles, takes longer than the small kernel where one of these is small, as adapters' ranks
+ * are: measured on a Sapphire Rapids. A question of shape alone, so that the result is no question of threads. */
+static const struct tile_kernel *
+kernel_for(int M, int N, int K)
+{
+	enum { ROWS = 32, COLUMNS = 32, DEPTH = 16 };
+	bool small = M <= ROWS || N <= COLUMNS || K <= DEPTH;
+	return small && f32_kernel()->small ? f32_kernel()->small : f32_kernel();
+}
+
 void
 f32_product(struct rows c, struct operand a, struct operand b, int M, int N, int K, float alpha, float beta)
 {
 	if (f32_kernel() && K > 0)
-		tiled_product(f32_kernel(), c, a, b, M, N, K, alpha, beta);
+		tiled_product(kernel_for(M, N, K), c, a, b, M, N, K, alpha, beta);
 	else
 		product_blas(c, &a, &b, M, N, K, alpha, beta);
 }

@@ -7,7 +7,8 @@
 #include "math/f32.h"
 #include "math/tile_kernel.h"
 
-extern const struct tile_kernel f32_avx512, f32_avx2;
+extern const struct tile_kernel f32_amx, f32_avx512, f32_avx2;
+extern const struct tile_kernel f32_amx_emulated;  /* in tests */
 
 /* The kernel in use, NULL where there is none and BLAS multiplies. Tests set others. */
 const struct tile_kernel *f32_kernel(void);

@@ -141,7 +141,7 @@ product_tiles(const struct tile_kernel *kernel, float *c, int ldc, const struct 
 	state.stored = state.out.rows = 0;
 	for (int j = 0; j < n; j += TILE_COLUMNS) {
 		size_t at = (size_t)(n0 + j) / PANEL * panel + (size_t)k0 * PANEL;
-		t.b = (const char *)b->data + at * num_size(kernel->type);
+		t.b = (const char *)b->data + at * (size_t)kernel->size;
 		t.out.columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
 		for (int i = 0; i < a->n; i += kernel->rows) {
 			t.a = rows_at(a->rows, i, 0).data;
@@ -197,7 +197,7 @@ packed_right_part(const struct packed_right *b, struct rows x, bool k_rows, int 
 	size_t k_pad = (size_t)round_up(b->k, PACKED_K), at = (size_t)n0 * k_pad;
 	assert(n0 % PACKED_N == 0 && k0 % PACKED_K == 0);
 	if (kernel)
-		kernel->pack_b((char *)b->data + (at + (size_t)k0 * PANEL) * num_size(kernel->type), k_pad * PANEL, &from, 0, n, 0, k,
+		kernel->pack_b((char *)b->data + (at + (size_t)k0 * PANEL) * (size_t)kernel->size, k_pad * PANEL, &from, 0, n, 0, k,
 			round_up(k, PACKED_K), math_scratch());
 	else
 		right_blas((float *)b->data + at + k0, k_pad, &from, n, k);

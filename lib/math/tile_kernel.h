@@ -46,13 +46,14 @@ void sums_store(const struct tile_out *o, const float *sums, size_t ld);
 
 struct tile_kernel {
 	const char *name;
-	enum num type;         /* of both operands, packed */
+	enum num type;         /* that it computes with: of A where it reads it as it lies */
+	int size;              /* bytes of an element of either operand, packed */
 	int rows;              /* of a tile of C */
 	int k_unit;            /* k is padded with zeros to a multiple of this */
 	int depth;             /* most of k at a time, so that panels do not get narrow */
 	bool whole_tiles;      /* reads all `rows` of a, also those beyond M */
 	bool adds;             /* C, of fp32, takes up the sums of each depth: every job is first and last */
-	bool rounds;           /* operands are rounded to bf16 when they are packed, and so A always is */
+	bool packs_a;          /* always: it does not compute with elements as they lie */
 	void (*begin)(struct tile_state *s);  /* before a thread's first tile; NULL: there is nothing to do */
 	void (*tile)(struct tile_state *s, const struct tile_job *t);
 	void (*end)(struct tile_state *s);    /* after its last, when all is stored; NULL likewise */
@@ -64,6 +65,7 @@ struct tile_kernel {
 		float *scratch);
 	void (*pack_b)(void *to, size_t panel, const struct operand *b, int n0, int nn, int k0, int kn, int k_pad, float *scratch);
 
+	const struct tile_kernel *small;      /* for products that are not worth packing so; NULL: this is for all */
 	const struct outer_kernel *outer;  /* math/bf16_outer.h; NULL: such products go the same way as others */
 };
 

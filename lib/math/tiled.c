@@ -18,14 +18,15 @@ enum {
 	WIDTH = 256,                   /* width where N has that much for each thread */
 	WIDTH_MAX = PACK_COLUMNS,
 	CHUNK = 128,                   /* most rows of A at a time */
-	GAP = 64,                      /* bytes between panels, and rows of A, lest they all meet in the same sets of a cache */
+	GAP = 64,                      /* bytes between panels, and rows of A, lest they all meet in the same sets of a cache, */
+	GAP_MOST = 3 * GAP,            /* or as many more as make whole elements and leave what comes next where a line begins */
 	PIECES = 8,                    /* for each thread, where there are rows enough: the last to be done should be short */
 	SUMS = 2 << 20,                /* put aside between two depths, most */
 	TEAM_MAX = 256,
 };
 
 /* A slab's, of which one panel has its gaps besides. */
-enum { SLAB_BYTES = SLAB_PANELS * PANEL_BYTES + WIDTH_MAX / PANEL * GAP };
+enum { SLAB_BYTES = SLAB_PANELS * PANEL_BYTES + WIDTH_MAX / PANEL * GAP_MOST };
 
 struct cut {
 	int depth, width;
@@ -36,7 +37,7 @@ struct cut {
 
 struct product {
 	const struct tile_kernel *kernel;
-	size_t size;  /* of an element of the kernel's type */
+	size_t size;  /* of a packed element */
 	struct rows c;
 	struct operand a, b;
 	int M, N, K;
@@ -56,7 +57,7 @@ struct shared {
 /* A thread's own. */
 struct own {
 	struct tile_state state;
-	_Alignas(64) unsigned char a[CHUNK * (DEPTH_BYTES + GAP)];
+	_Alignas(64) unsigned char a[CHUNK * (DEPTH_BYTES + GAP_MOST)];
 	_Alignas(64) float pack[PACK_SCRATCH];
 };
 
@@ -94,13 +95,20 @@ padded(const struct tile_kernel *kernel, int k)
 	return parts(k, kernel->k_unit) * kernel->k_unit;
 }
 
+/* Elements in a gap: as GAP is a power of two, so many of any size end where a line does. */
+static size_t
+gap(const struct tile_kernel *kernel)
+{
+	return GAP / (size_t)(kernel->size & -kernel->size);
+}
+
 static size_t
 panel_step(const struct tile_kernel *kernel, int k)
 {
-	return (size_t)padded(kernel, k) * PANEL + GAP / num_size(kernel->type);
+	return (size_t)padded(kernel, k) * PANEL + gap(kernel);
 }
 
-/* Elements of the kernel's type in so many bytes. */
+/* Packed elements in so many bytes. */
 static int
 elements(const struct product *p, int bytes)
 {
@@ -120,7 +128,7 @@ static bool
 can_be_direct(const struct product *p)
 {
 	const struct operand *a = &p->a;
-	return !a->w && a->rows.type == p->kernel->type && !p->kernel->rounds && !a->k_rows && p->K % p->kernel->k_unit == 0 &&
+	return !a->w && a->rows.type == p->kernel->type && !p->kernel->packs_a && !a->k_rows && p->K % p->kernel->k_unit == 0 &&
 		!rows_collide(p->kernel->rows, (size_t)a->rows.ld * p->size);
 }
 
@@ -230,7 +238,7 @@ left_of(const struct slab *b, struct own *own, const struct piece *piece)
 	const struct tile_kernel *k = p->kernel;
 	if (p->direct && !(k->whole_tiles && piece->rows % 16 != 0))
 		return (struct left){rows_at(p->a.rows, piece->m, b->k0).data, (size_t)p->a.rows.ld, false};
-	size_t lda = (size_t)b->k_pad + GAP / p->size;
+	size_t lda = (size_t)b->k_pad + gap(k);
 	int unit = k->whole_tiles ? 16 : k->rows;
 	bool tiles = k->pack_a(own->a, lda, &p->a, piece->m, piece->rows, parts(piece->rows, unit) * unit, b->k0, b->kn, b->k_pad,
 		own->pack);
@@ -365,6 +373,7 @@ place_slab(struct slab *b, unsigned char *memory)
 
 /* ---- all of it ---- */
 
+/* A thread ends with all of its sums in C: where C takes up those of each depth, another may add the next. */
 static void
 multiply_slab(const struct slab *b, const struct worker *w)
 {
@@ -372,10 +381,12 @@ multiply_slab(const struct slab *b, const struct worker *w)
 		pack_slab(b, w);
 	share_begin(w->shared->share, w->thread, w->threads, piece_count(b));
 	share_meet(&w->shared->meeting, w->threads);
+	tile_begin(b->p->kernel, &w->own->state);
 	for (int u; (u = share_next(w->shared->share, w->thread, w->threads)) >= 0;) {
 		const struct piece piece = piece_at(b, u);
 		multiply_piece(b, w->own, &piece);
 	}
+	tile_end(b->p->kernel, &w->own->state);
 }
 
 /* Slab after slab: another is packed when all have done with the one before. */
@@ -386,7 +397,6 @@ work(const struct worker *w)
 	const struct cut *cut = &p->cut;
 	struct slab b = {.p = p, .sums = w->shared->sums};
 	bool again = false;
-	tile_begin(p->kernel, &w->own->state);
 	for (b.m0 = 0; b.m0 < p->M; b.m0 += cut->rows)
 		for (b.n0 = 0; b.n0 < p->N; b.n0 += cut->slab)
 			for (b.k0 = 0; b.k0 < p->K; b.k0 += cut->depth, again = true) {
@@ -398,7 +408,6 @@ work(const struct worker *w)
 					share_meet(&w->shared->meeting, w->threads);
 				multiply_slab(&b, w);
 			}
-	tile_end(p->kernel, &w->own->state);
 }
 
 static void
@@ -412,7 +421,7 @@ void
 tiled_product(const struct tile_kernel *kernel, struct rows c, struct operand a, struct operand b, int M, int N, int K,
 	float alpha, float beta)
 {
-	struct product p = {kernel, num_size(kernel->type), c, a, b, M, N, K, alpha, beta};
+	struct product p = {kernel, (size_t)kernel->size, c, a, b, M, N, K, alpha, beta};
 	assert(!a.part && (!kernel->adds || c.type == NUM_F32));
 	if (M == 0 || N == 0)
 		return;
@@ -435,14 +444,14 @@ tiled_product(const struct tile_kernel *kernel, struct rows c, struct operand a,
 size_t
 tiled_kept_size(const struct tile_kernel *kernel, int N, int K)
 {
-	return (size_t)parts(N, TILE_COLUMNS) * (TILE_COLUMNS / PANEL) * panel_step(kernel, K) * num_size(kernel->type);
+	return (size_t)parts(N, TILE_COLUMNS) * (TILE_COLUMNS / PANEL) * panel_step(kernel, K) * (size_t)kernel->size;
 }
 
 /* All of it as one slab. */
 void
 tiled_keep(const struct tile_kernel *kernel, struct operand b, int N, int K)
 {
-	const struct product p = {.kernel = kernel, .size = num_size(kernel->type), .b = b, .N = N, .K = K};
+	const struct product p = {.kernel = kernel, .size = (size_t)kernel->size, .b = b, .N = N, .K = K};
 	struct slab all = {.p = &p, .nn = N, .kn = K};
 	place_slab(&all, NULL);
 	all.pack = PACK_FROZEN;

@@ -59,7 +59,7 @@ listed() {
     [ "$status" -eq 0 ]
     [[ ${lines[0]} =~ ^$name\ [0-9.]+\ \(commit\ ([0-9a-f]{12}|unknown),\ (gcc|clang\ [A-Za-z]+\ Clang)\ [0-9.]+ ]]
     [[ ${lines[1]} =~ ^libraries:\ jansson\ [0-9.]+,\ PCRE2\ [0-9.]+,\ utf8proc\ [0-9.]+,\ xxHash\ [0-9.]+,\ zlib\ [0-9.]+,\ zstd\ [0-9.]+$ ]]
-    [[ ${lines[2]} =~ ^kernels:\ (OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ fp32\ on\ (avx512|avx2|blas),\ )?bf16\ on\ $isa$ ]]
+    [[ ${lines[2]} =~ ^kernels:\ (OpenBLAS\ [0-9.]+\ [A-Za-z0-9]+\;\ fp32\ on\ (amx|avx512|avx2|blas),\ )?bf16\ on\ $isa$ ]]
     [ "${#lines[@]}" -eq 3 ]
     run env HONE_ISA=blas "$hone_bin/$name" --version
     [[ ${lines[2]} =~ ^kernels:\ (OpenBLAS.*\;\ fp32\ on\ blas,\ )?bf16\ on\ blas$ ]]
@@ -69,6 +69,9 @@ listed() {
     HONE_ISA=$name "$hone_bin/hone-pack" --version | sed -n 's/^kernels: bf16 on //p' | grep -qx "$name\|$isa"
     [ "$name" != "$isa" ] || break
   done
+  # fp32 has kernels for these levels, and takes that of the one below for avx512bf16
+  HONE_ISA=avx512bf16 "$hone_bin/hone-train" --version | grep -q 'fp32 on \(avx512\|avx2\|blas\), '
+  [ "$isa" != amx ] || "$hone_bin/hone-train" --version | grep -q 'fp32 on amx, bf16 on amx$'
   # OpenBLAS is named where it is used, and only there
   "$hone_bin/hone-eval" --version | grep -q '^kernels: OpenBLAS'
   if "$hone_bin/hone-pack" --version | grep OpenBLAS; then return 1; fi

@@ -10,6 +10,7 @@
 
 #define TILES_EMULATED
 #define AMX_KERNEL bf16_amx_emulated
+#define AMX_F32_KERNEL f32_amx_emulated
 #define AMX_OUTER bf16_outer_amx_emulated
 #define AMX AVX512
 #define AMX_INLINE AVX512_INLINE
