@@ -156,7 +156,7 @@ $(B)/%.o: %.c $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
 
 # Where gcc keeps the locals of a function to find their use after its return, vectors of 64 bytes are not aligned.
-$(filter build/asan/%,$(patsubst %.c,$(B)/%.o,$(wildcard lib/math/*.c tests/unit/test_math_*.c))): \
+$(filter build/asan/%,$(patsubst %.c,$(B)/%.o,$(wildcard lib/math/*.c tests/unit/test_math_*.c tests/unit/test_projection.c))): \
 	CFLAGS += --param asan-use-after-return=0
 
 # --version tells the commit, that of .commit in an archive without .git; version.o is remade when it changes.
