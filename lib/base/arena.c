@@ -24,12 +24,12 @@ arena_make(struct arena *a)
 {
 	a->size = a->used ? a->used : 64;
 	a->used = 0;
-	a->base = mem_map(a->size);
+	a->base = mem_map(1, a->size);
 }
 
 void
 arena_release(struct arena *a)
 {
-	mem_unmap(a->base, a->size);
+	mem_unmap(a->base, 1, a->size);
 	*a = (struct arena){0};
 }

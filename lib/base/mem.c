@@ -103,10 +103,19 @@ xalloc_aligned(size_t n, size_t size)
 	return memset(p, 0, bytes);
 }
 
+/* A mapping is not empty. */
+static size_t
+mapped(size_t n, size_t size)
+{
+	size_t bytes = product(n, size);
+	return bytes ? bytes : 1;
+}
+
 void *
-mem_map(size_t bytes)
+mem_map(size_t n, size_t size)
 {
 	enum { HUGE = 2 << 20 };
+	size_t bytes = mapped(n, size);
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		mem_die(bytes);
@@ -118,10 +127,10 @@ mem_map(size_t bytes)
 }
 
 void
-mem_unmap(void *p, size_t bytes)
+mem_unmap(void *p, size_t n, size_t size)
 {
 	if (p)
-		munmap(p, bytes);
+		munmap(p, mapped(n, size));
 }
 
 void

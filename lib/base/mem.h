@@ -20,11 +20,11 @@ char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0
 /* Zeroed memory aligned to 64 bytes (a cache line, and the widest vector); free() releases it. */
 void *xalloc_aligned(size_t n, size_t size);
 
-/* Zeroed memory in pages of its own, of the system's huge size where it gives them: a program that walks through hundreds of
- * megabytes then spends less time on page faults and on looking addresses up. mem_unmap with the same size releases it;
- * NULL is fine. */
-void *mem_map(size_t bytes);
-void mem_unmap(void *p, size_t bytes);
+/* n elements of `size` bytes, zeroed, in pages of their own, of the system's huge size where it gives them: what walks through
+ * hundreds of megabytes, or reads a large table at random, then spends less time on page faults and on looking addresses up.
+ * mem_unmap with the same sizes releases them; NULL is fine. */
+void *mem_map(size_t n, size_t size);
+void mem_unmap(void *p, size_t n, size_t size);
 
 /* Grows *p, which holds *cap elements of `size` bytes, until it holds at least `need`. */
 void mem_grow(void **p, size_t *cap, size_t need, size_t size);

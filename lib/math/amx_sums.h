@@ -56,6 +56,16 @@ store_sums(float *to, size_t ld, bool two_rows, bool two_columns)
 		tile_store(3, to + 16 * ld + PANEL, stride);
 }
 
+/* After step i of a job's steps, the first being 1: some rows of the last job's sums to C, and some of this one's asked for. */
+AMX_INLINE void
+after_step(struct tile_state *s, const struct tile_job *t, int i, int steps)
+{
+	int each = (TILE_ROWS_MAX + steps - 1) / steps;
+	store_pending(s, i * each);
+	if (t->last)
+		ask_for_rows(&t->out, (i - 1) * each, i * each);
+}
+
 /* The sums of a job that is done, to be stored during the next one. */
 AMX_INLINE void
 finish_sums(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
@@ -64,6 +74,22 @@ finish_sums(struct tile_state *s, const struct tile_job *t, bool two_rows, bool 
 	s->out = t->out;
 	s->stored = 0;
 	store_sums(s->sum[s->at], TILE_COLUMNS, two_rows, two_columns);
+}
+
+/* Expands `tile` for each shape that a job can have, as conditions that are constants. */
+AMX_INLINE void
+for_shape(void (*tile)(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns), struct tile_state *s,
+	const struct tile_job *t)
+{
+	bool two_rows = t->out.rows > 16, two_columns = t->out.columns > PANEL;
+	if (two_rows && two_columns)
+		tile(s, t, true, true);
+	else if (two_rows)
+		tile(s, t, true, false);
+	else if (two_columns)
+		tile(s, t, false, true);
+	else
+		tile(s, t, false, false);
 }
 
 AMX static void

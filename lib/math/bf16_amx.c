@@ -29,7 +29,7 @@ multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two
 {
 	const uint16_t *a0 = t->a, *a1 = a0 + 16 * t->lda, *b0 = t->b, *b1 = b0 + t->panel;
 	const size_t stride = t->lda * sizeof *a0, b_step = TILE_STEP * PANEL;
-	int steps = t->k / TILE_STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
+	int steps = t->k / TILE_STEP;
 	for (int i = 1; i <= steps; i++, a0 += TILE_STEP, a1 += TILE_STEP, b0 += b_step, b1 += b_step) {
 		tile_load(4, a0, stride);
 		tile_load(6, b0, 64);
@@ -48,9 +48,7 @@ multiply(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two
 			tile_multiply(3, 5, 7);
 		tile_zero(5);
 		tile_zero(7);
-		store_pending(s, i * each);
-		if (t->last)
-			ask_for_rows(&t->out, (i - 1) * each, i * each);
+		after_step(s, t, i, steps);
 	}
 }
 
@@ -73,15 +71,7 @@ tile(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_col
 AMX static void
 run(struct tile_state *s, const struct tile_job *t)
 {
-	bool two_rows = t->out.rows > 16, two_columns = t->out.columns > PANEL;
-	if (two_rows && two_columns)
-		tile(s, t, true, true);
-	else if (two_rows)
-		tile(s, t, true, false);
-	else if (two_columns)
-		tile(s, t, false, true);
-	else
-		tile(s, t, false, false);
+	for_shape(tile, s, t);
 }
 
 const struct tile_kernel AMX_KERNEL = {

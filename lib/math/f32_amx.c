@@ -101,12 +101,11 @@ AMX_INLINE void
 tile(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_columns)
 {
 	const uint16_t *a0 = t->a, *a1 = a0 + 16 * t->lda * SPLITS, *b0 = t->b, *b1 = b0 + t->panel * SPLITS;
-	int steps = t->k / TILE_STEP, each = (TILE_ROWS_MAX + steps - 1) / steps;
+	int steps = t->k / TILE_STEP;
 	zero_sums();
 	for (int i = 1; i <= steps; i++, a0 += STEP, a1 += STEP, b0 += STEP, b1 += STEP) {
 		step(a0, a1, b0, b1, two_rows, two_columns);
-		store_pending(s, i * each);
-		ask_for_rows(&t->out, (i - 1) * each, i * each);
+		after_step(s, t, i, steps);
 	}
 	finish_sums(s, t, two_rows, two_columns);
 }
@@ -114,15 +113,7 @@ tile(struct tile_state *s, const struct tile_job *t, bool two_rows, bool two_col
 AMX static void
 run(struct tile_state *s, const struct tile_job *t)
 {
-	bool two_rows = t->out.rows > 16, two_columns = t->out.columns > PANEL;
-	if (two_rows && two_columns)
-		tile(s, t, true, true);
-	else if (two_rows)
-		tile(s, t, true, false);
-	else if (two_columns)
-		tile(s, t, false, true);
-	else
-		tile(s, t, false, false);
+	for_shape(tile, s, t);
 }
 
 const struct tile_kernel AMX_F32_KERNEL = {

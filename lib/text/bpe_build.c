@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/table.h"
 #include "text/unicode.h"
 
 void
@@ -107,7 +106,7 @@ bpe_build(struct bpe *b, const struct bpe_rules *r, struct err *e)
 	while (((size_t)1 << (64 - b->merge_shift)) < r->n + r->n / 2 + 1)
 		b->merge_shift--;
 	size_t slots = (size_t)1 << (64 - b->merge_shift);
-	b->merge = table_alloc(slots, sizeof *b->merge);
+	b->merge = mem_map(slots, sizeof *b->merge);
 	memset(b->merge, 0xff, slots * sizeof *b->merge);
 	b->merge_filter = xcalloc(slots, 1);
 	for (size_t i = 0; i < r->n; i++) {

@@ -6,7 +6,6 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/table.h"
 #include "text/bpe_build.h"
 #include "text/bpe_seams.h"
 #include "text/bpe_text.h"
@@ -207,7 +206,7 @@ bpe_release(struct bpe *b)
 {
 	vocab_release(&b->vocab);
 	if (b->merge)
-		table_free(b->merge, (size_t)1 << (64 - b->merge_shift), sizeof *b->merge);
+		mem_unmap(b->merge, (size_t)1 << (64 - b->merge_shift), sizeof *b->merge);
 	free(b->merge_filter);
 	free(b->unk_token);
 	free(b->prefix);

@@ -5,7 +5,6 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/table.h"
 
 enum { BLOCK = 1 << 18 };
 
@@ -51,8 +50,8 @@ static void
 make_slots(struct vocab *v, size_t slots)
 {
 	if (v->slot)
-		table_free(v->slot, v->mask + 1, sizeof *v->slot);
-	v->slot = table_alloc(slots, sizeof *v->slot);
+		mem_unmap(v->slot, v->mask + 1, sizeof *v->slot);
+	v->slot = mem_map(slots, sizeof *v->slot);
 	memset(v->slot, 0xff, slots * sizeof *v->slot);
 	v->mask = slots - 1;
 }
@@ -76,7 +75,7 @@ vocab_release(struct vocab *v)
 	}
 	free(v->token);
 	if (v->slot)
-		table_free(v->slot, v->mask + 1, sizeof *v->slot);
+		mem_unmap(v->slot, v->mask + 1, sizeof *v->slot);
 	*v = (struct vocab){0};
 }
 

@@ -1,6 +1,6 @@
 #include "text/wordcache.h"
 
-#include "base/table.h"
+#include "base/mem.h"
 
 _Static_assert(sizeof(struct wordcache_slot) == 64, "an entry is a cache line");
 _Static_assert(WORDCACHE_SLOTS <= 1 << 16, "an index is 16 bits of the hash");
@@ -8,13 +8,13 @@ _Static_assert(WORDCACHE_SLOTS <= 1 << 16, "an index is 16 bits of the hash");
 void
 wordcache_init(struct wordcache *c)
 {
-	c->slot = table_alloc(WORDCACHE_SLOTS, sizeof *c->slot);
+	c->slot = mem_map(WORDCACHE_SLOTS, sizeof *c->slot);
 }
 
 void
 wordcache_release(struct wordcache *c)
 {
-	table_free(c->slot, WORDCACHE_SLOTS, sizeof *c->slot);
+	mem_unmap(c->slot, WORDCACHE_SLOTS, sizeof *c->slot);
 }
 
 /* The new entry takes the first place, and what was there the second. */
