@@ -78,15 +78,6 @@ scale_row(float *x, float a, int n)
 		x[i] *= a;
 }
 
-/* The visible keys of query i within a chunk, of n keys from c0 on. */
-static void
-visible_in_chunk(const struct attn_block *b, const struct attn_shape *s, int i, int c0, int n, int *from, int *to)
-{
-	attn_visible(b, s, i, from, to);
-	*from = *from - c0 < 0 ? 0 : *from - c0 > n ? n : *from - c0;
-	*to = *to - c0 < *from ? *from : *to - c0 > n ? n : *to - c0;
-}
-
 struct keys {
 	struct packed_right k, v;
 	int len;
@@ -112,30 +103,42 @@ store_out(const struct attn *a, float *lse, const struct attn_block *b, const st
 	}
 }
 
+/* Asks for what a block writes to, and for the queries of the next one. */
+static void
+ask_for_block(const struct attn *a, const float *lse, const struct attn_block *b, const struct attn_shape *s)
+{
+	const struct rows q = attn_head_rows(&a->q, b->doc->q, b->h), out = attn_head_rows(&a->out, b->doc->q, b->h);
+	for (int i = b->i0; i < b->i0 + b->n; i++) {
+		row_ahead(out, i, 0, s->D);
+		if (i + BLOCK < b->doc->n)
+			row_ahead(q, i + BLOCK, 0, s->D);
+		if (lse)
+			__builtin_prefetch(lse + (size_t)(b->doc->q + i) * (size_t)s->H + (size_t)b->h);
+	}
+}
+
 static void
 forward_block(const struct attn *a, float *lse, const struct attn_block *b, const struct attn_shape *s,
 	const struct keys *keys, const struct scratch *w)
 {
 	int D = s->D, ld = attn_padded(D);
-	float max[BLOCK], total[BLOCK];
+	float max[BLOCK], total[BLOCK], factor[BLOCK];
 	struct packed_left q = packed_left(w->q, attn_head_rows(&a->q, b->doc->q + b->i0, b->h), false, b->n, D);
 	for (int i = 0; i < b->n; i++) {
 		max[i] = -1e30f;
 		total[i] = 0;
 	}
+	ask_for_block(a, lse, b, s);
 	int first = b->j0 / PACKED_K * PACKED_K;
 	for (int c0 = first; c0 < b->j1; c0 += CHUNK) {
-		int n = chunk_length(b, c0);
+		int n = chunk_length(b, c0), place = b->doc->n_prefix + b->i0 - c0;
 		struct packed_left P = packed_left_rows(w->P, b->n, n);
 		packed_product(w->S, CHUNK, &q, &keys->k, c0, n, 0, false);
-		for (int i = 0; i < b->n; i++) {
-			int from, to;
-			visible_in_chunk(b, s, i, c0, n, &from, &to);
-			float factor = attn_softmax_row(rows_at(P.rows, i, 0).data, w->S + i * CHUNK, s->scale, from, to, n, &max[i],
-				&total[i]);
-			if (c0 > first && factor != 1)
-				scale_row(w->sum + (size_t)i * (size_t)ld, factor, D);
-		}
+		attn_softmax(&(struct attn_softmax){P.rows, w->S, CHUNK, b->n, n, place, s->window ? s->window : b->j1, s->scale, max,
+			total, factor});
+		for (int i = 0; i < b->n && c0 > first; i++)
+			if (factor[i] != 1)
+				scale_row(w->sum + (size_t)i * (size_t)ld, factor[i], D);
 		packed_product(w->sum, ld, &P, &keys->v, 0, D, c0, c0 > first);
 	}
 	store_out(a, lse, b, s, w->sum, max, total);

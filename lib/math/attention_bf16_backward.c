@@ -18,6 +18,7 @@ enum {
 	BLOCK = 64,   /* keys, and queries of one product of scores: these stay in the first-level cache */
 	GROUP = 256,  /* queries that dV and dK are summed over at a time, and keys that dQ is */
 	QUERIES = 512, /* at a time, least, of a document and what is below it */
+	AHEAD = 16,    /* rows that are asked for before they are read */
 };
 
 /* ---- scratch ---- */
@@ -33,6 +34,7 @@ struct scratch {
 	void *dS_right;               /* on the right, [queries, GROUP keys] */
 	float *S, *dP;                /* [BLOCK,BLOCK] */
 	float *dk, *dv;               /* [BLOCK,D] */
+	float *all_dk, *all_dv;       /* [len,D], where one thread has all query heads of a key head */
 	float *dq;                    /* [D,queries] */
 };
 
@@ -63,6 +65,8 @@ take_scratch(struct scratch *w, struct arena *a, const struct attn_shape *s, int
 	w->dP = ARENA_TAKE(a, float, BLOCK * BLOCK);
 	w->dk = ARENA_TAKE(a, float, (size_t)BLOCK * (size_t)attn_padded(D));
 	w->dv = ARENA_TAKE(a, float, (size_t)BLOCK * (size_t)attn_padded(D));
+	w->all_dk = ARENA_TAKE(a, float, (size_t)len * (size_t)D);
+	w->all_dv = ARENA_TAKE(a, float, (size_t)len * (size_t)D);
 	w->dq = ARENA_TAKE(a, float, (size_t)round_up(D, BLOCK) * (size_t)round_up(queries, BLOCK));
 }
 
@@ -109,6 +113,7 @@ take_queries(struct side *x, const struct attn *d, const struct attn *a, const f
 	x->dout_turned = packed_right(w->dout_turned, dout, true, x->D, x->n);
 	x->dS = (struct packed_right){w->dS_right, x->n, GROUP};
 	for (int i = 0; i < x->n; i++) {
+		row_ahead(out, i + AHEAD, 0, x->D);
 		w->lse[i] = lse[(size_t)(row + i) * (size_t)s->H + (size_t)h];
 		w->delta[i] = attn_dot(rows_at(dout, i, 0).data, rows_at(out, i, 0).data, x->D);
 	}
@@ -151,11 +156,8 @@ scores(struct packed_left P, struct packed_left dS, int at, const struct side *x
 	struct packed_left k = packed_left_part(&x->k, j0, P.n, 0, x->D), v = packed_left_part(&x->v, j0, P.n, 0, x->D);
 	packed_product(w->S, BLOCK, &k, &x->q, i0, n, 0, false);
 	packed_product(w->dP, BLOCK, &v, &x->dout, i0, n, 0, false);
-	for (int j = 0; j < P.n; j++) {
-		int key = j0 + j - x->first - i0, from = least(n, key > 0 ? key : 0), to = least(n, key + x->window);
-		attn_gradient_row(rows_at(P.rows, j, at).data, rows_at(dS.rows, j, at).data, w->S + j * BLOCK, w->dP + j * BLOCK,
-			x->scale, w->lse + i0, w->delta + i0, from, to < from ? from : to, n);
-	}
+	attn_gradient(&(struct attn_gradient){rows_at(P.rows, 0, at), rows_at(dS.rows, 0, at), w->S, w->dP, BLOCK, P.n, n,
+		j0 - x->first - i0, x->window, x->scale, w->lse + i0, w->delta + i0});
 }
 
 /* The gradients of the block of keys from j0 on, and its dS on the right, where the group begins with key g0. */
@@ -203,6 +205,14 @@ add(float *out, const float *x, int n)
 		out[i] += x[i];
 }
 
+/* Asks for rows that will be written to. */
+static void
+ask_for(struct rows to, int n, int D)
+{
+	for (int i = 0; i < n; i++)
+		row_ahead(to, i, 0, D);
+}
+
 /* n rows of a block's sums to [n,D], or added there. */
 static void
 put_rows(float *to, const float *sums, int n, int D, bool further)
@@ -243,11 +253,32 @@ take_gradient(const struct side *x, struct rows dq, const struct scratch *w)
 	}
 }
 
-/* The heads of the first part are added up as they come; any other has a place of its own until all can be added in the
- * order of the heads. */
+/* The documents of one level. */
+struct level {
+	const struct attn_doc *docs;
+	int n_docs, at;
+	int parts;       /* of the query heads of a key head */
+	float *partial;  /* of T rows */
+	int T;
+};
+
+/* Where a query head's gradients at keys or values are added up, [len,D]: the heads of the first part in one place, as they
+ * come, and any other in its own until all can be added in the order of the heads. */
+static float *
+sums_of(const struct level *l, const struct attn_doc *doc, const struct attn_shape *s, int kh, int h, bool values,
+	const struct scratch *w)
+{
+	int h0, h1;
+	if (l->parts == 1)
+		return values ? w->all_dv : w->all_dk;
+	attn_part_heads(s, kh, 0, l->parts, &h0, &h1);
+	return partial_of(l->partial, doc, s, l->T, h < h1 ? h0 : h, values);
+}
+
+/* The gradients that query heads h0 .. h1-1 of a document give. */
 static void
-backward_part(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *doc,
-	const struct attn_shape *s, int kh, int h0, int h1, float *partial, int T, int most, const struct scratch *w)
+backward_part(const struct attn *d, const struct attn *a, const float *lse, const struct level *l, const struct attn_doc *doc,
+	const struct attn_shape *s, int kh, int h0, int h1, int most, const struct scratch *w)
 {
 	int all = doc->n + doc->below;
 	struct side x = {.keys = doc->n, .window = s->window && !doc->below ? s->window : all, .D = s->D, .scale = s->scale};
@@ -257,44 +288,47 @@ backward_part(const struct attn *d, const struct attn *a, const float *lse, cons
 			x.n = least(most, all - x.first);
 			take_queries(&x, d, a, lse, doc, s, h, w);
 			bool first = h0 == kh * (s->H / s->K);
-			int place = first ? h0 : h;
 			struct rows dq = attn_head_rows(&d->q, doc->q + x.first, h);
 			if (doc->back)
 				take_gradient(&x, dq, w);
 			packed_begin();
-			backward_head(&x, partial_of(partial, doc, s, T, place, false), partial_of(partial, doc, s, T, place, true),
+			backward_head(&x, sums_of(l, doc, s, kh, h, false, w), sums_of(l, doc, s, kh, h, true, w),
 				(first && h > h0) || x.first > 0, doc->back, w);
 			packed_end();
+			ask_for(dq, x.n, x.D);
 			packed_turn(dq, rows_f32(w->dq, round_up(x.n, BLOCK)), x.n, x.D);
 		}
+}
+
+/* Where one thread had all query heads. */
+static void
+put_sums(const struct attn *d, const struct attn_doc *doc, const struct attn_shape *s, int kh, const struct scratch *w)
+{
+	struct rows dk = attn_head_rows(&d->k, doc->k, kh), dv = attn_head_rows(&d->v, doc->k, kh);
+	ask_for(dk, doc->n, s->D);
+	rows_copy(dk, rows_f32(w->all_dk, s->D), doc->n, s->D);
+	ask_for(dv, doc->n, s->D);
+	rows_copy(dv, rows_f32(w->all_dv, s->D), doc->n, s->D);
 }
 
 /* Gradients of a key head's keys or values, of rows j0 .. j0+n-1: the sum of those of its query heads, of which the first
  * part's are added up. */
 static void
-sum_heads(const struct heads *out, const struct attn_doc *doc, const struct attn_shape *s, int kh, int j0, int n,
-	float *partial, int T, int parts, bool values)
+sum_heads(const struct heads *out, const struct level *l, const struct attn_doc *doc, const struct attn_shape *s, int kh,
+	int j0, int n, bool values)
 {
 	int group = s->H / s->K, D = s->D, h0, h1;
 	size_t at = (size_t)j0 * (size_t)D;
-	attn_part_heads(s, kh, 0, parts, &h0, &h1);
-	float *sum = partial_of(partial, doc, s, T, h0, values) + at;
+	attn_part_heads(s, kh, 0, l->parts, &h0, &h1);
+	float *sum = partial_of(l->partial, doc, s, l->T, h0, values) + at;
 	for (int h = h1; h < (kh + 1) * group; h++)
-		add(sum, partial_of(partial, doc, s, T, h, values) + at, n * D);
+		add(sum, partial_of(l->partial, doc, s, l->T, h, values) + at, n * D);
 	rows_copy(attn_head_rows(out, doc->k + j0, kh), rows_f32(sum, D), n, D);
 }
 
-/* The documents of one level. */
-struct level {
-	const struct attn_doc *docs;
-	int n_docs, at;
-	int parts;  /* of the query heads of a key head */
-	int T;      /* of `partial` */
-};
-
 static void
 backward_level(const struct attn *d, const struct attn *a, const float *lse, const struct level *l,
-	const struct attn_shape *s, int max_len, float *partial, float *memory)
+	const struct attn_shape *s, int max_len, float *memory)
 {
 #pragma omp parallel for collapse(3) schedule(dynamic)
 	for (int i = 0; i < l->n_docs; i++)
@@ -307,20 +341,22 @@ backward_level(const struct attn *d, const struct attn *a, const float *lse, con
 					continue;
 				take_scratch(&w, &own, s, max_len);
 				attn_part_heads(s, kh, part, l->parts, &h0, &h1);
-				backward_part(d, a, lse, &l->docs[i], s, kh, h0, h1, partial, l->T, queries_at_a_time(max_len), &w);
+				backward_part(d, a, lse, l, &l->docs[i], s, kh, h0, h1, queries_at_a_time(max_len), &w);
+				if (l->parts == 1)
+					put_sums(d, &l->docs[i], s, kh, &w);
 			}
 }
 
 static void
-sum_level(const struct attn *d, const struct level *l, const struct attn_shape *s, float *partial)
+sum_level(const struct attn *d, const struct level *l, const struct attn_shape *s)
 {
 #pragma omp parallel for collapse(2) schedule(dynamic)
 	for (int i = 0; i < l->n_docs; i++)
 		for (int kh = 0; kh < s->K; kh++)
 			for (int j0 = 0; j0 < l->docs[i].n && attn_level(&l->docs[i]) == l->at; j0 += BLOCK) {
 				int n = least(BLOCK, l->docs[i].n - j0);
-				sum_heads(&d->k, &l->docs[i], s, kh, j0, n, partial, l->T, l->parts, false);
-				sum_heads(&d->v, &l->docs[i], s, kh, j0, n, partial, l->T, l->parts, true);
+				sum_heads(&d->k, l, &l->docs[i], s, kh, j0, n, false);
+				sum_heads(&d->v, l, &l->docs[i], s, kh, j0, n, true);
 			}
 }
 
@@ -328,7 +364,7 @@ void
 attn_bf16_backward(const struct attn *d, const struct attn *a, const float *lse, const struct attn_doc *docs,
 	int n_docs, const struct attn_shape *s, int max_len, float *scratch)
 {
-	struct level l = {.docs = docs, .n_docs = n_docs};
+	struct level l = {.docs = docs, .n_docs = n_docs, .partial = scratch};
 	for (int i = 0; i < n_docs; i++) {
 		assert(docs[i].k == docs[i].q && (docs[i].back || docs[i].n_prefix == 0));
 		l.T = docs[i].k + docs[i].n > l.T ? docs[i].k + docs[i].n : l.T;
@@ -336,7 +372,8 @@ attn_bf16_backward(const struct attn *d, const struct attn *a, const float *lse,
 	float *memory = scratch + (size_t)l.T * (size_t)s->H * (size_t)s->D * 2;
 	for (int n; (n = attn_at_level(docs, n_docs, l.at)) > 0; l.at++) {
 		l.parts = attn_parts(s, n);
-		backward_level(d, a, lse, &l, s, max_len, scratch, memory);
-		sum_level(d, &l, s, scratch);
+		backward_level(d, a, lse, &l, s, max_len, memory);
+		if (l.parts > 1)
+			sum_level(d, &l, s);
 	}
 }

@@ -44,15 +44,27 @@ softmax_row(float *P, float *S, float scale, int from, int to, float *max, float
 	return factor;
 }
 
-float
-attn_softmax_row(void *P, float *S, float scale, int from, int to, int n, float *max, float *sum)
+static int
+within(int i, int n)
+{
+	return i < 0 ? 0 : i < n ? i : n;
+}
+
+void
+attn_softmax(const struct attn_softmax *g)
 {
 #ifdef __x86_64__
-	if (bf16_instructions())
-		return attn_softmax_row_avx512(P, S, scale, from, to, n, max, sum);
+	if (bf16_instructions()) {
+		attn_softmax_avx512(g);
+		return;
+	}
 #endif
-	clear_outside(P, from, to, n);
-	return from < to ? softmax_row(P, S, scale, from, to, max, sum) : 1;
+	for (int i = 0; i < g->queries; i++) {
+		float *P = rows_at(g->P, i, 0).data, *S = g->S + (ptrdiff_t)i * g->ld;
+		int from = within(g->place + i + 1 - g->window, g->keys), to = within(g->place + i + 1, g->keys);
+		clear_outside(P, from, to, g->keys);
+		g->factor[i] = from < to ? softmax_row(P, S, g->scale, from, to, &g->max[i], &g->sum[i]) : 1;
+	}
 }
 
 HONE_SIMD static void
@@ -67,18 +79,21 @@ gradient_row(float *P, float *dS, const float *S, const float *dP, float scale, 
 }
 
 void
-attn_gradient_row(void *P, void *dS, const float *S, const float *dP, float scale, const float *lse,
-	const float *delta, int from, int to, int n)
+attn_gradient(const struct attn_gradient *g)
 {
 #ifdef __x86_64__
 	if (bf16_instructions()) {
-		attn_gradient_row_avx512(P, dS, S, dP, scale, lse, delta, from, to, n);
+		attn_gradient_avx512(g);
 		return;
 	}
 #endif
-	clear_outside(P, from, to, n);
-	clear_outside(dS, from, to, n);
-	gradient_row(P, dS, S, dP, scale, lse, delta, from, to);
+	for (int j = 0; j < g->keys; j++) {
+		float *P = rows_at(g->P, j, 0).data, *dS = rows_at(g->dS, j, 0).data;
+		int from = within(g->key + j, g->queries), to = within(g->key + j + g->window, g->queries);
+		clear_outside(P, from, to, g->queries);
+		clear_outside(dS, from, to, g->queries);
+		gradient_row(P, dS, g->S + (ptrdiff_t)j * g->ld, g->dP + (ptrdiff_t)j * g->ld, g->scale, g->lse, g->delta, from, to);
+	}
 }
 
 HONE_SIMD static float

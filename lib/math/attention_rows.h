@@ -1,29 +1,47 @@
-/* What attention over bf16 rows does between its products, a row of scores at a time. Internal to lib/math.
+/* What attention over bf16 rows does between its products, for a block of queries and keys. Internal to lib/math.
  *
- * A row has n scores, of which those in [from, to) are visible; what is written is part of a packed left side (math/packed.h),
- * bf16 or rounded to it, with zeros for the others and up to a multiple of PACKED_K. */
+ * What is written is part of a packed left side (math/packed.h), bf16 or rounded to it, with zeros for what is not visible and
+ * up to a multiple of PACKED_K. */
 #ifndef HONE_MATH_ATTENTION_ROWS_H
 #define HONE_MATH_ATTENTION_ROWS_H
 
-#include <stdint.h>
+#include "math/rows.h"
 
-/* P = e^(scale S - max), where max, of all rows of the query so far, is first raised to this row's. Adds to sum what they
- * come to, unrounded, after multiplying it with what is returned: by that much has all shrunk that came before. S may be
- * written to. */
-float attn_softmax_row(void *P, float *S, float scale, int from, int to, int n, float *max, float *sum);
+/* A block of queries, a row each over keys. Query i lies `place` + i places behind the first key, and sees `window` keys up
+ * to its own. */
+struct attn_softmax {
+	struct rows P;            /* [queries,keys] */
+	float *S;                 /* [queries][ld] products of queries and keys; they may be written to */
+	int ld, queries, keys;
+	int place, window;
+	float scale;
+	float *max, *sum, *factor;  /* [queries] */
+};
 
-/* One key's row over queries: probabilities P = e^(scale S - lse), and the gradients at the products of queries and keys,
- * dS = scale P (dP - delta). lse, of the visible scores, and delta have a number for each query. */
-void attn_gradient_row(void *P, void *dS, const float *S, const float *dP, float scale, const float *lse,
-	const float *delta, int from, int to, int n);
+/* P = e^(scale S - max), where max, of all keys of the query so far, is first raised to these. Adds to sum what they come to,
+ * unrounded, after multiplying it with factor: by that much has all shrunk that came before. */
+void attn_softmax(const struct attn_softmax *g);
+
+/* A block of keys, a row each over queries. Key j lies `key` + j places behind the first query, and is seen by `window` queries
+ * from its own on. lse and delta have a number for each query. */
+struct attn_gradient {
+	struct rows P, dS;        /* [keys,queries] */
+	const float *S, *dP;      /* [keys][ld] products of keys and queries, and the gradients at probabilities */
+	int ld, keys, queries;
+	int key, window;
+	float scale;
+	const float *lse, *delta;
+};
+
+/* Probabilities P = e^(scale S - lse), and the gradients at the products, dS = scale P (dP - delta). */
+void attn_gradient(const struct attn_gradient *g);
 
 /* The sum of a[i] b[i], of n bf16 each. */
 float attn_dot(const uint16_t *a, const uint16_t *b, int n);
 
 /* The same with AVX-512 and its bf16, where products use that. */
-float attn_softmax_row_avx512(uint16_t *P, const float *S, float scale, int from, int to, int n, float *max, float *sum);
-void attn_gradient_row_avx512(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, const float *lse,
-	const float *delta, int from, int to, int n);
+void attn_softmax_avx512(const struct attn_softmax *g);
+void attn_gradient_avx512(const struct attn_gradient *g);
 float attn_dot_avx512(const uint16_t *a, const uint16_t *b, int n);
 
 #endif

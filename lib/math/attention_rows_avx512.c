@@ -2,27 +2,9 @@
 
 #ifdef __x86_64__
 
-#include "math/avx512.h"
+#include "math/exp_avx512.h"
 
 enum { STEP = 32 };  /* scores at a time: one vector of bf16, two of fp32 */
-
-/* e^x within 2e-7 relative, 0 far below: as exp_f32 of math/simd.h, to the sixth power. */
-AVX512_INLINE __m512
-exp16(__m512 x)
-{
-	x = _mm512_max_ps(_mm512_set1_ps(-1000), x);  /* of a NaN, the NaN */
-	__m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504088896341f)), _MM_FROUND_TO_NEAREST_INT);
-	__m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-	r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-	__m512 p = _mm512_set1_ps(1.38888889e-3f);
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.33333333e-3f));
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.16666667e-2f));
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.66666667e-1f));
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
-	return _mm512_scalef_ps(p, n);
-}
 
 /* Which of the 32 scores from j on lie in [from, to). */
 AVX512_INLINE __mmask32
@@ -38,71 +20,160 @@ clear(uint16_t *row, int from, int to)
 		_mm512_storeu_si512(row + j, _mm512_setzero_si512());
 }
 
-AVX512_INLINE float
-greatest(const float *S, int first, int from, int to)
+/* Calls f(j, seen) for each 32 scores that have a visible one, where j and seen are declared: all of them but those at either end are
+ * visible, which the compiler knows. */
+#define FOR_VISIBLE(from, to, f) \
+	do { \
+		int j = (from) / STEP * STEP; \
+		__mmask32 seen; \
+		for (; j < (from); j += STEP) { \
+			seen = visible(j, from, to); \
+			f; \
+		} \
+		seen = ~(__mmask32)0; \
+		for (; j + STEP <= (to); j += STEP) \
+			f; \
+		if (j < (to)) { \
+			seen = lanes32((to) - j); \
+			f; \
+		} \
+	} while (0)
+
+AVX512_INLINE void
+greater(__m512 most[2], const float *S, __mmask32 seen)
 {
-	const __m512 none = _mm512_set1_ps(-__builtin_inff());
-	__m512 low = none, high = none;
-	for (int j = first; j < to; j += STEP) {
-		__mmask32 m = visible(j, from, to);
-		low = _mm512_max_ps(low, _mm512_mask_loadu_ps(none, (__mmask16)m, S + j));
-		high = _mm512_max_ps(high, _mm512_mask_loadu_ps(none, (__mmask16)(m >> 16), S + j + 16));
-	}
-	return _mm512_reduce_max_ps(_mm512_max_ps(low, high));
+	most[0] = _mm512_mask_max_ps(most[0], (__mmask16)seen, most[0], _mm512_maskz_loadu_ps((__mmask16)seen, S));
+	most[1] = _mm512_mask_max_ps(most[1], (__mmask16)(seen >> 16), most[1], _mm512_maskz_loadu_ps((__mmask16)(seen >> 16), S + 16));
 }
 
-AVX512 float
-attn_softmax_row_avx512(uint16_t *P, const float *S, float scale, int from, int to, int n, float *max, float *sum)
+/* P of 32 scores, which are added to the sums. */
+AVX512_INLINE void
+exponentials(uint16_t *P, __m512 sum[2], const float *S, __mmask32 seen, __m512 by, __m512 less)
 {
-	int first = from / STEP * STEP;
-	if (from >= to) {
-		clear(P, 0, n);
-		return 1;
+	__mmask16 low = (__mmask16)seen, high = (__mmask16)(seen >> 16);
+	__m512 e0 = exp2_16(_mm512_fmsub_ps(by, _mm512_maskz_loadu_ps(low, S), less));
+	__m512 e1 = exp2_16(_mm512_fmsub_ps(by, _mm512_maskz_loadu_ps(high, S + 16), less));
+	sum[0] = _mm512_mask_add_ps(sum[0], low, sum[0], e0);
+	sum[1] = _mm512_mask_add_ps(sum[1], high, sum[1], e1);
+	_mm512_storeu_si512(P, bf16_pair_of(seen, e0, e1));
+}
+
+/* The visible scores of query i. */
+AVX512_INLINE void
+visible_keys(const struct attn_softmax *g, int i, int *from, int *to)
+{
+	int end = g->place + i + 1, begin = end - g->window;
+	*to = end < 0 ? 0 : end < g->keys ? end : g->keys;
+	*from = begin < 0 ? 0 : begin < *to ? begin : *to;
+}
+
+/* Some queries' greatest scores; factor is what the maximum was. */
+AVX512_INLINE void
+raise(const struct attn_softmax *g, int i0, int end)
+{
+	for (int i = i0; i < end; i++) {
+		const float *S = g->S + (ptrdiff_t)i * g->ld;
+		__m512 most[2] = {_mm512_set1_ps(-__builtin_inff()), most[0]};
+		int from, to;
+		visible_keys(g, i, &from, &to);
+		FOR_VISIBLE(from, to, greater(most, S + j, seen));
+		float greatest = g->scale * _mm512_reduce_max_ps(_mm512_max_ps(most[0], most[1]));
+		g->factor[i] = g->max[i];
+		g->max[i] = greatest > g->max[i] ? greatest : g->max[i];
 	}
-	clear(P, 0, first);
-	float most = scale * greatest(S, first, from, to), m = most > *max ? most : *max;
-	const __m512 by = _mm512_set1_ps(scale), less = _mm512_set1_ps(m);
-	__m512 sum0 = _mm512_setzero_ps(), sum1 = sum0;
-	int j = first;
-	for (; j < to; j += STEP) {
-		__mmask32 seen = visible(j, from, to);
-		__mmask16 low = (__mmask16)seen, high = (__mmask16)(seen >> 16);
-		__m512 e0 = exp16(_mm512_fmsub_ps(by, _mm512_maskz_loadu_ps(low, S + j), less));
-		__m512 e1 = exp16(_mm512_fmsub_ps(by, _mm512_maskz_loadu_ps(high, S + j + 16), less));
-		sum0 = _mm512_mask_add_ps(sum0, low, sum0, e0);
-		sum1 = _mm512_mask_add_ps(sum1, high, sum1, e1);
-		_mm512_storeu_si512(P + j, _mm512_maskz_mov_epi16(seen, bf16_pair(e0, e1)));
+}
+
+AVX512_INLINE void
+shrink(const struct attn_softmax *g, int i, int n)
+{
+	__mmask16 m = lanes16(n);
+	__m512 before = _mm512_maskz_loadu_ps(m, g->factor + i), now = _mm512_maskz_loadu_ps(m, g->max + i);
+	__m512 factor = exp2_16(_mm512_mul_ps(_mm512_set1_ps(LOG2_E), _mm512_sub_ps(before, now)));
+	_mm512_mask_storeu_ps(g->factor + i, m, factor);
+	_mm512_mask_storeu_ps(g->sum + i, m, _mm512_mul_ps(factor, _mm512_maskz_loadu_ps(m, g->sum + i)));
+}
+
+AVX512_INLINE void
+exponentials_of(const struct attn_softmax *g, int i)
+{
+	const __m512 by = _mm512_set1_ps(g->scale * LOG2_E), less = _mm512_set1_ps(g->max[i] * LOG2_E);
+	const float *S = g->S + (ptrdiff_t)i * g->ld;
+	uint16_t *P = rows_at(g->P, i, 0).data;
+	__m512 sums[2] = {_mm512_setzero_ps(), sums[0]};
+	int from, to;
+	visible_keys(g, i, &from, &to);
+	clear(P, 0, from / STEP * STEP);
+	FOR_VISIBLE(from, to, exponentials(P + j, sums, S + j, seen, by, less));
+	clear(P, round_up(to, STEP), g->keys);
+	g->sum[i] += _mm512_reduce_add_ps(_mm512_add_ps(sums[0], sums[1]));
+}
+
+/* Some queries at a time: few enough that their scores are at hand when they are read again, enough that the processor has
+ * others to go on with while it finds out the greatest of one. */
+AVX512 void
+attn_softmax_avx512(const struct attn_softmax *g)
+{
+	enum { SOME = 8 };
+	for (int i0 = 0; i0 < g->queries; i0 += SOME) {
+		int n = g->queries - i0 < SOME ? g->queries - i0 : SOME;
+		raise(g, i0, i0 + n);
+		shrink(g, i0, n);
+		for (int i = i0; i < i0 + n; i++)
+			exponentials_of(g, i);
 	}
-	clear(P, j, n);
-	float factor = _mm512_cvtss_f32(exp16(_mm512_set1_ps(*max - m)));
-	*sum = *sum * factor + _mm512_reduce_add_ps(_mm512_add_ps(sum0, sum1));
-	*max = m;
-	return factor;
+}
+
+/* What 32 queries bring: lse, times log2 e, and delta, times scale. */
+struct queries {
+	__m512 lse[2], delta[2];
+};
+
+AVX512_INLINE struct queries
+queries_of(const struct attn_gradient *g, int i)
+{
+	const __m512 scale = _mm512_set1_ps(g->scale), log2e = _mm512_set1_ps(LOG2_E);
+	struct queries q;
+	for (int half = 0; half < 2; half++, i += 16) {
+		__mmask16 there = lanes16(g->queries - i);
+		q.lse[half] = _mm512_mul_ps(log2e, _mm512_maskz_loadu_ps(there, g->lse + i));
+		q.delta[half] = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(there, g->delta + i));
+	}
+	return q;
 }
 
 /* Sixteen of a row: probabilities, and gradients. */
 AVX512_INLINE __m512
-gradient16(__m512 *p, __mmask16 seen, const float *S, const float *dP, __m512 scale, const float *lse, const float *delta)
+gradient16(__m512 *p, __mmask16 seen, const float *S, const float *dP, const struct queries *q, int half, float scale)
 {
-	__m512 s = _mm512_maskz_loadu_ps(seen, S), d = _mm512_maskz_loadu_ps(seen, dP);
-	*p = exp16(_mm512_fmsub_ps(scale, s, _mm512_maskz_loadu_ps(seen, lse)));
-	d = _mm512_sub_ps(d, _mm512_maskz_loadu_ps(seen, delta));
-	return _mm512_mul_ps(_mm512_mul_ps(scale, *p), d);
+	*p = exp2_16(_mm512_fmsub_ps(_mm512_set1_ps(scale * LOG2_E), _mm512_maskz_loadu_ps(seen, S), q->lse[half]));
+	return _mm512_mul_ps(*p, _mm512_fmsub_ps(_mm512_set1_ps(scale), _mm512_maskz_loadu_ps(seen, dP), q->delta[half]));
+}
+
+/* All keys of 32 queries, from query i on. `whole`: all see all, and the compiler knows. */
+AVX512_INLINE void
+gradient_columns(const struct attn_gradient *g, int i, bool whole)
+{
+	const struct queries q = queries_of(g, i);
+	const float *S = g->S + i, *dP = g->dP + i;
+	uint16_t *P = rows_at(g->P, 0, i).data, *dS = rows_at(g->dS, 0, i).data;
+	for (int j = 0; j < g->keys; j++, S += g->ld, dP += g->ld, P += g->P.ld, dS += g->dS.ld) {
+		int from = g->key + j;
+		__mmask32 seen = whole ? ~(__mmask32)0 : visible(i, from, from + g->window) & lanes32(g->queries - i);
+		__m512 p0, p1, d0 = gradient16(&p0, (__mmask16)seen, S, dP, &q, 0, g->scale);
+		__m512 d1 = gradient16(&p1, (__mmask16)(seen >> 16), S + 16, dP + 16, &q, 1, g->scale);
+		_mm512_storeu_si512(P, bf16_pair_of(seen, p0, p1));
+		_mm512_storeu_si512(dS, bf16_pair_of(seen, d0, d1));
+	}
 }
 
 AVX512 void
-attn_gradient_row_avx512(uint16_t *P, uint16_t *dS, const float *S, const float *dP, float scale, const float *lse,
-	const float *delta, int from, int to, int n)
+attn_gradient_avx512(const struct attn_gradient *g)
 {
-	const __m512 by = _mm512_set1_ps(scale);
-	for (int j = 0; j < n; j += STEP) {
-		__mmask32 seen = visible(j, from, to);
-		__m512 p0, p1;
-		__m512 d0 = gradient16(&p0, (__mmask16)seen, S + j, dP + j, by, lse + j, delta + j);
-		__m512 d1 = gradient16(&p1, (__mmask16)(seen >> 16), S + j + 16, dP + j + 16, by, lse + j + 16, delta + j + 16);
-		_mm512_storeu_si512(P + j, _mm512_maskz_mov_epi16(seen, bf16_pair(p0, p1)));
-		_mm512_storeu_si512(dS + j, _mm512_maskz_mov_epi16(seen, bf16_pair(d0, d1)));
-	}
+	for (int i = 0; i < g->queries; i += STEP)
+		if (i + STEP <= g->queries && g->key + g->keys - 1 <= i && i + STEP <= g->key + g->window)
+			gradient_columns(g, i, true);
+		else
+			gradient_columns(g, i, false);
 }
 
 AVX512 float

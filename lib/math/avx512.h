@@ -30,6 +30,13 @@ bf16_pair(__m512 low, __m512 high)
 	return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
+/* With zeros for those that are not in the mask. */
+AVX512_INLINE __m512i
+bf16_pair_of(__mmask32 in, __m512 low, __m512 high)
+{
+	return (__m512i)_mm512_maskz_cvtne2ps_pbh(in, high, low);
+}
+
 AVX512_INLINE __m512
 bf16_widen(__m256i h)
 {
