@@ -2,18 +2,15 @@
 
 #include <stdbool.h>
 
+#include "math/activation_int.h"
+#include "math/bf16_kernel.h"
 #include "math/simd.h"
 
 enum { BLOCK = 1 << 10 };  /* elements of a row taken at a time: what goes in and out stays in the first cache */
 
 /* ---- f and its derivative, of a block ---- */
 
-/* f(x) = x s(x (a + b x^2)): silu, quick_gelu, and gelu with a tanh, as (1 + tanh u) / 2 = s(2 u). */
-struct sigmoid {
-	float a, b;
-};
-
-/* Whether f is one of them. */
+/* Whether f is one of those of math/activation_int.h. */
 static bool
 sigmoid_of(enum activation f, struct sigmoid *g)
 {
@@ -207,6 +204,12 @@ half_forward(struct sigmoid f, struct rows out, struct rows gate, struct rows up
 {
 	row_ahead(gate, t + 1, c, n);
 	row_ahead(up, t + 1, c, n);
+#ifdef __x86_64__
+	if (bf16_instructions()) {
+		half_gate_avx512(rows_at(out, t, c).data, rows_at(gate, t, c).data, rows_at(up, t, c).data, n, f);
+		return;
+	}
+#endif
 	half_gate_block(rows_at(out, t, c).data, rows_at(gate, t, c).data, rows_at(up, t, c).data, n, f);
 }
 
@@ -217,6 +220,13 @@ half_backward(struct sigmoid f, struct rows out, struct rows dgate, struct rows 
 	row_ahead(dout, t + 1, c, n);
 	row_ahead(gate, t + 1, c, n);
 	row_ahead(up, t + 1, c, n);
+#ifdef __x86_64__
+	if (bf16_instructions()) {
+		half_gate_backward_avx512(out.data ? rows_at(out, t, c).data : NULL, rows_at(dgate, t, c).data, rows_at(dup, t, c).data,
+			rows_at(dout, t, c).data, rows_at(gate, t, c).data, rows_at(up, t, c).data, n, f);
+		return;
+	}
+#endif
 	half_gate_block_backward(out.data ? rows_at(out, t, c).data : NULL, rows_at(dgate, t, c).data, rows_at(dup, t, c).data,
 		rows_at(dout, t, c).data, rows_at(gate, t, c).data, rows_at(up, t, c).data, n, f);
 }

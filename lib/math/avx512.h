@@ -43,6 +43,18 @@ bf16_widen(__m256i h)
 	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
+/* 32 of bf16 as two vectors, and 0 for those that are not in the mask. */
+struct halves {
+	__m512 low, high;
+};
+
+AVX512_INLINE struct halves
+bf16_halves(__mmask32 in, const uint16_t *from)
+{
+	__m512i x = _mm512_maskz_loadu_epi16(in, from);
+	return (struct halves){bf16_widen(_mm512_castsi512_si256(x)), bf16_widen(_mm512_extracti64x4_epi64(x, 1))};
+}
+
 /* Two rows along k, of which the second may be missing, as pairs: of columns 0-3, 8-11, 16-19 and 24-27 in `low`, of the others
  * in `high`. */
 AVX512_INLINE void
@@ -93,10 +105,10 @@ store_row_bf16(const struct tile_out *o, uint16_t *c, __m512 low, __m512 high)
 {
 	__mmask32 m = lanes32(o->columns);
 	if (o->beta != 0) {
-		__m512i old = _mm512_maskz_loadu_epi16(m, c);
+		struct halves old = bf16_halves(m, c);
 		__m512 beta = _mm512_set1_ps(o->beta);
-		low = _mm512_fmadd_ps(beta, bf16_widen(_mm512_castsi512_si256(old)), low);
-		high = _mm512_fmadd_ps(beta, bf16_widen(_mm512_extracti64x4_epi64(old, 1)), high);
+		low = _mm512_fmadd_ps(beta, old.low, low);
+		high = _mm512_fmadd_ps(beta, old.high, high);
 	}
 	_mm512_mask_storeu_epi16(c, m, bf16_pair(low, high));
 }
