@@ -16,14 +16,15 @@ static const struct rows none;
 
 /* ---- working memory ---- */
 
-enum { LOGITS_MAX = 1 << 26 };  /* bytes of logits held at once: 64 MiB */
+enum { LOGITS_MAX = 1 << 27, ROWS_MAX = 768 };  /* bytes, and rows, of logits held at once */
 
-/* Rows of the head's chunks: few enough that rows x V stays small, enough that the products are efficient. */
+/* Rows of the head's chunks, most: few enough that rows x V stays small, enough that packing the head for each takes
+ * little beside multiplying by it. */
 static int
 head_rows(const struct config *c, enum num type, int T)
 {
 	int rows = LOGITS_MAX / (int)num_size(type) / c->V;
-	rows = rows < 32 ? 32 : rows > 1024 ? 1024 : rows;
+	rows = rows < 32 ? 32 : rows > ROWS_MAX ? ROWS_MAX : rows;
 	return rows < T ? rows : T < 2 ? 2 : T;
 }
 
@@ -195,7 +196,8 @@ take_workspace(struct model *m, struct arena *a)
 	w->hidden = take_rows(a, w->type, R, c->C + room);
 	w->hidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->stat = ARENA_TAKE(a, struct norm_stat, R);
-	w->logits = take_rows(a, w->type, R, c->V + room);
+	/* Rows that lie whole pages apart meet in the same sets of a cache, so there is a line between them at least. */
+	w->logits = take_rows(a, w->type, R, c->V + (room > 0 ? room : projection_room(1)));
 	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
 	int backward = w->keep == KEEP_NOTHING ? 0 : w->T;
 	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, backward, w->max_len, math_threads()));
@@ -366,15 +368,24 @@ model_logits(struct model *m, const int32_t *rows, int n, logits_fn *f, void *ct
 	}
 }
 
+/* Rows of chunks that are about equal: the last should not be a few, for which the head is packed all the same. */
+static int
+even_rows(int n, int most)
+{
+	int chunks = (n + most - 1) / most;
+	return chunks > 0 ? (n + chunks - 1) / chunks : 0;
+}
+
 void
 model_loss(struct model *m, const struct batch *b, float coef_scale, float *nll, int32_t *best)
 {
 	struct workspace *w = &m->work;
 	enum work before = work_switch(WORK_LOSS);
+	const int rows = even_rows(b->n_targets, w->head_rows);
 	if (coef_scale != 0)
 		vec_zero(w->dx.data, (size_t)b->T * (size_t)w->dx.ld);
-	for (int at = 0; at < b->n_targets; at += w->head_rows) {
-		int n = b->n_targets - at < w->head_rows ? b->n_targets - at : w->head_rows;
+	for (int at = 0; at < b->n_targets; at += rows) {
+		int n = b->n_targets - at < rows ? b->n_targets - at : rows;
 		head_forward(m, w->logits, b->target_row + at, n);
 		for (int i = 0; i < n && coef_scale != 0; i++)
 			w->coef[i] = coef_scale * b->target_weight[at + i];
