@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "math/bf16_kernel.h"
+#include "math/loss_int.h"
 #include "math/simd.h"
 
 /* Sums of a long row are taken by blocks: adding 150,000 small terms to one large one loses digits. */
@@ -35,12 +37,6 @@ max_typed(const void *x, enum num type, int n)
 	return max;
 }
 
-HONE_SIMD static float
-max_block(const void *x, enum num type, int n)
-{
-	return type == NUM_F32 ? max_typed(x, NUM_F32, n) : max_typed(x, NUM_BF16, n);
-}
-
 HONE_INLINE float
 sum_exp_typed(const void *x, enum num type, float max, int n)
 {
@@ -58,12 +54,6 @@ sum_exp_typed(const void *x, enum num type, float max, int n)
 	return lanes_sum(acc);
 }
 
-HONE_SIMD static float
-sum_exp_block(const void *x, enum num type, float max, int n)
-{
-	return type == NUM_F32 ? sum_exp_typed(x, NUM_F32, max, n) : sum_exp_typed(x, NUM_BF16, max, n);
-}
-
 HONE_INLINE void
 scaled_exp_typed(void *x, enum num type, float max, float by, int n)
 {
@@ -72,13 +62,25 @@ scaled_exp_typed(void *x, enum num type, float max, float by, int n)
 		num_store(x, (size_t)i, type, exp_f32(num_load(x, (size_t)i, type) - max) * by);
 }
 
-HONE_SIMD static void
-scaled_exp_block(void *x, enum num type, float max, float by, int n)
+/* ---- kernels ---- */
+
+#define KERNEL(name, type) \
+	HONE_SIMD static float max_##name(const void *x, int n) { return max_typed(x, type, n); } \
+	HONE_SIMD static float sum_exp_##name(const void *x, float max, int n) { return sum_exp_typed(x, type, max, n); } \
+	HONE_SIMD static void scaled_exp_##name(void *x, float max, float by, int n) { scaled_exp_typed(x, type, max, by, n); } \
+	static const struct loss_kernel name = {max_##name, sum_exp_##name, scaled_exp_##name}
+
+KERNEL(f32, NUM_F32);
+KERNEL(bf16, NUM_BF16);
+
+static const struct loss_kernel *
+kernel_for(enum num type)
 {
-	if (type == NUM_F32)
-		scaled_exp_typed(x, NUM_F32, max, by, n);
-	else
-		scaled_exp_typed(x, NUM_BF16, max, by, n);
+#ifdef __x86_64__
+	if (type == NUM_BF16 && bf16_instructions())
+		return &loss_bf16_avx512;
+#endif
+	return type == NUM_F32 ? &f32 : &bf16;
 }
 
 /* ---- a row ---- */
@@ -91,12 +93,12 @@ block_length(int V, int v)
 
 /* The largest of a row and where it is, the first of several; 0 in a row of NaN. */
 static float
-max_of_row(struct rows logits, int i, int V, int32_t *best)
+max_of_row(const struct loss_kernel *k, struct rows logits, int i, int V, int32_t *best)
 {
 	float max = -INFINITY;
 	int block = 0;
 	for (int v = 0; v < V; v += SUM_BLOCK) {
-		float m = max_block(rows_at(logits, i, v).data, logits.type, block_length(V, v));
+		float m = k->max(rows_at(logits, i, v).data, block_length(V, v));
 		block = m > max ? v : block;
 		max = m > max ? m : max;
 	}
@@ -111,36 +113,38 @@ max_of_row(struct rows logits, int i, int V, int32_t *best)
 }
 
 static float
-sum_exp_of_row(struct rows logits, int i, float max, int V)
+sum_exp_of_row(const struct loss_kernel *k, struct rows logits, int i, float max, int V)
 {
 	float sum = 0;
 	for (int v = 0; v < V; v += SUM_BLOCK)
-		sum += sum_exp_block(rows_at(logits, i, v).data, logits.type, max, block_length(V, v));
+		sum += k->sum_exp(rows_at(logits, i, v).data, max, block_length(V, v));
 	return sum;
 }
 
 /* One row: the loss, and its gradient when there is a coefficient. Exponentials are computed twice, which takes less than
  * to keep them, and in bf16 they are rounded once. */
 static void
-entropy_row(struct rows logits, int i, float *nll, int32_t *best, int32_t target, const float *coef, int V)
+entropy_row(const struct loss_kernel *k, struct rows logits, int i, float *nll, int32_t *best, int32_t target, const float *coef,
+	int V)
 {
 	void *at = rows_at(logits, i, target).data;
-	float max = max_of_row(logits, i, V, best), above = num_load(at, 0, logits.type) - max;
-	float sum = sum_exp_of_row(logits, i, max, V);
+	float max = max_of_row(k, logits, i, V, best), above = num_load(at, 0, logits.type) - max;
+	float sum = sum_exp_of_row(k, logits, i, max, V);
 	*nll = logf(sum) - above;
 	if (!coef)
 		return;
 	for (int v = 0; v < V; v += SUM_BLOCK)
-		scaled_exp_block(rows_at(logits, i, v).data, logits.type, max, *coef / sum, block_length(V, v));
+		k->scaled_exp(rows_at(logits, i, v).data, max, *coef / sum, block_length(V, v));
 	num_store(at, 0, logits.type, *coef * (expf(above) / sum - 1.0f));
 }
 
 void
 cross_entropy(struct rows logits, float *nll, int32_t *best, const int32_t *target, const float *coef, int n, int V)
 {
+	const struct loss_kernel *k = kernel_for(logits.type);
 #pragma omp parallel for schedule(static) if ((size_t)n * (size_t)V > PARALLEL_MIN)
 	for (int i = 0; i < n; i++)
-		entropy_row(logits, i, nll + i, best + i, target[i], coef ? coef + i : NULL, V);
+		entropy_row(k, logits, i, nll + i, best + i, target[i], coef ? coef + i : NULL, V);
 }
 
 void
@@ -149,7 +153,7 @@ log_sum_exp(float *lse, int32_t *best, const float *logits, int n, int V)
 	struct rows rows = rows_f32(logits, V);
 #pragma omp parallel for schedule(static) if ((size_t)n * (size_t)V > PARALLEL_MIN)
 	for (int i = 0; i < n; i++) {
-		float max = max_of_row(rows, i, V, &best[i]);
-		lse[i] = max + logf(sum_exp_of_row(rows, i, max, V));
+		float max = max_of_row(&f32, rows, i, V, &best[i]);
+		lse[i] = max + logf(sum_exp_of_row(&f32, rows, i, max, V));
 	}
 }
