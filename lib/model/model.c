@@ -61,11 +61,23 @@ take_rows(struct arena *a, enum num type, size_t T, int n)
 	return (struct rows){arena_take(a, T * (size_t)n, num_size(type)), n, type};
 }
 
+/* Rows that a product reads, with room behind them for what adapters add. Where they would lie so far apart that all of a
+ * tile's meet in a few sets of a cache, they get a line more: the product would have to pack them. */
+static struct rows
+take_left(struct arena *a, enum num type, size_t T, int n, int room)
+{
+	enum { LINE = 64, APART = 2048 };
+	const size_t size = num_size(type);
+	if ((size_t)(n + room) * size % APART == 0)
+		room += (int)(LINE / size);
+	return take_rows(a, type, T, n + room);
+}
+
 /* Rows that a projection reads, forward or backward. */
 static struct rows
 take_roomy(struct arena *a, const struct workspace *w, int n)
 {
-	return take_rows(a, w->type, (size_t)w->T, n + w->room);
+	return take_left(a, w->type, (size_t)w->T, n, w->room);
 }
 
 /* Columns of what the feed-forward's projections give. */
@@ -193,11 +205,10 @@ take_workspace(struct model *m, struct arena *a)
 	w->xn = take_roomy(a, w, c->C);
 	w->act = take_roomy(a, w, c->F);
 	const int room = projection_room(projection_rank(&m->to_logits));
-	w->hidden = take_rows(a, w->type, R, c->C + room);
+	w->hidden = take_left(a, w->type, R, c->C, room);
 	w->hidden_x = take_rows(a, NUM_F32, R, c->C);
 	w->stat = ARENA_TAKE(a, struct norm_stat, R);
-	/* Rows that lie whole pages apart meet in the same sets of a cache, so there is a line between them at least. */
-	w->logits = take_rows(a, w->type, R, c->V + (room > 0 ? room : projection_room(1)));
+	w->logits = take_left(a, w->type, R, c->V, room);
 	const struct attn_shape shape = {.H = c->H, .K = c->K, .D = c->D};
 	int backward = w->keep == KEEP_NOTHING ? 0 : w->T;
 	w->attn = ARENA_TAKE(a, float, attention_scratch(&shape, w->type, backward, w->max_len, math_threads()));
