@@ -19,10 +19,13 @@ bf16_pack_scratch(int nn)
 	return (size_t)(widest + 64) * 3 * BLOCK / 2;  /* fp32 and bf16 of BLOCK rows */
 }
 
+/* Asks for as many behind them, which as a rule are next. */
 AVX512 static void
 round_row(uint16_t *to, const float *from, int n)
 {
 	for (int i = 0; i < n; i += 32) {
+		_mm_prefetch((const void *)(from + n + i), _MM_HINT_T0);
+		_mm_prefetch((const void *)(from + n + i + 16), _MM_HINT_T0);
 		__m512 low = _mm512_maskz_loadu_ps(lanes16(n - i), from + i);
 		__m512 high = _mm512_maskz_loadu_ps(lanes16(n - i - 16), from + i + 16);
 		_mm512_mask_storeu_epi16(to + i, lanes32(n - i), bf16_pair(low, high));
