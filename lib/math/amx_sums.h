@@ -62,7 +62,7 @@ after_step(struct tile_state *s, const struct tile_job *t, int i, int steps)
 {
 	int each = (TILE_ROWS_MAX + steps - 1) / steps;
 	store_pending(s, i * each);
-	if (t->last)
+	if (t->last && !t->out.streamed)
 		ask_for_rows(&t->out, (i - 1) * each, i * each);
 }
 
@@ -104,6 +104,7 @@ AMX static void
 amx_end(struct tile_state *s)
 {
 	store_pending(s, TILE_ROWS_MAX);
+	_mm_sfence();  /* what was stored past the caches */
 	tile_release();
 }
 

@@ -147,6 +147,8 @@ store_rows(const struct tile_out *o, const float *sums, int i, int end)
 	sums += i * TILE_COLUMNS;
 	if (whole && o->c.type == NUM_BF16 && o->beta == 0) {
 		uint16_t *c = (uint16_t *)o->c.data + (ptrdiff_t)i * o->c.ld;
+		for (; i < end && o->streamed; i++, sums += TILE_COLUMNS, c += o->c.ld)
+			_mm512_stream_si512((void *)c, bf16_pair(_mm512_load_ps(sums), _mm512_load_ps(sums + PANEL)));
 		for (; i < end; i++, sums += TILE_COLUMNS, c += o->c.ld)
 			_mm512_storeu_si512(c, bf16_pair(_mm512_load_ps(sums), _mm512_load_ps(sums + PANEL)));
 	} else if (whole && o->c.type == NUM_F32 && o->beta == 1) {

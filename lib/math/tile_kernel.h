@@ -18,6 +18,7 @@ struct tile_out {
 	struct rows c;
 	int rows, columns;  /* at most TILE_ROWS_MAX, TILE_COLUMNS */
 	float alpha, beta;
+	bool streamed;      /* C is bf16 in whole lines, and too large to be in a cache when it is read: a kernel may store past them */
 };
 
 /* A tile of C over a stretch of k, of operands as the kernel packs them. */

@@ -22,6 +22,7 @@ enum {
 	GAP_MOST = 3 * GAP,            /* or as many more as make whole elements and leave what comes next where a line begins */
 	PIECES = 8,                    /* for each thread, where there are rows enough: the last to be done should be short */
 	SUMS = 2 << 20,                /* put aside between two depths, most */
+	STREAMED = 4 << 20,            /* bytes of a C that is read from memory in any case, least */
 	TEAM_MAX = 256,
 };
 
@@ -43,6 +44,7 @@ struct product {
 	int M, N, K;
 	float alpha, beta;
 	bool direct;  /* A is read where it lies */
+	bool streamed;  /* C is stored past the caches */
 	struct cut cut;
 };
 
@@ -146,6 +148,15 @@ panel_width(const struct product *p, int depth, int threads)
 	return width;
 }
 
+static bool
+can_be_streamed(const struct product *p)
+{
+	enum { LINE = 64 };
+	const size_t row = (size_t)p->c.ld * sizeof(uint16_t);
+	return p->c.type == NUM_BF16 && p->beta == 0 && (size_t)p->M * (size_t)p->N * sizeof(uint16_t) >= STREAMED &&
+		((uintptr_t)p->c.data | row) % LINE == 0;
+}
+
 static struct cut
 cut_product(const struct product *p, int threads)
 {
@@ -219,7 +230,7 @@ tile_row(const struct slab *b, struct tile_state *s, const struct piece *piece, 
 	const int rows = least(p->kernel->rows, piece->rows - i);
 	const size_t row_bytes = a->lda * p->size;
 	struct tile_job t = {.a = a->at + (size_t)i * row_bytes, .a_tiles = a->tiles, .lda = a->lda, .panel = b->step,
-		.k = b->k_pad, .out = {.rows = rows, .alpha = p->alpha}};
+		.k = b->k_pad, .out = {.rows = rows, .alpha = p->alpha, .streamed = p->streamed}};
 	begin_sums(&t, b, piece->m + i);
 	float *sums = t.partial;
 	for (int n = 0; n < piece->columns; n += TILE_COLUMNS) {
@@ -430,6 +441,7 @@ tiled_product(const struct tile_kernel *kernel, struct rows c, struct operand a,
 	struct shared *shared = thread_scratch(SCRATCH_PANELS, sizeof *shared);
 	shared->meeting = (struct meeting){0};
 	p.direct = can_be_direct(&p);
+	p.streamed = can_be_streamed(&p);
 	p.cut = cut_product(&p, threads);
 	if (threads == 1) {
 		take_part(&p, shared, 0, 1);
