@@ -16,15 +16,15 @@ static const struct rows none;
 
 /* ---- working memory ---- */
 
-enum { LOGITS_MAX = 1 << 27, ROWS_MAX = 768 };  /* bytes, and rows, of logits held at once */
+enum { LOGITS_MAX = 1 << 28, COLUMN_MAX = 1536 };  /* bytes of logits held at once, and of a column of them */
 
 /* Rows of the head's chunks, most: few enough that rows x V stays small, enough that packing the head for each takes
  * little beside multiplying by it. */
 static int
 head_rows(const struct config *c, enum num type, int T)
 {
-	int rows = LOGITS_MAX / (int)num_size(type) / c->V;
-	rows = rows < 32 ? 32 : rows > ROWS_MAX ? ROWS_MAX : rows;
+	int size = (int)num_size(type), most = COLUMN_MAX / size, rows = LOGITS_MAX / size / c->V;
+	rows = rows < 32 ? 32 : rows > most ? most : rows;
 	return rows < T ? rows : T < 2 ? 2 : T;
 }
 
