@@ -55,6 +55,9 @@ bf16_halves(__mmask32 in, const uint16_t *from)
 	return (struct halves){bf16_widen(_mm512_castsi512_si256(x)), bf16_widen(_mm512_extracti64x4_epi64(x, 1))};
 }
 
+/* Asks for a line of each of two rows; `hint` is a constant. */
+#define ask_for_pair(row, ld, hint) (_mm_prefetch((const void *)(row), hint), _mm_prefetch((const void *)((row) + (ld)), hint))
+
 /* Two rows along k, of which the second may be missing, as pairs: of columns 0-3, 8-11, 16-19 and 24-27 in `low`, of the others
  * in `high`. */
 AVX512_INLINE void

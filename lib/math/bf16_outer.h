@@ -10,7 +10,7 @@
 enum {
 	OUTER_ROWS = 32,     /* of C, most: columns of A */
 	OUTER_COLUMNS = 32,  /* of C at a time: columns of B */
-	OUTER_DEPTH = 512,   /* rows at a time: what is packed of A, and what is read of B, stays in the first-level caches */
+	OUTER_DEPTH = 512,   /* rows at a time, at most: what is packed of A, and what is read of B, stays in the first-level caches */
 };
 
 struct outer {
@@ -22,7 +22,8 @@ struct outer {
 struct outer_kernel {
 	void (*begin)(int M);  /* before what a thread does; NULL: there is nothing to do */
 	void (*end)(void);     /* and after it */
-	/* Into memory as large as math_scratch, aligned to 64: A's rows k0 .. k0+kn-1; and C's columns from n on by these rows. */
+	/* Into memory as large as math_scratch, aligned to 64: A's rows k0 .. k0+kn-1; and C's OUTER_COLUMNS from n on, as if
+	 * there were only these rows. */
 	void (*pack)(void *memory, const struct outer *o, int k0, int kn);
 	void (*multiply)(void *memory, const struct outer *o, int n, int k0, int kn);
 };

@@ -9,7 +9,7 @@
 enum {
 	ROWS = 128,   /* of B whose pairs are put into memory before those ahead of them are multiplied: they are there by then */
 	LDA = OUTER_DEPTH + 32,
-	ASK = 16,     /* rows of B that are asked for before they are read */
+	ASK = 16,     /* rows of B that are asked for before they are read, besides the same row's next columns */
 };
 
 struct memory {
@@ -51,8 +51,8 @@ pair_chunk(uint16_t pairs[2][ROWS * PANEL], const uint16_t *b, size_t ld, int n,
 {
 	for (int i = 0; i < ROWS && i < n; i += 2, b += 2 * ld) {
 		__m512i low, high;
-		_mm_prefetch((const char *)(b + ASK * ld), _MM_HINT_T0);
-		_mm_prefetch((const char *)(b + (ASK + 1) * ld), _MM_HINT_T0);
+		ask_for_pair(b + ASK * ld, ld, _MM_HINT_T0);
+		ask_for_pair(b + OUTER_COLUMNS, ld, _MM_HINT_T1);
 		pair_rows(&low, &high, b, i + 1 < n ? b + ld : NULL, columns);
 		_mm512_store_si512(pairs[0] + i * PANEL, low);
 		_mm512_store_si512(pairs[1] + i * PANEL, high);
@@ -86,11 +86,11 @@ multiply_chunk(const uint16_t *a, uint16_t pairs[2][ROWS * PANEL], int n, bool t
 }
 
 AMX_INLINE void
-store_outer(struct memory *m, const struct outer *o, int n, int k0, bool two)
+store_outer(struct memory *m, const struct outer *o, int n, bool two)
 {
 	enum { STRIDE = OUTER_COLUMNS * sizeof(float) };
 	const struct tile_out out = {.c = rows_at(o->c, 0, n), .rows = o->M, .columns = o->N - n < OUTER_COLUMNS ? o->N - n : OUTER_COLUMNS,
-		.alpha = o->alpha, .beta = k0 ? 1 : o->beta};
+		.alpha = o->alpha, .beta = o->beta};
 	tile_store(0, m->sum, STRIDE);
 	tile_store(1, m->sum + PANEL, STRIDE);
 	if (two) {
@@ -122,7 +122,7 @@ multiply_rows(struct memory *m, const struct outer *o, int n, int k0, int kn, bo
 		if (k > 0)
 			multiply_chunk(m->a + k - ROWS, m->pairs[!at], kn - k + ROWS, two);
 	}
-	store_outer(m, o, n, k0, two);
+	store_outer(m, o, n, two);
 }
 
 AMX static void

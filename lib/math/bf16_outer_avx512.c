@@ -7,7 +7,7 @@
 
 enum {
 	GROUP = 12,  /* columns of A, with sums for each in two registers */
-	AHEAD = 16,  /* rows of B that are asked for before they are read */
+	AHEAD = 16,  /* rows of B that are asked for before they are read, besides the same row's next columns */
 };
 
 /* [kn / 2][OUTER_COLUMNS][2] of all columns of A. */
@@ -35,8 +35,8 @@ multiply(const struct outer *o, const uint32_t *pairs, int i, const int group, i
 		low[g] = high[g] = _mm512_setzero_ps();
 	for (int k = 0; k < kn; k += 2, b += 2 * ld) {
 		__m512i x, y;
-		_mm_prefetch((const char *)(b + AHEAD * ld), _MM_HINT_T0);
-		_mm_prefetch((const char *)(b + (AHEAD + 1) * ld), _MM_HINT_T0);
+		ask_for_pair(b + AHEAD * ld, ld, _MM_HINT_T0);
+		ask_for_pair(b + OUTER_COLUMNS, ld, _MM_HINT_T1);
 		pair_rows(&x, &y, b, k + 1 < kn ? b + ld : NULL, mask);
 		const uint32_t *a = pairs + k / 2 * OUTER_COLUMNS + i;
 #pragma GCC unroll 12
@@ -47,7 +47,7 @@ multiply(const struct outer *o, const uint32_t *pairs, int i, const int group, i
 		}
 	}
 	const struct tile_out out = {.c = rows_at(o->c, i, n), .rows = group, .columns = columns < OUTER_COLUMNS ? columns : OUTER_COLUMNS,
-		.alpha = o->alpha, .beta = k0 ? 1 : o->beta};
+		.alpha = o->alpha, .beta = o->beta};
 #pragma GCC unroll 12
 	for (int g = 0; g < group; g++)
 		store_row(&out, g, first_half(low[g], high[g]), second_half(low[g], high[g]));

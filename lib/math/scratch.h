@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum scratch { SCRATCH_FLOATS, SCRATCH_PANELS, SCRATCH_TILES, N_SCRATCH };  /* gemm.h's math_scratch; tiled.c; tiled.c */
+enum scratch { SCRATCH_FLOATS, SCRATCH_PANELS, SCRATCH_TILES, SCRATCH_SUMS, N_SCRATCH };  /* gemm.h's math_scratch; tiled.c; tiled.c; bf16_outer.c */
 
 /* At least `bytes`, the same for every call of one kind; aligned to 64. */
 void *thread_scratch(enum scratch kind, size_t bytes);

@@ -186,6 +186,38 @@ test_cuts(void **state)
 			}
 }
 
+/* What few columns of A come to, in several depths and however many threads share in it: the same bits. */
+static void
+check_threads(int M, int N, int K)
+{
+	struct side a = make_side(M, K, 0, true, NUM_BF16, 1), b = make_side(N, K, 0, true, NUM_BF16, 2);
+	float *c = random_floats((size_t)(M * N), 1, 3), *again = copy_floats(c, (size_t)(M * N));
+	math_set_threads(1);
+	bf16_product(rows_f32(c, N), a.o, b.o, M, N, K, 0.5f, 1);
+	for (int threads = 2; threads < 8; threads += 3) {
+		float *d = copy_floats(again, (size_t)(M * N));
+		math_set_threads(threads);
+		bf16_product(rows_f32(d, N), a.o, b.o, M, N, K, 0.5f, 1);
+		assert_same_floats(d, c, (size_t)(M * N));
+	}
+	math_set_threads(0);
+	release_all();
+}
+
+static void
+test_threads(void **state)
+{
+	(void)state;
+	for (int k = 0; k < n_kernels; k++) {
+		set_kernel(k);
+		check_threads(8, 600, 1300);
+		check_threads(24, 333, 600);
+		check_threads(32, 33, 500);
+	}
+	check_threads(32, 11000, 1300);  /* more sums than are kept at a time */
+	check_product(&(struct product_case){32, 11000, 1300, 0, true, true, NUM_BF16, NUM_BF16, NUM_F32, 1, 1});
+}
+
 /* So many columns of so little depth that what lies between panels is as much as they are. */
 static void
 test_wide(void **state)
@@ -360,6 +392,7 @@ main(void)
 		cmocka_unit_test(test_packing),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_cuts),
+		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_wide),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_not_finite),
