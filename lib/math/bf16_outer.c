@@ -1,6 +1,5 @@
 #include "math/bf16_outer.h"
 
-#include <assert.h>
 #include <omp.h>
 
 #include "math/gemm.h"
@@ -16,9 +15,6 @@ struct job {
 	float *sums;  /* [depths][M,N]; NULL where there is one, whose go to C at once */
 	int depths, chunks;
 };
-
-/* Floats of sums, most; where there would be more, some columns are done after the others. */
-enum { SUMS = 1 << 20 };
 
 static int
 parts(int n, int of)
@@ -103,7 +99,7 @@ run(const struct job *j)
 static struct job
 job_for(const struct outer_kernel *kernel, const struct outer *whole, int depths, int n, int columns)
 {
-	struct job j = {kernel, *whole, depths > 1 ? thread_scratch(SCRATCH_SUMS, SUMS * sizeof(float)) : NULL, depths,
+	struct job j = {kernel, *whole, depths > 1 ? sums_scratch() : NULL, depths,
 		parts(columns, OUTER_COLUMNS)};
 	j.o.c = rows_at(j.o.c, 0, n);
 	j.o.b = rows_at(j.o.b, 0, n);
@@ -121,9 +117,10 @@ bf16_outer(const struct outer_kernel *kernel, struct rows c, const struct operan
 		return false;
 	if (M == 0 || N == 0)
 		return true;
-	int depths = K > 0 ? parts(K, OUTER_DEPTH) : 1, most = SUMS / (M * depths) / OUTER_COLUMNS * OUTER_COLUMNS;
+	int depths = K > 0 ? parts(K, OUTER_DEPTH) : 1, most = SUMS_SCRATCH / (M * depths) / OUTER_COLUMNS * OUTER_COLUMNS;
 	if (most == 0)
 		return false;
+	/* Where there would be more sums than there is room for, some columns come after the others. */
 	for (int n = 0; n < N; n += most) {
 		const struct job j = job_for(kernel, &o, depths, n, N - n < most ? N - n : most);
 		run(&j);

@@ -4,8 +4,10 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "math/gemm.h"
+#include "math/scratch.h"
 #include "math/simd.h"
 
 /* Each kernel is written once, for types that are constants where it is inlined, and compiled for those of which most is
@@ -287,57 +289,69 @@ backward_row(struct rows dx, float beta, const struct norm_also *also, struct ro
 		backward_group(dx, beta, also, dout, x, n, &stat[g], t, g * C, C);
 }
 
-/* ---- the gradient of w and b ---- */
+/* ---- the gradients of w and b ---- */
 
-/* Threads share out the columns, so that each element is summed in the order of the rows. */
-enum { COLUMNS = 64 };
-
-struct columns {
-	struct rows dout, x;
-	const struct norm_stat *stat;
-	int T, groups, C, c, n;   /* columns c .. c+n-1 of each group */
-};
-
+/* One row's part, of all groups. */
 HONE_INLINE void
-columns_typed(const struct norm_grad *grad, const struct columns *of, enum num dout_type, enum num from)
+add_typed(float *dw, float *db, const void *dout, enum num dout_type, const void *x, enum num from, struct norm_stat s, int C)
 {
-	int n = of->n;
-	for (int t = 0; t < of->T; t++)
-		for (int g = 0; g < of->groups; g++) {
-			const void *dout = rows_at(of->dout, t, g * of->C + of->c).data, *x = rows_at(of->x, t, g * of->C + of->c).data;
-			struct norm_stat s = of->stat[(size_t)t * (size_t)of->groups + (size_t)g];
-			float *dw = grad->w ? grad->w + of->c : NULL, *db = grad->b ? grad->b + of->c : NULL;
-			if (dw)
+	if (dw)
 #pragma GCC ivdep
-				for (int c = 0; c < n; c++)
-					dw[c] += num_load(dout, (size_t)c, dout_type) * (num_load(x, (size_t)c, from) - s.mean) * s.rstd;
-			if (db)
+		for (int c = 0; c < C; c++)
+			dw[c] += num_load(dout, (size_t)c, dout_type) * (num_load(x, (size_t)c, from) - s.mean) * s.rstd;
+	if (db)
 #pragma GCC ivdep
-				for (int c = 0; c < n; c++)
-					db[c] += num_load(dout, (size_t)c, dout_type);
-		}
+		for (int c = 0; c < C; c++)
+			db[c] += num_load(dout, (size_t)c, dout_type);
 }
 
 HONE_SIMD static void
-columns_of(const struct norm_grad *grad, const struct columns *of)
+add_group(float *dw, float *db, const void *dout, enum num dout_type, const void *x, enum num from, struct norm_stat s, int C)
 {
-	if (of->dout.type == NUM_F32 && of->x.type == NUM_F32)
-		columns_typed(grad, of, NUM_F32, NUM_F32);
-	else if (of->dout.type == NUM_F32)
-		columns_typed(grad, of, NUM_F32, NUM_BF16);
-	else if (of->x.type == NUM_F32)
-		columns_typed(grad, of, NUM_BF16, NUM_F32);
+	if (dout_type == NUM_F32 && from == NUM_F32)
+		add_typed(dw, db, dout, NUM_F32, x, NUM_F32, s, C);
+	else if (dout_type == NUM_F32)
+		add_typed(dw, db, dout, NUM_F32, x, NUM_BF16, s, C);
+	else if (from == NUM_F32)
+		add_typed(dw, db, dout, NUM_BF16, x, NUM_F32, s, C);
 	else
-		columns_typed(grad, of, NUM_BF16, NUM_BF16);
+		add_typed(dw, db, dout, NUM_BF16, x, NUM_BF16, s, C);
 }
 
 static void
-weight_gradient(const struct norm_grad *grad, struct rows dout, struct rows x, const struct norm_stat *stat, int T,
-	int groups, int C)
+add_row(const struct norm_grad *sums, struct rows dout, struct rows x, const struct norm_stat *stat, int t, int groups, int C)
 {
-#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
-	for (int c = 0; c < C; c += COLUMNS)
-		columns_of(grad, &(struct columns){dout, x, stat, T, groups, C, c, C - c < COLUMNS ? C - c : COLUMNS});
+	for (int g = 0; g < groups; g++)
+		add_group(sums->w, sums->b, rows_at(dout, t, g * C).data, dout.type, rows_at(x, t, g * C).data, x.type, stat[g], C);
+}
+
+/* Rows are summed up in blocks whose number follows from T and C, and the blocks' sums added in their order, so that
+ * nothing depends on the number of threads. */
+enum { BLOCKS = 64 };
+
+static int
+block_rows(int T, int C)
+{
+	int most = SUMS_SCRATCH / 2 / C, blocks = most < BLOCKS ? most : BLOCKS;
+	assert(blocks > 0);
+	return T > blocks ? (T + blocks - 1) / blocks : 1;
+}
+
+/* The block's sums, zero; NULL what is not wanted. */
+static struct norm_grad
+block_sums(const struct norm_grad *grad, float *memory, int block, int C)
+{
+	float *w = memory + (size_t)block * 2 * (size_t)C;
+	memset(w, 0, (size_t)C * 2 * sizeof *w);
+	return (struct norm_grad){grad->w ? w : NULL, grad->b ? w + C : NULL};
+}
+
+HONE_SIMD static void
+add_blocks(float *to, const float *sums, int blocks, int C)
+{
+	for (int b = 0; b < blocks; b++, sums += (size_t)2 * (size_t)C)
+		for (int c = 0; c < C; c++)
+			to[c] += sums[c];
 }
 
 void
@@ -345,9 +359,21 @@ norm_backward(struct rows dx, float beta, const struct norm_grad *grad, const st
 	struct rows x, const struct norm *n, const struct norm_stat *stat, int T, int groups, int C)
 {
 	static const struct norm_also nothing;
-	if (grad->w || grad->b)
-		weight_gradient(grad, dout, x, stat, T, groups, C);
+	const bool sums = grad->w || grad->b;
+	const int rows = sums ? block_rows(T, C) : 1, blocks = (T + rows - 1) / rows;
+	float *memory = sums ? sums_scratch() : NULL;
 #pragma omp parallel for schedule(static) if ((size_t)T * (size_t)groups * (size_t)C > PARALLEL_MIN)
-	for (int t = 0; t < T; t++)
-		backward_row(dx, beta, also ? also : &nothing, dout, x, n, stat + (size_t)t * (size_t)groups, t, groups, C);
+	for (int b = 0; b < blocks; b++) {
+		const struct norm_grad own = sums ? block_sums(grad, memory, b, C) : *grad;
+		for (int t = b * rows; t < (b + 1) * rows && t < T; t++) {
+			const struct norm_stat *of = stat + (size_t)t * (size_t)groups;
+			if (sums)
+				add_row(&own, dout, x, of, t, groups, C);
+			backward_row(dx, beta, also ? also : &nothing, dout, x, n, of, t, groups, C);
+		}
+	}
+	if (grad->w)
+		add_blocks(grad->w, memory, blocks, C);
+	if (grad->b)
+		add_blocks(grad->b, memory + C, blocks, C);
 }

@@ -170,8 +170,10 @@ check_groups(size_t k)
 		for (int c = 0; c < C; c++)
 			assert_int_equal(half_out[at + c], bf16_from_f32(one[c]));
 	}
-	assert_same_floats(dw, one_dw, C);
-	assert_same_floats(db, one_db, C);
+	for (int c = 0; c < C; c++) {  /* added up in another order */
+		assert_near((double)dw[c], (double)one_dw[c], 1e-5);
+		assert_near((double)db[c], (double)one_db[c], 1e-5);
+	}
 	release_all();
 }
 
