@@ -127,6 +127,7 @@ forward_block(const struct attn *a, float *lse, const struct attn_block *b, cons
 	for (int i = 0; i < b->n; i++) {
 		max[i] = -1e30f;
 		total[i] = 0;
+		factor[i] = 1;
 	}
 	ask_for_block(a, lse, b, s);
 	int first = b->j0 / PACKED_K * PACKED_K;
