@@ -44,12 +44,6 @@ softmax_row(float *P, float *S, float scale, int from, int to, float *max, float
 	return factor;
 }
 
-static int
-within(int i, int n)
-{
-	return i < 0 ? 0 : i < n ? i : n;
-}
-
 void
 attn_softmax(const struct attn_softmax *g)
 {
@@ -61,7 +55,8 @@ attn_softmax(const struct attn_softmax *g)
 #endif
 	for (int i = 0; i < g->queries; i++) {
 		float *P = rows_at(g->P, i, 0).data, *S = g->S + (ptrdiff_t)i * g->ld;
-		int from = within(g->place + i + 1 - g->window, g->keys), to = within(g->place + i + 1, g->keys);
+		int from, to;
+		attn_softmax_visible(g, i, &from, &to);
 		clear_outside(P, from, to, g->keys);
 		g->factor[i] = from < to ? softmax_row(P, S, g->scale, from, to, &g->max[i], &g->sum[i]) : 1;
 	}
@@ -76,6 +71,12 @@ gradient_row(float *P, float *dS, const float *S, const float *dP, float scale, 
 		P[i] = rounded(p);
 		dS[i] = rounded(scale * p * (dP[i] - delta[i]));
 	}
+}
+
+static int
+within(int i, int n)
+{
+	return i < 0 ? 0 : i < n ? i : n;
 }
 
 void

@@ -18,6 +18,15 @@ struct attn_softmax {
 	float *max, *sum, *factor;  /* [queries] */
 };
 
+/* The keys that query i sees: [*from, *to) of its row. */
+static inline void
+attn_softmax_visible(const struct attn_softmax *g, int i, int *from, int *to)
+{
+	int end = g->place + i + 1, begin = end - g->window;
+	*to = end < 0 ? 0 : end < g->keys ? end : g->keys;
+	*from = begin < 0 ? 0 : begin < *to ? begin : *to;
+}
+
 /* P = e^(scale S - max), where max, of all keys of the query so far, is first raised to these. Adds to sum what they come to,
  * unrounded, after multiplying it with factor: by that much has all shrunk that came before. */
 void attn_softmax(const struct attn_softmax *g);

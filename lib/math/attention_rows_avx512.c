@@ -58,15 +58,6 @@ exponentials(uint16_t *P, __m512 sum[2], const float *S, __mmask32 seen, __m512 
 	_mm512_storeu_si512(P, bf16_pair_of(seen, e0, e1));
 }
 
-/* The visible scores of query i. */
-AVX512_INLINE void
-visible_keys(const struct attn_softmax *g, int i, int *from, int *to)
-{
-	int end = g->place + i + 1, begin = end - g->window;
-	*to = end < 0 ? 0 : end < g->keys ? end : g->keys;
-	*from = begin < 0 ? 0 : begin < *to ? begin : *to;
-}
-
 /* Some queries' greatest scores; factor is what the maximum was. */
 AVX512_INLINE void
 raise(const struct attn_softmax *g, int i0, int end)
@@ -75,7 +66,7 @@ raise(const struct attn_softmax *g, int i0, int end)
 		const float *S = g->S + (ptrdiff_t)i * g->ld;
 		__m512 most[2] = {_mm512_set1_ps(-__builtin_inff()), most[0]};
 		int from, to;
-		visible_keys(g, i, &from, &to);
+		attn_softmax_visible(g, i, &from, &to);
 		FOR_VISIBLE(from, to, greater(most, S + j, seen));
 		float greatest = g->scale * _mm512_reduce_max_ps(_mm512_max_ps(most[0], most[1]));
 		g->factor[i] = g->max[i];
@@ -101,7 +92,7 @@ exponentials_of(const struct attn_softmax *g, int i)
 	uint16_t *P = rows_at(g->P, i, 0).data;
 	__m512 sums[2] = {_mm512_setzero_ps(), sums[0]};
 	int from, to;
-	visible_keys(g, i, &from, &to);
+	attn_softmax_visible(g, i, &from, &to);
 	clear(P, 0, from / STEP * STEP);
 	FOR_VISIBLE(from, to, exponentials(P + j, sums, S + j, seen, by, less));
 	clear(P, round_up(to, STEP), g->keys);
